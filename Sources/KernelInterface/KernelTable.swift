@@ -1,0 +1,19 @@
+/// The entry points of one build of the kernels.
+///
+/// `Sources/Kernels` is compiled once per instruction set; each build fills one table, and the program picks a table
+/// at start from what the CPU reports. A kernel sees raw pointers, sizes and a sub-range, nothing else: no tensors, no
+/// allocation, no threads, no errors. Its contract stands at the member that holds it; its slow twin, generic over the
+/// number type, is in `ReferenceKernels` under the same name.
+public struct KernelTable: Sendable {
+    /// `baseline`, `avx2`, `avx512` or `neon`: also the values of `LVO_ISA`.
+    public let instructionSet: String
+    /// Floats per vector register.
+    public let lanes: Int
+    public let gemm: GemmKernels
+
+    public init(instructionSet: String, lanes: Int, gemm: GemmKernels) {
+        self.instructionSet = instructionSet
+        self.lanes = lanes
+        self.gemm = gemm
+    }
+}

@@ -1,0 +1,150 @@
+// The register tile: C[rows, 2 vectors] += Σ_k a[k][row] · b[k][2 vectors].
+//
+// Sixteen-register sets (SSE, AVX2) keep 6×2 accumulators, two vectors of b and one broadcast; thirty-two-register sets
+// (AVX-512, NEON) keep 12×2. FMA latency 4 × 2 per cycle needs at least 8 independent sums; both shapes have more. Two
+// vectors wide and not three: the U-Net's widths (320, 640, 1280 …) divide by 2·16 exactly, by 3·16 never.
+// A remainder of up to four rows has a tile of its own: 64, 256, 1024 and 4096 rows leave exactly four with 6 or 12.
+
+#if LVO_AVX512 || arch(arm64)
+@inline(__always) var tileRows: Int { 12 }
+#else
+@inline(__always) var tileRows: Int { 6 }
+#endif
+@inline(__always) var panelWidth: Int { 2 * lanes }
+
+/// Sums of four rows, two vectors each. Tiles are built from these so that one piece of source serves all shapes.
+struct FourRows {
+    var a0 = Vec.zero, b0 = Vec.zero
+    var a1 = Vec.zero, b1 = Vec.zero
+    var a2 = Vec.zero, b2 = Vec.zero
+    var a3 = Vec.zero, b3 = Vec.zero
+
+    @inline(__always) mutating func add(_ a: UnsafePointer<Float>, _ left: Vec, _ right: Vec) {
+        let r0 = Vec(repeating: a[0])
+        a0 = multiplyAdd(r0, left, a0)
+        b0 = multiplyAdd(r0, right, b0)
+        let r1 = Vec(repeating: a[1])
+        a1 = multiplyAdd(r1, left, a1)
+        b1 = multiplyAdd(r1, right, b1)
+        let r2 = Vec(repeating: a[2])
+        a2 = multiplyAdd(r2, left, a2)
+        b2 = multiplyAdd(r2, right, b2)
+        let r3 = Vec(repeating: a[3])
+        a3 = multiplyAdd(r3, left, a3)
+        b3 = multiplyAdd(r3, right, b3)
+    }
+
+    /// Writes the first `rows` rows.
+    @inline(__always) func store(
+        _ c: UnsafeMutablePointer<Float>, _ stride: Int, rows: Int, columns: Int, accumulate: Bool
+    ) {
+        storeRow(a0, b0, c, columns, accumulate)
+        if rows > 1 { storeRow(a1, b1, c + stride, columns, accumulate) }
+        if rows > 2 { storeRow(a2, b2, c + 2 * stride, columns, accumulate) }
+        if rows > 3 { storeRow(a3, b3, c + 3 * stride, columns, accumulate) }
+    }
+}
+
+/// Sums of two rows, two vectors each.
+struct TwoRows {
+    var a0 = Vec.zero, b0 = Vec.zero
+    var a1 = Vec.zero, b1 = Vec.zero
+
+    @inline(__always) mutating func add(_ a: UnsafePointer<Float>, _ left: Vec, _ right: Vec) {
+        let r0 = Vec(repeating: a[0])
+        a0 = multiplyAdd(r0, left, a0)
+        b0 = multiplyAdd(r0, right, b0)
+        let r1 = Vec(repeating: a[1])
+        a1 = multiplyAdd(r1, left, a1)
+        b1 = multiplyAdd(r1, right, b1)
+    }
+
+    @inline(__always) func store(
+        _ c: UnsafeMutablePointer<Float>, _ stride: Int, rows: Int, columns: Int, accumulate: Bool
+    ) {
+        storeRow(a0, b0, c, columns, accumulate)
+        if rows > 1 { storeRow(a1, b1, c + stride, columns, accumulate) }
+    }
+}
+
+@inline(__always) func storeRow(
+    _ left: Vec, _ right: Vec, _ c: UnsafeMutablePointer<Float>, _ columns: Int, _ accumulate: Bool
+) {
+    if columns == panelWidth {
+        c.store(accumulate ? c.vec(0) + left : left, 0)
+        c.store(accumulate ? c.vec(lanes) + right : right, lanes)
+        return
+    }
+    for column in 0..<columns {
+        let value = column < lanes ? left[column] : right[column - lanes]
+        c[column] = accumulate ? c[column] + value : value
+    }
+}
+
+/// `GemmKernels.multiply`.
+func gemmMultiply(
+    _ packedA: UnsafePointer<Float>, _ rows: Int, _ depth: Int, _ panel: UnsafePointer<Float>, _ columns: Int,
+    _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ accumulate: Bool
+) {
+    var row = 0
+    while row < rows {
+        let a = packedA + row * depth
+        let remaining = rows - row
+        let target = c + row * cStride
+        if remaining > 4 {
+            fullTile(a, depth, panel, min(remaining, tileRows), columns, target, cStride, accumulate)
+        } else {
+            fourRowTile(a, depth, panel, remaining, columns, target, cStride, accumulate)
+        }
+        row += tileRows
+    }
+}
+
+@inline(never)
+func fullTile(
+    _ a: UnsafePointer<Float>, _ depth: Int, _ panel: UnsafePointer<Float>, _ rows: Int, _ columns: Int,
+    _ c: UnsafeMutablePointer<Float>, _ stride: Int, _ accumulate: Bool
+) {
+    #if LVO_AVX512 || arch(arm64)
+    var top = FourRows(), middle = FourRows(), bottom = FourRows()
+    var (a, b) = (a, panel)
+    for _ in 0..<depth {
+        let (left, right) = (b.vec(0), b.vec(lanes))
+        top.add(a, left, right)
+        middle.add(a + 4, left, right)
+        bottom.add(a + 8, left, right)
+        a += tileRows
+        b += panelWidth
+    }
+    top.store(c, stride, rows: 4, columns: columns, accumulate: accumulate)
+    middle.store(c + 4 * stride, stride, rows: rows - 4, columns: columns, accumulate: accumulate)
+    if rows > 8 { bottom.store(c + 8 * stride, stride, rows: rows - 8, columns: columns, accumulate: accumulate) }
+    #else
+    var top = FourRows(), bottom = TwoRows()
+    var (a, b) = (a, panel)
+    for _ in 0..<depth {
+        let (left, right) = (b.vec(0), b.vec(lanes))
+        top.add(a, left, right)
+        bottom.add(a + 4, left, right)
+        a += tileRows
+        b += panelWidth
+    }
+    top.store(c, stride, rows: 4, columns: columns, accumulate: accumulate)
+    bottom.store(c + 4 * stride, stride, rows: rows - 4, columns: columns, accumulate: accumulate)
+    #endif
+}
+
+@inline(never)
+func fourRowTile(
+    _ a: UnsafePointer<Float>, _ depth: Int, _ panel: UnsafePointer<Float>, _ rows: Int, _ columns: Int,
+    _ c: UnsafeMutablePointer<Float>, _ stride: Int, _ accumulate: Bool
+) {
+    var sums = FourRows()
+    var (a, b) = (a, panel)
+    for _ in 0..<depth {
+        sums.add(a, b.vec(0), b.vec(lanes))
+        a += tileRows
+        b += panelWidth
+    }
+    sums.store(c, stride, rows: rows, columns: columns, accumulate: accumulate)
+}

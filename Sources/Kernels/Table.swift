@@ -1,0 +1,19 @@
+import KernelInterface
+
+/// The table of this build's entry points.
+public func makeKernelTable() -> KernelTable {
+    #if LVO_AVX512
+    let instructionSet = "avx512"
+    #elseif LVO_AVX2
+    let instructionSet = "avx2"
+    #elseif arch(arm64)
+    let instructionSet = "neon"
+    #else
+    let instructionSet = "baseline"
+    #endif
+    return KernelTable(
+        instructionSet: instructionSet,
+        lanes: lanes,
+        gemm: GemmKernels(
+            tileRows: tileRows, panelWidth: panelWidth, multiply: gemmMultiply, packRows: gemmPackRows))
+}

@@ -1,0 +1,89 @@
+import KernelInterface
+import Kernels
+import Tensors
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+#if arch(x86_64)
+import KernelsAVX2
+import KernelsAVX512
+import _Builtin_intrinsics.intel.cpuid
+#endif
+
+/// Which builds of the kernels this CPU can run, best first, and the choice among them.
+public enum InstructionSet {
+    /// Names of the sets that the CPU and the operating system support; the last is always the baseline.
+    public static var supported: [String] {
+        #if arch(x86_64)
+        var names = ["baseline"]
+        let cpu = X86Features.detect()
+        if cpu.avx2 { names.insert("avx2", at: 0) }
+        if cpu.avx512 { names.insert("avx512", at: 0) }
+        return names
+        #else
+        return [Kernels.makeKernelTable().instructionSet]
+        #endif
+    }
+
+    /// The kernels of the best supported set, or of the one asked for.
+    /// - Throws: `SimpleFailure(.usage)` when that one does not exist or this CPU lacks it, naming what there is.
+    public static func kernels(named name: String? = nil) throws -> KernelTable {
+        let supported = supported
+        let choice = name ?? supported[0]
+        guard supported.contains(choice) else {
+            throw SimpleFailure(
+                .usage,
+                "instruction set '\(choice)' is not available: this CPU offers \(supported.joined(separator: ", "));"
+                    + " set LVO_ISA to one of these or unset it")
+        }
+        #if arch(x86_64)
+        switch choice {
+        case "avx512": return KernelsAVX512.makeKernelTable()
+        case "avx2": return KernelsAVX2.makeKernelTable()
+        default: return Kernels.makeKernelTable()
+        }
+        #else
+        return Kernels.makeKernelTable()
+        #endif
+    }
+}
+
+#if arch(x86_64)
+/// Feature bits of CPUID, together with the operating system's leave to use the wide registers.
+struct X86Features {
+    var avx2 = false
+    var avx512 = false
+
+    static func detect() -> X86Features {
+        func cpuid(_ leaf: UInt32) -> (b: UInt32, c: UInt32) {
+            var (a, b, c, d): (UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0)
+            guard __get_cpuid_count(leaf, 0, &a, &b, &c, &d) != 0 else { return (0, 0) }
+            return (b, c)
+        }
+        func has(_ word: UInt32, _ bits: Int...) -> Bool { bits.allSatisfy { word >> UInt32($0) & 1 == 1 } }
+        let (one, seven) = (cpuid(1), cpuid(7))
+        var features = X86Features()
+        // Leaf 1 ECX: FMA 12, MOVBE 22, OSXSAVE 27, AVX 28, F16C 29. Leaf 7 EBX: BMI1 3, AVX2 5, BMI2 8.
+        features.avx2 =
+            has(one.c, 12, 22, 27, 28, 29) && has(seven.b, 3, 5, 8) && systemAllows("avx2")
+        // Leaf 7 EBX: AVX-512 F 16, DQ 17, CD 28, BW 30, VL 31 (with ADX 19: what -march=skylake-avx512 may emit).
+        features.avx512 = features.avx2 && has(seven.b, 16, 17, 19, 28, 30, 31) && systemAllows("avx512f")
+        return features
+    }
+
+    /// CPUID tells what the CPU can do (also an emulated one); /proc/cpuinfo what the kernel enabled.
+    static func systemAllows(_ flag: String) -> Bool {
+        guard let file = fopen("/proc/cpuinfo", "r") else { return true }
+        defer { fclose(file) }
+        var line = [CChar](repeating: 0, count: 16384)
+        while fgets(&line, Int32(line.count), file) != nil {
+            let text = String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            if text.hasPrefix("flags") { return text.split(whereSeparator: \.isWhitespace).contains { $0 == flag } }
+        }
+        return true
+    }
+}
+#endif

@@ -1,0 +1,1 @@
+// Slow twins of the kernels, generic over the number type.

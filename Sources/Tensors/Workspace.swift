@@ -1,0 +1,75 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+import Synchronization
+
+/// Memory for activations, reused from step to step.
+///
+/// A tensor's storage returns here when its last user lets go, and the next tensor of about the same size takes
+/// it over. After the first step of a repeated computation every request is served from what the step before gave
+/// back, so nothing is allocated, and the peak is the real overlap of lifetimes.
+public final class Workspace: Sendable {
+    private struct State {
+        /// Addresses of unused storage by size; a stack, so that what is warm in the cache is taken first.
+        var free: [Int: [UInt]] = [:]
+        var bytesReserved = 0
+        var bytesInUse = 0
+        var peakBytesInUse = 0
+        var allocations = 0
+    }
+    private let state = Mutex(State())
+
+    public init() {}
+
+    deinit {
+        trim()
+    }
+
+    /// Bytes taken from the system and not given back to it; the peak of bytes in tensors; system allocations so far.
+    public var statistics: (bytesReserved: Int, bytesInUse: Int, peakBytesInUse: Int, allocations: Int) {
+        state.withLock { ($0.bytesReserved, $0.bytesInUse, $0.peakBytesInUse, $0.allocations) }
+    }
+
+    /// Storage for `count` floats, contents undefined.
+    public func take(_ count: Int) -> Storage {
+        let size = Self.sizeClass(count)
+        let reused = state.withLock { state -> UInt? in
+            state.bytesInUse += size * 4
+            state.peakBytesInUse = max(state.peakBytesInUse, state.bytesInUse)
+            if let address = state.free[size]?.popLast() { return address }
+            state.bytesReserved += size * 4
+            state.allocations += 1
+            return nil
+        }
+        let pointer = reused.flatMap { UnsafeMutablePointer<Float>(bitPattern: $0) } ?? Storage.allocate(size)
+        return Storage(pointer: pointer, capacity: size, workspace: self)
+    }
+
+    func giveBack(_ pointer: UnsafeMutablePointer<Float>, capacity: Int) {
+        let address = UInt(bitPattern: pointer)
+        state.withLock {
+            $0.bytesInUse -= capacity * 4
+            $0.free[capacity, default: []].append(address)
+        }
+    }
+
+    /// Returns to the system whatever no tensor uses.
+    public func trim() {
+        state.withLock { state in
+            for (size, addresses) in state.free {
+                for address in addresses { free(UnsafeMutableRawPointer(bitPattern: address)) }
+                state.bytesReserved -= size * 4 * addresses.count
+            }
+            state.free.removeAll()
+        }
+    }
+
+    /// Sizes are rounded up so that tensors of nearly equal size share storage: to 1/8 of the next power of two.
+    static func sizeClass(_ count: Int) -> Int {
+        let minimum = max(count, 1024)
+        let step = max(1024, (1 << (Int.bitWidth - 1 - minimum.leadingZeroBitCount)) / 8)
+        return (minimum + step - 1) / step * step
+    }
+}

@@ -15,23 +15,60 @@ public struct GemmKernels: Sendable {
 
     /// `C[0..<rows, 0..<columns] (+)= A · panel`, with A packed in tiles of `depth` and one panel of B.
     /// C is row-major with `cStride` floats between rows; overwritten when `accumulate` is false (then never read).
-    /// `1 ≤ columns ≤ panelWidth`; columns beyond it are not written. No aliasing.
+    /// `1 ≤ columns ≤ panelWidth`; columns beyond it are not written. No aliasing. The sum over k runs in order, one
+    /// fused multiply-add a term, so an element's bits do not depend on where it lies in a tile.
     public let multiply: Multiply
 
     public typealias PackRows = @Sendable (
-        _ a: UnsafePointer<Float>, _ aStride: Int, _ rows: Int, _ depth: Int, _ packed: UnsafeMutablePointer<Float>
+        _ a: UnsafePointer<Float>, _ offsets: UnsafePointer<Int>, _ rows: Int, _ depth: Int,
+        _ packed: UnsafeMutablePointer<Float>, _ tileStride: Int
     ) -> Void
 
-    /// Packs row-major `A[rows, depth]` (rows `aStride` floats apart) into row tiles. Writes
-    /// `⌈rows/tileRows⌉·tileRows·depth` floats.
+    /// Packs `depth` floats from each `a + offsets[row]` (a negative offset is a row of zeros: convolution's padding)
+    /// into row tiles that start `tileStride` floats apart. Writes `tileRows · depth` floats a tile, zero rows
+    /// included, and nothing beyond. Several calls may fill consecutive ranges of k of the same tiles.
     public let packRows: PackRows
 
+    public typealias Widen = @Sendable (
+        _ half: UnsafePointer<UInt16>, _ count: Int, _ out: UnsafeMutablePointer<Float>
+    ) -> Void
+
+    /// `out[i] = half[i]`, IEEE half precision to float32, exactly.
+    public let widen: Widen
+
+    public typealias TransposePanel = @Sendable (
+        _ source: UnsafePointer<Float>, _ rows: Int, _ out: UnsafeMutablePointer<Float>
+    ) -> Void
+    public typealias TransposePanelHalf = @Sendable (
+        _ source: UnsafePointer<UInt16>, _ rows: Int, _ out: UnsafeMutablePointer<Float>
+    ) -> Void
+
+    /// `out[j][i] = source[i][j]` for the square `[panelWidth][panelWidth]`; rows `rows...` of the source are not
+    /// read and give zeros. No aliasing.
+    public let transposePanel: TransposePanel
+    /// The same from half precision.
+    public let transposePanelHalf: TransposePanelHalf
+
+    public typealias AddRows = @Sendable (
+        _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ rows: Int, _ columns: Int, _ bias: UnsafePointer<Float>?,
+        _ other: UnsafePointer<Float>?, _ otherStride: Int
+    ) -> Void
+
+    /// `C[r, j] = (C[r, j] + other[r, j]) + bias[j]`; either may be nil.
+    public let addRows: AddRows
+
     public init(
-        tileRows: Int, panelWidth: Int, multiply: @escaping Multiply, packRows: @escaping PackRows
+        tileRows: Int, panelWidth: Int, multiply: @escaping Multiply, packRows: @escaping PackRows,
+        widen: @escaping Widen, transposePanel: @escaping TransposePanel,
+        transposePanelHalf: @escaping TransposePanelHalf, addRows: @escaping AddRows
     ) {
         self.tileRows = tileRows
         self.panelWidth = panelWidth
         self.multiply = multiply
         self.packRows = packRows
+        self.widen = widen
+        self.transposePanel = transposePanel
+        self.transposePanelHalf = transposePanelHalf
+        self.addRows = addRows
     }
 }

@@ -15,5 +15,7 @@ public func makeKernelTable() -> KernelTable {
         instructionSet: instructionSet,
         lanes: lanes,
         gemm: GemmKernels(
-            tileRows: tileRows, panelWidth: panelWidth, multiply: gemmMultiply, packRows: gemmPackRows))
+            tileRows: tileRows, panelWidth: panelWidth, multiply: gemmMultiply, packRows: gemmPackRows,
+            widen: gemmWiden, transposePanel: gemmTransposePanel, transposePanelHalf: gemmTransposePanelHalf,
+            addRows: gemmAddRows))
 }

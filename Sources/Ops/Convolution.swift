@@ -1,0 +1,159 @@
+import Tensors
+
+/// How a 3×3 convolution is padded with zeros.
+public enum Padding: Sendable {
+    /// One pixel on every side (nothing for 1×1).
+    case symmetric
+    /// One row at the bottom and one column at the right: the VAE encoder's downsampling.
+    case rightBottom
+}
+
+/// 2-D convolution, channels last: `x [B, H, W, I]`, `W [O, I, R, S]` with R = S = 1 or 3, `y [B, H', W', O]`.
+///
+///     y[b, h, w, o] = bias[o] + Σ_{r,s,i} x[b, h·stride + r − p, w·stride + s − p, i] · W[o, i, r, s]
+///
+/// Cost: 2·B·H'·W'·O·I·R·S flop.
+public struct Convolution: Sendable {
+    public let filter: PackedFilter
+    public let stride: Int
+    public let padding: Padding
+    private let size: Int
+    private let bias: [Float]?
+    private let engine: Engine
+
+    public init(weight: Weight, bias: Weight?, stride: Int = 1, padding: Padding = .symmetric, engine: Engine) {
+        precondition(
+            weight.shape.count == 4 && weight.shape[2] == weight.shape[3] && [1, 3].contains(weight.shape[2]),
+            "convolution weight \(weight.name) has shape \(weight.shape)")
+        filter = PackedFilter(weight: weight, engine: engine)
+        size = weight.shape[2]
+        self.stride = stride
+        self.padding = padding
+        self.bias = bias?.floats()
+        self.engine = engine
+    }
+
+    public var inputs: Int { filter.inputs }
+    public var outputs: Int { filter.outputs }
+
+    /// Pixels of padding before the first row and column.
+    private var before: Int { padding == .symmetric ? size / 2 : 0 }
+    /// Padding of both ends together.
+    private var total: Int { padding == .symmetric ? size / 2 * 2 : 1 }
+
+    public func outputShape(_ inputShape: [Int]) -> [Int] {
+        func extent(_ n: Int) -> Int { (n + total - size) / stride + 1 }
+        return [inputShape[0], extent(inputShape[1]), extent(inputShape[2]), outputs]
+    }
+
+    /// - Parameters:
+    ///   - residual: added to y, same shape.
+    ///   - channelBias: `[B, O]`, added to every pixel of a sample (the time embedding's share).
+    public func forward(_ x: Tensor, adding residual: Tensor? = nil, channelBias: Tensor? = nil) -> Tensor {
+        precondition(x.shape.count == 4 && x.channels == inputs, "convolution of \(inputs) channels got \(x.shape)")
+        let y = Tensor(outputShape(x.shape), in: engine.workspace)
+        precondition(residual == nil || residual?.count == y.count, "residual of another shape than \(y.shape)")
+        let (height, width, channels) = (x.shape[1], x.shape[2], inputs)
+        let grid = Grid(y.shape)
+        let (size, stride, before) = (size, stride, before)
+        withOptionalPointer(bias) { bias in
+            FilterProduct(
+                engine: engine, filter: filter, transposed: false, taps: Array(0..<size * size), rows: y.rows,
+                source: x.pointer,
+                rowOffsets: { tap, rows, offsets in
+                    let (r, s) = (tap / size - before, tap % size - before)
+                    grid.forEach(rows) { index, b, h, w in
+                        let (i, j) = (h * stride + r, w * stride + s)
+                        let inside = i >= 0 && i < height && j >= 0 && j < width
+                        offsets[index] = inside ? ((b * height + i) * width + j) * channels : -1
+                    }
+                },
+                out: y.pointer, bias: bias, residual: residual.map { UnsafePointer($0.pointer) },
+                sampleBias: channelBias.map { (UnsafePointer($0.pointer), grid.height * grid.width) }
+            ).run()
+        }
+        return y
+    }
+
+    /// `dx[b, i, j, c] = other + Σ_{r,s,o} dy[b, (i + p − r)/stride, (j + p − s)/stride, o] · W[o, c, r, s]`, where the
+    /// division is exact and inside.
+    public func backwardInput(_ dy: Tensor, inputShape: [Int], adding other: Tensor? = nil) -> Tensor {
+        precondition(dy.shape == outputShape(inputShape), "gradient \(dy.shape) of a convolution of \(inputShape)")
+        let dx = Tensor(inputShape, in: engine.workspace)
+        if stride == 1 {
+            backward(dy, into: dx, phase: (0, 0), residual: other)
+            return dx
+        }
+        // With stride 2 a pixel of one parity meets only some taps (4, 2, 2 or 1 of 9). One product per parity does
+        // just those, a quarter of the work of masking them.
+        for phase in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+            let shape = [
+                inputShape[0], (inputShape[1] - phase.0 + 1) / 2, (inputShape[2] - phase.1 + 1) / 2, inputs,
+            ]
+            if shape[1] * shape[2] == 0 { continue }
+            let part = Tensor(shape, in: engine.workspace)
+            backward(dy, into: part, phase: phase, residual: nil)
+            interleave(part, into: dx, phase: phase)
+        }
+        return other.map { Elementwise.add(dx, $0, engine: engine) } ?? dx
+    }
+
+    /// The gradient at pixels (phase.0 + stride·h, phase.1 + stride·w), as a dense map.
+    private func backward(_ dy: Tensor, into dx: Tensor, phase: (Int, Int), residual: Tensor?) {
+        let (size, stride, before, channels) = (size, stride, before, outputs)
+        let (height, width) = (dy.shape[1], dy.shape[2])
+        let grid = Grid(dx.shape)
+        let taps = (0..<size * size).filter {
+            (phase.0 + before - $0 / size) % stride == 0 && (phase.1 + before - $0 % size) % stride == 0
+        }
+        FilterProduct(
+            engine: engine, filter: filter, transposed: true, taps: taps, rows: dx.rows, source: dy.pointer,
+            rowOffsets: { tap, rows, offsets in
+                let (r, s) = ((phase.0 + before - tap / size) / stride, (phase.1 + before - tap % size) / stride)
+                grid.forEach(rows) { index, b, h, w in
+                    let (i, j) = (h + r, w + s)
+                    let inside = i >= 0 && i < height && j >= 0 && j < width
+                    offsets[index] = inside ? ((b * height + i) * width + j) * channels : -1
+                }
+            },
+            out: dx.pointer, residual: residual.map { UnsafePointer($0.pointer) }
+        ).run()
+    }
+
+    private func interleave(_ part: Tensor, into dx: Tensor, phase: (Int, Int)) {
+        let (height, width) = (part.shape[1], part.shape[2])
+        engine.threads.forEach(part.shape[0] * height) { row, _ in
+            let (b, h) = (row / height, row % height)
+            let line = (b * dx.shape[1] + h * 2 + phase.0) * dx.shape[2] + phase.1
+            for w in 0..<width {
+                (dx.pointer + (line + w * 2) * inputs).update(
+                    from: part.pointer + (row * width + w) * inputs, count: inputs)
+            }
+        }
+    }
+}
+
+/// Pixels of a `[B, H, W, C]` map by row number.
+struct Grid: Sendable {
+    let height: Int
+    let width: Int
+
+    init(_ shape: [Int]) {
+        height = shape[1]
+        width = shape[2]
+    }
+
+    /// Calls `body(index, b, h, w)` for the pixels numbered `rows`, index counting from 0.
+    @inline(__always) func forEach(_ rows: Range<Int>, _ body: (Int, Int, Int, Int) -> Void) {
+        guard !rows.isEmpty else { return }
+        var w = rows.lowerBound % width
+        var h = rows.lowerBound / width % height
+        var b = rows.lowerBound / (width * height)
+        for index in 0..<rows.count {
+            body(index, b, h, w)
+            w += 1
+            if w == width { (w, h) = (0, h + 1) }
+            if h == height { (h, b) = (0, b + 1) }
+        }
+    }
+}

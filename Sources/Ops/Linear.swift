@@ -1,0 +1,57 @@
+import Tensors
+
+/// `y = x Wᵀ + b` over the last axis: `x [… , I]`, `W [O, I]` (or `[O, I, 1, 1]`: a 1×1 convolution), `y [… , O]`.
+///
+/// Cost: 2·rows·I·O flop, forward and backward alike.
+public struct Linear: Sendable {
+    public let filter: PackedFilter
+    private let bias: [Float]?
+    private let engine: Engine
+
+    public var inputs: Int { filter.inputs }
+    public var outputs: Int { filter.outputs }
+
+    public init(weight: Weight, bias: Weight? = nil, engine: Engine) {
+        filter = PackedFilter(weight: weight, engine: engine)
+        precondition(filter.taps == 1, "linear weight \(weight.name) has shape \(weight.shape)")
+        self.bias = bias?.floats()
+        self.engine = engine
+    }
+
+    /// `y = x Wᵀ + residual + b`; `residual` has y's count.
+    public func forward(_ x: Tensor, adding residual: Tensor? = nil) -> Tensor {
+        precondition(x.channels == inputs, "linear [\(outputs), \(inputs)] got \(x.shape)")
+        let y = Tensor(x.shape.dropLast() + [outputs], in: engine.workspace)
+        run(x, into: y, transposed: false, residual: residual)
+        return y
+    }
+
+    /// `dx = dy W + other`.
+    public func backwardInput(_ dy: Tensor, adding other: Tensor? = nil) -> Tensor {
+        precondition(dy.channels == outputs, "gradient of linear [\(outputs), \(inputs)] got \(dy.shape)")
+        let dx = Tensor(dy.shape.dropLast() + [inputs], in: engine.workspace)
+        run(dy, into: dx, transposed: true, residual: other)
+        return dx
+    }
+
+    private func run(_ x: Tensor, into y: Tensor, transposed: Bool, residual: Tensor?) {
+        precondition(residual == nil || residual?.count == y.count, "residual of another shape than \(y.shape)")
+        let width = x.channels
+        let bias = transposed ? nil : bias
+        withOptionalPointer(bias) { biasPointer in
+            FilterProduct(
+                engine: engine, filter: filter, transposed: transposed, taps: [0], rows: x.rows, source: x.pointer,
+                rowOffsets: { _, rows, offsets in
+                    for (index, row) in rows.enumerated() { offsets[index] = row * width }
+                },
+                out: y.pointer, bias: biasPointer, residual: residual.map { UnsafePointer($0.pointer) }
+            ).run()
+        }
+    }
+}
+
+/// Calls `body` with the array's first element, or nil.
+func withOptionalPointer<R>(_ values: [Float]?, _ body: (UnsafePointer<Float>?) -> R) -> R {
+    guard let values else { return body(nil) }
+    return values.withUnsafeBufferPointer { body($0.baseAddress) }
+}

@@ -1,0 +1,111 @@
+import KernelInterface
+import Tensors
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+
+/// The weights of a linear layer `[O, I]` or a convolution `[O, I, R, S]`, packed once for the kernels that read them.
+///
+/// Layout: panels of `panelWidth` outputs, each `[tap = r·S + s][i][panelWidth]`, the last one padded with zeros. That is
+/// the register tile's operand for the forward product, and transposing squares of it on the way into scratch gives
+/// the operand of the gradient: one copy serves both. Half precision stays half precision (widened in the scratch);
+/// everything else becomes float32.
+public final class PackedFilter: @unchecked Sendable {
+    public let outputs: Int
+    public let inputs: Int
+    public let taps: Int
+    public let isHalf: Bool
+    let panelWidth: Int
+    private let memory: UnsafeMutableRawPointer
+    private let kernels: GemmKernels
+
+    public init(weight: Weight, engine: Engine) {
+        precondition(weight.shape.count >= 2, "weight \(weight.name) \(weight.shape) is not a filter")
+        outputs = weight.shape[0]
+        inputs = weight.shape[1]
+        taps = weight.shape.dropFirst(2).reduce(1, *)
+        isHalf = weight.dtype == .f16
+        kernels = engine.kernels.gemm
+        panelWidth = kernels.panelWidth
+        let width = isHalf ? 2 : 4
+        let bytes = (outputs + panelWidth - 1) / panelWidth * panelWidth * inputs * taps * width
+        memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+        let source = weight.dtype == .f16 || weight.dtype == .f32 ? weight : weight.widened()
+        engine.threads.forEach(panelCount) { panel, _ in
+            if isHalf {
+                pack(panel, source.bytes.baseAddress!, as: UInt16.self)
+            } else {
+                pack(panel, source.bytes.baseAddress!, as: UInt32.self)
+            }
+        }
+    }
+
+    deinit { memory.deallocate() }
+
+    public var panelCount: Int { (outputs + panelWidth - 1) / panelWidth }
+    public var byteCount: Int { panelCount * panelWidth * inputs * taps * (isHalf ? 2 : 4) }
+
+    private func pack<Bits: FixedWidthInteger>(_ panel: Int, _ source: UnsafeRawPointer, as _: Bits.Type) {
+        let target = memory.assumingMemoryBound(to: Bits.self) + panel * taps * inputs * panelWidth
+        let rowLength = inputs * taps
+        let valid = min(panelWidth, outputs - panel * panelWidth)
+        let first = source + panel * panelWidth * rowLength * MemoryLayout<Bits>.size
+        for tap in 0..<taps {
+            for input in 0..<inputs {
+                let column = target + (tap * inputs + input) * panelWidth
+                let element = first + (input * taps + tap) * MemoryLayout<Bits>.size
+                for output in 0..<valid {
+                    column[output] = (element + output * rowLength * MemoryLayout<Bits>.size).loadUnaligned(
+                        as: Bits.self)
+                }
+                for output in valid..<panelWidth { column[output] = 0 }
+            }
+        }
+    }
+
+    /// Element index of `[panel][tap][input][0]`.
+    private func index(_ panel: Int, _ tap: Int, _ input: Int) -> Int {
+        ((panel * taps + tap) * inputs + input) * panelWidth
+    }
+
+    /// Weights `tap`, inputs `range`, all outputs of `panel`, as float32 `[range][panelWidth]`: where they lie if they
+    /// are float32, else widened into `scratch`.
+    func forwardChunk(
+        panel: Int, tap: Int, range: Range<Int>, scratch: UnsafeMutablePointer<Float>
+    ) -> UnsafePointer<Float> {
+        let start = index(panel, tap, range.lowerBound)
+        guard isHalf else { return UnsafePointer(memory.assumingMemoryBound(to: Float.self) + start) }
+        kernels.widen(memory.assumingMemoryBound(to: UInt16.self) + start, range.count * panelWidth, scratch)
+        return UnsafePointer(scratch)
+    }
+
+    /// The transposed filter: inputs `panel·panelWidth …` as columns, outputs `range` as depth, `[range][panelWidth]` in
+    /// `scratch`. `range` starts at a multiple of `panelWidth`; `scratch` has room for whole squares.
+    func transposedChunk(panel: Int, tap: Int, range: Range<Int>, scratch: UnsafeMutablePointer<Float>) {
+        let firstInput = panel * panelWidth
+        let valid = min(panelWidth, inputs - firstInput)
+        var output = range.lowerBound
+        while output < range.upperBound {
+            let start = index(output / panelWidth, tap, firstInput)
+            let target = scratch + (output - range.lowerBound) * panelWidth
+            if isHalf {
+                kernels.transposePanelHalf(memory.assumingMemoryBound(to: UInt16.self) + start, valid, target)
+            } else {
+                kernels.transposePanel(memory.assumingMemoryBound(to: Float.self) + start, valid, target)
+            }
+            output += panelWidth
+        }
+    }
+}
+
+extension Weight {
+    /// The same weight in float32, in memory of its own.
+    func widened() -> Weight {
+        let tensor = Tensor(shape)
+        copyFloats(into: tensor.pointer)
+        return Weight(name: name, tensor: tensor)
+    }
+}

@@ -39,6 +39,17 @@ public enum APNG {
         return bytes + PNGChunk.bytes("IEND", [])
     }
 
+    /// Writes an animation (temporary name, then rename).
+    ///
+    /// - Throws: as `encode`, and `SimpleFailure(.cannotWrite)`.
+    public static func write(
+        _ frames: [Bitmap], milliseconds: Int, lastMilliseconds: Int, text: [PNGText] = [], to path: String,
+        overwrite: Bool = false
+    ) throws {
+        let bytes = try encode(frames, milliseconds: milliseconds, lastMilliseconds: lastMilliseconds, text: text)
+        try PictureFile.write(bytes, to: path, overwrite: overwrite)
+    }
+
     /// Frame control: sequence number, size, offset 0, delay as a fraction of a second, no disposal, no blending.
     private static func control(_ frame: Bitmap, sequence: UInt32, milliseconds: Int) -> [UInt8] {
         let numbers = [sequence, UInt32(frame.width), UInt32(frame.height), 0, 0]

@@ -20,18 +20,18 @@ public enum PNG {
 
     /// Writes a PNG file (temporary name, then rename).
     ///
-    /// - Throws: `SimpleFailure(.cannotWrite)` as `OutputFile.write` does.
+    /// - Throws: `SimpleFailure(.cannotWrite)` as `PictureFile.write` does.
     public static func write(
         _ bitmap: Bitmap, text: [PNGText] = [], to path: String, overwrite: Bool = false
     ) throws {
-        try OutputFile.write(encode(bitmap, text: text), to: path, overwrite: overwrite)
+        try PictureFile.write(encode(bitmap, text: text), to: path, overwrite: overwrite)
     }
 
     /// Pixels and metadata of a PNG file of any kind; transparency is laid over white.
     ///
     /// - Throws: `SimpleFailure` with `.missingInput` or `.badData`.
     public static func read(_ path: String) throws -> (bitmap: Bitmap, text: [PNGText]) {
-        let bytes = try OutputFile.read(path)
+        let bytes = try PictureFile.read(path)
         return (try decode(bytes, name: path), try text(in: bytes, name: path))
     }
 

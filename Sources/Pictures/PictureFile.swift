@@ -6,13 +6,13 @@ import Musl
 import Tensors
 
 /// Files as the program reads and writes them: whole, and never half.
-public enum OutputFile {
+enum PictureFile {
     /// Writes `bytes` under a temporary name in the same folder, then renames: a reader sees the whole file or none,
     /// and a process that dies in between leaves at most a `.…tmp` file behind.
     ///
     /// - Throws: `SimpleFailure(.cannotWrite)` if the file exists and `overwrite` is false, or the system refuses
     ///   (no space, no permission, no folder); a file that was there before is then untouched.
-    public static func write(_ bytes: some Sequence<UInt8>, to path: String, overwrite: Bool) throws {
+    static func write(_ bytes: some Sequence<UInt8>, to path: String, overwrite: Bool) throws {
         if !overwrite && access(path, F_OK) == 0 {
             throw SimpleFailure(.cannotWrite, "\(path): exists already; give --overwrite to replace it")
         }
@@ -34,25 +34,10 @@ public enum OutputFile {
         }
     }
 
-    /// Makes a folder and those above it, if they are not there.
-    ///
-    /// - Throws: `SimpleFailure(.cannotWrite)`.
-    public static func makeFolder(_ path: String) throws {
-        if mkdir(path, 0o777) == 0 { return }
-        if errno == ENOENT, path.contains("/") {
-            try makeFolder(split(path).folder)
-            if mkdir(path, 0o777) == 0 { return }
-        }
-        var status = stat()
-        guard errno == EEXIST, stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
-            throw failure(path)
-        }
-    }
-
     /// All bytes of a file of at most `limit` bytes.
     ///
     /// - Throws: `SimpleFailure(.missingInput)` if it cannot be opened, `.badData` if it is larger.
-    public static func read(_ path: String, limit: Int = 1 << 30) throws -> [UInt8] {
+    static func read(_ path: String, limit: Int = 1 << 30) throws -> [UInt8] {
         let file = open(path, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw SimpleFailure(.missingInput, "\(path): \(String(cString: strerror(errno)))") }
         defer { close(file) }
@@ -96,7 +81,7 @@ public enum OutputFile {
     }
 }
 
-/// `OutputFile.read` and `write` hide the system's functions of those names.
+/// `PictureFile.read` and `write` hide the system's functions of those names.
 private func readSome(_ file: Int32, _ buffer: UnsafeMutableRawBufferPointer, from start: Int) -> Int {
     read(file, buffer.baseAddress! + start, buffer.count - start)
 }

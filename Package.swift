@@ -90,7 +90,9 @@ let package = Package(
         .testTarget(name: "TestSupportTests", dependencies: ["TestSupport"]),
         .testTarget(name: "KernelsTests", dependencies: ["TestSupport", "ReferenceKernels", "Ops"]),
         .testTarget(name: "OpsTests", dependencies: ["TestSupport", "ReferenceKernels", "Ops"]),
-        .testTarget(name: "CheckpointsTests", dependencies: ["TestSupport", "Checkpoints"]),
+        .testTarget(
+            name: "CheckpointsTests", dependencies: ["TestSupport", "Checkpoints"],
+            resources: [.copy("Fixtures")]),
         .testTarget(name: "PicturesTests", dependencies: ["TestSupport", "Pictures"]),
         .testTarget(
             name: "StableDiffusionTests", dependencies: ["TestSupport", "StableDiffusion"],

@@ -7,5 +7,7 @@ struct Lvo: AsyncParsableCommand {
         commandName: "lvo",
         abstract: "Look inside a diffusion model on plain CPU servers.",
         version: "0.1.0",
-        subcommands: [])
+        subcommands: [
+            Synthesize.self,
+        ])
 }

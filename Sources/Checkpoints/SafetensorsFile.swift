@@ -1,0 +1,36 @@
+import Tensors
+
+/// A memory-mapped safetensors file. Tensors are views of the map; nothing is read until it is used.
+public final class SafetensorsFile: Sendable {
+    public let path: String
+    /// Tensor names in the order of their bytes.
+    public let names: [String]
+    public let metadata: [String: String]
+    private let entries: [String: SafetensorsHeader.Entry]
+    private let file: MappedFile
+
+    /// - Throws: `CheckpointFailure` if the file is absent or its header does not describe its bytes exactly.
+    public init(path: String) throws(CheckpointFailure) {
+        file = try MappedFile(path: path)
+        self.path = path
+        let header = try SafetensorsHeader(file.bytes, file: path)
+        names = header.entries.map(\.name)
+        metadata = header.metadata
+        entries = Dictionary(uniqueKeysWithValues: header.entries.map { ($0.name, $0) })
+    }
+
+    /// - Throws: `CheckpointFailure.missingTensors`.
+    public func weight(_ name: String) throws(CheckpointFailure) -> Weight {
+        guard let entry = entries[name] else { throw .missingTensors(file: path, names: [name]) }
+        return weight(entry)
+    }
+
+    /// All tensors, in the order of their bytes.
+    public var weights: [Weight] { names.compactMap { entries[$0] }.map(weight) }
+
+    private func weight(_ entry: SafetensorsHeader.Entry) -> Weight {
+        Weight(
+            name: entry.name, shape: entry.shape, dtype: entry.dtype,
+            bytes: UnsafeRawBufferPointer(rebasing: file.bytes[entry.range]), owner: file)
+    }
+}

@@ -1,0 +1,132 @@
+import Synchronization
+import Tensors
+
+/// The tensors of one component, asked for by name and shape.
+///
+/// Two ways to be strict: `verify` compares the whole store with a manifest at once, so that a caller which then takes
+/// only the layers up to a hook still has checked everything; `finish` reports what nobody took, for components
+/// without a manifest.
+public final class WeightStore: Sendable {
+    /// Path, for messages.
+    public let file: String
+    /// Tensors of the file that are known not to belong to the model, such as `position_ids`.
+    public let leftovers: [String]
+    private let weights: [String: Weight]
+    private let taken = Mutex<Set<String>>([])
+
+    /// - Parameter component: whose historical tensor names are understood; nil takes names as they are.
+    /// - Throws: `CheckpointFailure.malformed` if two tensors come to the same name.
+    public init(
+        file: String, weights: [Weight], component: ModelComponent? = nil, leftovers: [String] = []
+    ) throws(CheckpointFailure) {
+        self.file = file
+        var named: [String: Weight] = [:]
+        var unused = leftovers
+        for original in weights {
+            let weight = component?.normalized(original) ?? original
+            if ModelComponent.isLeftover(weight.name) {
+                unused.append(weight.name)
+            } else if named.updateValue(weight, forKey: weight.name) != nil {
+                throw .malformed(file: file, reason: "tensor \(weight.name) is there twice")
+            }
+        }
+        self.weights = named
+        self.leftovers = unused.sorted()
+    }
+
+    /// Opens one safetensors file, or the parts named by a `*.safetensors.index.json`.
+    public convenience init(path: String, component: ModelComponent? = nil) throws(CheckpointFailure) {
+        let weights =
+            path.hasSuffix(".index.json")
+            ? try ShardIndex.weights(path: path) : try SafetensorsFile(path: path).weights
+        try self.init(file: path, weights: weights, component: component)
+    }
+
+    /// Names of the model's tensors, sorted.
+    public var names: [String] { weights.keys.sorted() }
+
+    /// The tensor's shape, or nil if there is none of that name.
+    public func shape(of name: String) -> [Int]? { weights[name]?.shape }
+
+    /// How many tensors there are of each dtype.
+    public var dtypes: [DType: Int] { weights.values.reduce(into: [:]) { $0[$1.dtype, default: 0] += 1 } }
+
+    /// - Throws: `CheckpointFailure.missingTensors` or `.misshapen`.
+    public func take(_ name: String, shape: [Int]) throws(CheckpointFailure) -> Weight {
+        guard let weight = weights[name] else { throw .missingTensors(file: file, names: [name]) }
+        guard weight.shape == shape else {
+            throw .misshapen(file: file, tensor: name, expected: shape, found: weight.shape)
+        }
+        taken.withLock { _ = $0.insert(name) }
+        return weight
+    }
+
+    /// Compares every name and shape with the manifest's.
+    ///
+    /// - Throws: `CheckpointFailure.missingTensors`, `.misshapen` or `.extraTensors`, in this order of precedence.
+    public func verify(_ manifest: Manifest) throws(CheckpointFailure) {
+        let difference = self.difference(from: manifest)
+        if !difference.missing.isEmpty { throw .missingTensors(file: file, names: difference.missing) }
+        if let first = difference.misshapen.first {
+            throw .misshapen(file: file, tensor: first.name, expected: first.expected, found: first.found)
+        }
+        if !difference.extra.isEmpty { throw .extraTensors(file: file, names: difference.extra) }
+    }
+
+    /// How a store differs from what a manifest asks for.
+    public struct Difference: Sendable {
+        public var missing: [String] = []
+        public var misshapen: [(name: String, expected: [Int], found: [Int])] = []
+        public var extra: [String] = []
+
+        public var isEmpty: Bool { missing.isEmpty && misshapen.isEmpty && extra.isEmpty }
+    }
+
+    public func difference(from manifest: Manifest) -> Difference {
+        var difference = Difference()
+        for tensor in manifest.tensors {
+            guard let found = weights[tensor.name]?.shape else {
+                difference.missing.append(tensor.name)
+                continue
+            }
+            if found != tensor.shape { difference.misshapen.append((tensor.name, tensor.shape, found)) }
+        }
+        difference.extra = Set(weights.keys).subtracting(manifest.tensors.map(\.name)).sorted()
+        return difference
+    }
+
+    /// - Throws: `CheckpointFailure.extraTensors` naming the tensors that were never taken.
+    public func finish() throws(CheckpointFailure) {
+        let extra = taken.withLock { Set(weights.keys).subtracting($0) }
+        if !extra.isEmpty { throw .extraTensors(file: file, names: extra.sorted()) }
+    }
+}
+
+/// `*.safetensors.index.json`: which part file holds which tensor.
+enum ShardIndex {
+    static func weights(path: String) throws(CheckpointFailure) -> [Weight] {
+        guard let map = try JSON.read(path)["weight_map"]?.object else {
+            throw .badKey(file: path, key: "weight_map", expected: "an object", found: "nothing of the kind")
+        }
+        var parts: [String: SafetensorsFile] = [:]
+        var weights: [Weight] = []
+        for (tensor, value) in map {
+            guard let name = value.string, !name.isEmpty, !name.contains("/"), name != ".." else {
+                throw .badKey(
+                    file: path, key: "weight_map.\(tensor)", expected: "the name of a file in the same folder",
+                    found: value.string ?? value.typeName)
+            }
+            if parts[name] == nil { parts[name] = try SafetensorsFile(path: folder(of: path) + name) }
+            if let part = parts[name] { weights.append(try part.weight(tensor)) }
+        }
+        for part in parts.values.sorted(by: { $0.path < $1.path }) {
+            let extra = part.names.filter { map[$0] == nil }
+            if !extra.isEmpty { throw .extraTensors(file: part.path, names: extra) }
+        }
+        return weights
+    }
+
+    private static func folder(of path: String) -> Substring {
+        path.lastIndex(of: "/").map { path[...$0] } ?? ""
+    }
+}

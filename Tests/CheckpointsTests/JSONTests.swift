@@ -37,7 +37,7 @@ import Testing
 
     @Test func depthIsLimited() throws {
         let million = [UInt8](repeating: UInt8(ascii: "["), count: 1_000_000)
-        #expect(throws: JSONFailure(offset: 64, reason: "nested deeper than 64")) { try JSON.parse(million) }
+        #expect { try JSON.parse(million) } throws: { "\($0)" == "JSON, byte 64: nested deeper than 64" }
         let deepest = String(repeating: "[", count: 64) + String(repeating: "]", count: 64)
         #expect(try JSON.parse(deepest).array?.count == 1)
     }
@@ -60,7 +60,7 @@ import Testing
         #expect(json.serialized(pretty: true).hasSuffix("\"d\": []\n}\n"))
     }
 
-    @Test(arguments: [0.1, 1e-45, 5e-324, 1.7976931348623157e308, 123456789012345680, -0.0, 1 / 3.0])
+    @Test(arguments: [0.1, 1e-45, .leastNonzeroMagnitude, 1.7976931348623157e308, 123456789012345680, -0.0, 1 / 3.0])
     func numbersSurviveTheRoundTrip(_ value: Double) throws {
         let back = try #require(JSON.parse(JSON.number(value).serialized()).double)
         #expect(back.bitPattern == value.bitPattern)

@@ -17,6 +17,8 @@ extension JSON {
         public var depth = 64
         /// Values of any kind: each takes about 40 bytes, whatever its text's length.
         public var values = 4_000_000
+        /// Also reads `-Infinity`, which Python writes into the configurations of some schedulers.
+        public var negativeInfinity = false
 
         public init() {}
     }
@@ -143,7 +145,9 @@ private struct JSONParser {
 
     mutating func number() throws(JSONFailure) -> JSON {
         let start = position
-        _ = accept("-")
+        if accept("-"), limits.negativeInfinity, current == UInt8(ascii: "I") {
+            return try word("Infinity", .number(-.infinity))
+        }
         let leading = position
         try digits()
         if bytes[leading] == 0x30, position > leading + 1 { throw failure("a number starts with 0") }

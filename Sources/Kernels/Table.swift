@@ -17,7 +17,5 @@ public func makeKernelTable() -> KernelTable {
         gemm: GemmKernels(
             tileRows: tileRows, panelWidth: panelWidth, multiply: gemmMultiply, packRows: gemmPackRows,
             widen: gemmWiden, transposePanel: gemmTransposePanel, transposePanelHalf: gemmTransposePanelHalf,
-            addRows: gemmAddRows),
-        winograd2: makeWinograd2(),
-        winograd4: makeWinograd4())
+            addRows: gemmAddRows))
 }

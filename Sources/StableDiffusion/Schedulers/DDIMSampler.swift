@@ -1,0 +1,45 @@
+import Tensors
+
+/// Denoising diffusion implicit models (Song et al. 2020) with η = 0.
+struct DDIMSampler: Sampler {
+    let timesteps: [Float]
+    let schedule: NoiseSchedule
+    let prediction: PredictionType
+    let finalAlpha: Float
+    /// x₀ is clamped to ± this; nil: not at all.
+    let clipRange: Float?
+
+    init(schedule: NoiseSchedule, steps: [Int], finalAlpha: Float, prediction: PredictionType, clipRange: Float?) {
+        self.schedule = schedule
+        self.prediction = prediction
+        self.finalAlpha = finalAlpha
+        self.clipRange = clipRange
+        timesteps = steps.map { Float($0) }
+    }
+
+    func addNoise(_ sample: Tensor, noise: Tensor, at call: Int) -> Tensor {
+        schedule.addNoise(sample, noise: noise, timestep: Int(timesteps[call]))
+    }
+
+    /// √ᾱ_p x₀ + √(1−ᾱ_p) ε. The clamp changes x₀ alone; ε stays what the model said.
+    func step(_ output: Tensor, at call: Int, sample: Tensor, noise: () -> Tensor) -> Tensor {
+        let timestep = Int(timesteps[call])
+        let previous = timestep - schedule.trainTimesteps / timesteps.count
+        let (signal, share) = schedule.shares(at: timestep)
+        let original: Tensor
+        let epsilon: Tensor
+        switch prediction {
+        case .epsilon:
+            original = weightedSum([(1 / signal, sample), (-share / signal, output)])
+            epsilon = output
+        case .vPrediction:
+            original = weightedSum([(signal, sample), (-share, output)])
+            epsilon = weightedSum([(signal, output), (share, sample)])
+        }
+        if let range = clipRange {
+            for i in 0..<original.count { original.pointer[i] = min(max(original.pointer[i], -range), range) }
+        }
+        let alpha = previous >= 0 ? schedule.alphasCumprod[previous] : finalAlpha
+        return weightedSum([(alpha.squareRoot(), original), ((1 - alpha).squareRoot(), epsilon)])
+    }
+}

@@ -1,0 +1,68 @@
+import Tensors
+
+/// How much of a clean latent is left at each training time step: ᾱ_t = Π (1 − β_s), s ≤ t.
+public struct NoiseSchedule: Sendable, Equatable {
+    public let betas: [Float]
+    /// ᾱ by time step, from 0.
+    public let alphasCumprod: [Float]
+
+    public var trainTimesteps: Int { betas.count }
+
+    /// The product runs in double precision and is rounded at each step, as PyTorch's `cumprod` does on a CPU.
+    public init(betas: [Float]) {
+        precondition(!betas.isEmpty, "a noise schedule needs at least one beta")
+        self.betas = betas
+        var product = 1.0
+        alphasCumprod = betas.map { beta in
+            product *= Double(1 - beta)
+            return Float(product)
+        }
+    }
+
+    /// β from `start` to `end` in even steps.
+    public static func linear(_ start: Double, _ end: Double, count: Int) -> NoiseSchedule {
+        NoiseSchedule(betas: linspace(Float(start), Float(end), count: count))
+    }
+
+    /// √β in even steps: latent diffusion's own schedule, SD 1.5's with 0.00085, 0.012 and 1000.
+    public static func scaledLinear(_ start: Double, _ end: Double, count: Int) -> NoiseSchedule {
+        let roots = linspace(Float(start.squareRoot()), Float(end.squareRoot()), count: count)
+        return NoiseSchedule(betas: roots.map { $0 * $0 })
+    }
+
+    public static let stableDiffusion15 = scaledLinear(0.00085, 0.012, count: 1000)
+
+    /// Signal and noise shares √ᾱ_t, √(1 − ᾱ_t).
+    public func shares(at timestep: Int) -> (signal: Float, noise: Float) {
+        let alpha = alphasCumprod[timestep]
+        return (alpha.squareRoot(), (1 - alpha).squareRoot())
+    }
+
+    /// σ_t = √((1 − ᾱ_t) / ᾱ_t), by time step from 0.
+    public var sigmas: [Float] { alphasCumprod.map { ((1 - $0) / $0).squareRoot() } }
+
+    /// √ᾱ_t · sample + √(1 − ᾱ_t) · noise: what step `timestep` of training sees.
+    public func addNoise(_ sample: Tensor, noise: Tensor, timestep: Int) -> Tensor {
+        let (signal, share) = shares(at: timestep)
+        return weightedSum([(signal, sample), (share, noise)])
+    }
+
+    /// `torch.linspace` in float32: the second half is computed from the end, each value with one rounding.
+    private static func linspace(_ start: Float, _ end: Float, count: Int) -> [Float] {
+        let step = count > 1 ? (end - start) / Float(count - 1) : 0
+        return (0..<count).map { i in
+            i < count / 2 || count == 1
+                ? start.addingProduct(step, Float(i)) : end.addingProduct(-step, Float(count - 1 - i))
+        }
+    }
+}
+
+/// Σ factor · tensor, over latents of one shape. Every sampler's step is such a sum.
+func weightedSum(_ terms: [(factor: Float, tensor: Tensor)]) -> Tensor {
+    let result = Tensor.zeros(terms[0].tensor.shape)
+    for (factor, tensor) in terms {
+        precondition(tensor.shape == result.shape, "weighted sum of \(result.shape) and \(tensor.shape)")
+        for i in 0..<result.count { result.pointer[i] += factor * tensor.pointer[i] }
+    }
+    return result
+}

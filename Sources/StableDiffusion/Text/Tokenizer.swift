@@ -1,0 +1,163 @@
+import Checkpoints
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
+import Tensors
+
+/// CLIP's tokenizer: byte pair encoding with an end-of-word mark, framed by a start and an end token and padded to
+/// the text encoder's length.
+public struct Tokenizer: Sendable {
+    public struct Encoding: Sendable {
+        /// `contextLength` ids: start, the prompt's tokens, end, padding.
+        public let ids: [Int32]
+        /// Tokens with start and end but without padding, before cutting.
+        public let fullLength: Int
+        /// What was cut from a prompt that is too long, as text; nil when it fits.
+        public let dropped: String?
+    }
+
+    public let vocabulary: Vocabulary
+    public let contextLength: Int
+    public let startID: Int32
+    public let endID: Int32
+    public let padID: Int32
+    private let splitter: PromptSplitter
+
+    /// Reads a model folder's `tokenizer` folder: `vocab.json`, `merges.txt`, and the names of the special tokens from
+    /// `tokenizer_config.json` and `special_tokens_map.json` where these exist.
+    ///
+    /// - Parameter contextLength: the text encoder's `max_position_embeddings`.
+    /// Throws `Failure` naming the file, the line and what was expected.
+    public init(folder: String, contextLength: Int = 77) throws {
+        let vocabulary = try Vocabulary(vocabFile: folder + "/vocab.json", mergesFile: folder + "/merges.txt")
+        try self.init(
+            vocabulary: vocabulary, specials: SpecialTokens(folder: folder), contextLength: contextLength,
+            source: folder + "/vocab.json")
+    }
+
+    init(vocabulary: Vocabulary, specials: SpecialTokens, contextLength: Int, source: String) throws {
+        precondition(contextLength > 2, "context length \(contextLength) leaves no room for a prompt")
+        func id(_ token: String) throws -> Int32 {
+            if let id = vocabulary.id(of: token) { return id }
+            throw SimpleFailure(.badData, "\(source): the special token '\(token)' is not in the vocabulary")
+        }
+        self.vocabulary = vocabulary
+        self.contextLength = contextLength
+        startID = try id(specials.start)
+        endID = try id(specials.end)
+        padID = try id(specials.pad)
+        splitter = PromptSplitter(start: specials.start, end: specials.end)
+    }
+
+    /// The ids the text encoder gets. Tokens beyond the context length are dropped from the end.
+    public func encode(_ prompt: String) -> Encoding {
+        let tokens = tokens(of: prompt)
+        let kept = tokens.prefix(contextLength - 2)
+        let padding = repeatElement(padID, count: contextLength - 2 - kept.count)
+        let dropped = tokens.dropFirst(kept.count)
+        return Encoding(
+            ids: [startID] + kept + [endID] + padding, fullLength: tokens.count + 2,
+            dropped: dropped.isEmpty ? nil : decode(dropped))
+    }
+
+    /// The prompt's tokens without start, end and padding.
+    public func tokens(of prompt: String) -> [Int32] {
+        splitter.pieces(of: prompt).flatMap { piece -> [Int32] in
+            switch piece {
+            case .start: [startID]
+            case .end: [endID]
+            case .word(let word): merge(word)
+            }
+        }
+    }
+
+    /// The text of tokens, words separated by spaces. Bytes that are not UTF-8 show as U+FFFD.
+    public func decode(_ tokens: some Sequence<Int32>) -> String {
+        var bytes: [UInt8] = []
+        for token in tokens {
+            let text = self.text(of: token)
+            guard token != startID, token != endID, let symbols = ByteSymbols.bytes(of: Self.withoutEndOfWord(text))
+            else {
+                bytes += Array(text.utf8) + [0x20]
+                continue
+            }
+            bytes += symbols
+            if text.hasSuffix(Vocabulary.endOfWord) { bytes.append(0x20) }
+        }
+        return String(decoding: bytes.last == 0x20 ? bytes.dropLast() : bytes[...], as: UTF8.self)
+    }
+
+    /// A token as the vocabulary spells it.
+    public func text(of token: Int32) -> String {
+        guard vocabulary.texts.indices.contains(Int(token)) else { return "" }
+        return vocabulary.texts[Int(token)] ?? ""
+    }
+
+    private static func withoutEndOfWord(_ text: String) -> Substring {
+        text.hasSuffix(Vocabulary.endOfWord) ? text.dropLast(Vocabulary.endOfWord.count) : text[...]
+    }
+
+    /// Byte pair encoding: the pair of lowest rank is merged wherever it stands, until no pair is known.
+    private func merge(_ word: String) -> [Int32] {
+        var symbols = word.utf8.map { vocabulary.inner[Int($0)] }
+        if let last = word.utf8.last { symbols[symbols.count - 1] = vocabulary.final[Int(last)] }
+        while let best = lowestRankedPair(in: symbols) {
+            var merged: [Int32] = []
+            merged.reserveCapacity(symbols.count)
+            var i = 0
+            while i < symbols.count {
+                if i + 1 < symbols.count, symbols[i] == best.left, symbols[i + 1] == best.right {
+                    merged.append(best.merged)
+                    i += 2
+                } else {
+                    merged.append(symbols[i])
+                    i += 1
+                }
+            }
+            symbols = merged
+        }
+        return symbols
+    }
+
+    private func lowestRankedPair(in symbols: [Int32]) -> (left: Int32, right: Int32, merged: Int32)? {
+        var best: (rank: Int32, index: Int, merged: Int32)?
+        for i in symbols.indices.dropLast() {
+            guard let rule = vocabulary.merges[Vocabulary.pairKey(symbols[i], symbols[i + 1])] else { continue }
+            if rule.rank < best?.rank ?? .max { best = (rule.rank, i, rule.merged) }
+        }
+        return best.map { (symbols[$0.index], symbols[$0.index + 1], $0.merged) }
+    }
+}
+
+/// How a tokenizer folder spells its start, end and padding tokens; CLIP's spelling where it says nothing.
+struct SpecialTokens {
+    var start = "<|startoftext|>"
+    var end = "<|endoftext|>"
+    var pad: String
+
+    init() { pad = end }
+
+    /// `special_tokens_map.json` wins over `tokenizer_config.json`. A token stands as a string, or as an object with
+    /// `content`.
+    init(folder: String) throws {
+        self.init()
+        var named: [String: String] = [:]
+        for file in ["tokenizer_config.json", "special_tokens_map.json"] {
+            let path = folder + "/" + file
+            guard access(path, F_OK) == 0 else { continue }
+            let json = try JSON.read(path)
+            for key in ["bos_token", "eos_token", "pad_token"] {
+                guard let value = json[key], !value.isNull else { continue }
+                guard let token = value.string ?? value["content"]?.string, !token.isEmpty else {
+                    throw SimpleFailure(.badData, "\(path): \(key) is neither a string nor has a string 'content'")
+                }
+                named[key] = token
+            }
+        }
+        start = named["bos_token"] ?? start
+        end = named["eos_token"] ?? end
+        pad = named["pad_token"] ?? end
+    }
+}

@@ -1,0 +1,124 @@
+import Checkpoints
+
+/// All settings of a study, in the order of the commented file. Defaults are those of the paper's code unless the help
+/// says otherwise; `dream.preset` chooses the defaults of the two dream sections.
+public enum Schema {
+    static let sections: [(name: String, help: String)] = [
+        ("capture", "Pictures from the prompts, and what the layers do while they are drawn."),
+        ("analysis", "When each channel or feature is active."),
+        (
+            "choose",
+            "What to look at closely: all, none, indices (3, 10-19), or by rank and word, with how many:\n"
+                + "most-active:20, most-localized:20, rarest:20, word:red:5. Several are united."
+        ),
+        ("prior", "Steered generation from the empty prompt: what a feature causes, and where dreams may start."),
+        ("dream", "Optimization of a latent: what a feature looks for."),
+        ("dream_features", "Parameters of the optimization for SAE features."),
+        ("dream_channels", "Parameters of the optimization for raw channels."),
+        ("measure", "Numbers about the results."),
+        ("report", "The gallery."),
+    ]
+
+    /// - Parameter preset: `paper` or `tuned`.
+    public static func settings(preset: String = "paper") -> [Setting] {
+        general + capture + analysis + choose + prior + dream(preset: preset)
+            + optimization("dream_features", OptimizationDefaults.features(preset: preset))
+            + optimization("dream_channels", OptimizationDefaults.channels(preset: preset)) + measure + report
+    }
+
+    private static let anyCount = 1...1_000_000
+    private static let anyNumber = 0.0...1e6
+
+    private static let general: [Setting] = [
+        .init("model", .text, "embedded", "Folder or file of a Stable Diffusion 1.x model, or: embedded"),
+        .init("layers", .texts, [], "Layers by their names in the checkpoint; lvo layers lists them"),
+        .init("sae", .text, "", "Folder of sparse autoencoders, one folder per layer; empty: raw channels only"),
+        .init("prompts", .text, "prompts.txt", "One prompt a line, or .jsonl with a text and optional factors"),
+        .init("seed", .integer(0...Int(UInt32.max)), 1024, "All pictures' seeds follow from it"),
+    ]
+
+    private static let capture: [Setting] = [
+        .init("capture.images_per_prompt", .integer(anyCount), 5, "Pictures per prompt, each with its own seed"),
+        .init("capture.steps", .integer(1...1000), 50, "Scheduler steps"),
+        .init("capture.guidance_scale", .number(0...100), 7.5, "Classifier-free guidance"),
+        .init("capture.sampler", .choice(samplers), "model", "model: the one the model's own files name"),
+        .init("capture.negative_prompt", .text, "", "Negative prompt"),
+        .init("capture.width", .integer(0...8192), 0, "Pixels; 0: the model's own size"),
+        .init("capture.height", .integer(0...8192), 0, "Pixels; 0: the model's own size"),
+        .init(
+            "capture.half", .choice(["conditional", "unconditional", "both"]), "conditional",
+            "Which half of the guided batch is recorded; both: each as a generation of its own"),
+    ]
+
+    static let samplers = ["model", "pndm", "ddim", "euler", "euler_a", "dpmpp_2m", "dpmpp_2m_karras"]
+
+    private static let analysis: [Setting] = [
+        .init("analysis.top_k", .integer(anyCount), 20, "A channel is active where it is among so many strongest"),
+        .init("analysis.peak_separation", .integer(1...1000), 100, "Peaks lie at least so many time steps apart"),
+        .init("analysis.peaks", .integer(0...100), 3, "Peaks per channel"),
+    ]
+
+    private static let choose: [Setting] = [
+        .init("choose.features", .text, "most-active:20", "SAE features"),
+        .init("choose.channels", .text, "most-active:20", "Raw channels"),
+    ]
+
+    private static let seeds: JSON = [1024, 1111, 4359, 3248, 1026]
+
+    private static let prior: [Setting] = [
+        .init("prior.enabled", .flag, true, "Whether priors are made"),
+        .init("prior.seeds", .integers, seeds, "A prior for each"),
+        .init("prior.steps", .integer(1...1000), 50, "Scheduler steps"),
+        .init("prior.sampler", .choice(samplers), "model", "As for capture"),
+        .init("prior.strength_features", .number(anyNumber), 500, "Times the largest activation at the time step"),
+        .init("prior.strength_channels", .number(anyNumber), 50, "The same for raw channels"),
+    ]
+
+    private static func dream(preset: String) -> [Setting] {
+        [
+            .init(
+                "dream.preset", .choice(OptimizationDefaults.presets), .string(preset),
+                "Defaults of the next two sections: paper, or tuned (docs/measures.md says how it was found)"),
+            .init("dream.timesteps", .texts, ["0", "peaks"], "Time steps, and peaks for the feature's activity peaks"),
+            .init("dream.seeds", .integers, seeds, "A result for each"),
+            .init("dream.prompt", .text, "", "Text condition"),
+            .init("dream.snapshot_every", .integer(1...100_000), 10, "Steps between the pictures of the history"),
+            .init("dream.animation", .flag, true, "Whether the history is also kept as an animated PNG"),
+        ]
+    }
+
+    private static let measure: [Setting] = [
+        .init("measure.noise_draws", .integer(1...1000), 8, "Draws of the schedule's noise a measure is averaged over"),
+        .init("measure.examples", .integer(1...1000), 12, "Dataset examples that agreement compares with"),
+    ]
+
+    private static let report: [Setting] = [
+        .init("report.title", .text, "", "Heading of the gallery; empty: the model's name"),
+        .init("report.examples", .integer(1...1000), 12, "Dataset examples shown per feature"),
+    ]
+
+    private static func optimization(_ section: String, _ d: OptimizationDefaults) -> [Setting] {
+        func key(_ name: String) -> String { "\(section).\(name)" }
+        return [
+            .init(key("start"), .choice(["prior", "noise"]), .string(d.start), "Where the optimization starts"),
+            .init(key("steps"), .integer(anyCount), .integer(d.steps), "Steps"),
+            .init(key("learning_rate"), .number(0...1000), .number(d.learningRate), "Of AdamW"),
+            .init(key("total_variation"), .number(anyNumber), .number(d.totalVariation), "Weight of the penalty"),
+            .init(key("range"), .number(anyNumber), .number(d.range), "Weight of the penalty on values above 3"),
+            .init(key("moment"), .number(anyNumber), .number(d.moment), "Weight of the penalty on mean and deviation"),
+            .init(key("sigma_start"), .number(0...100), .number(d.sigmaStart), "Smoothing of the gradient, first step"),
+            .init(key("sigma_end"), .number(0...100), .number(d.sigmaEnd), "and last step"),
+            .init(key("spectral_filter"), .flag, .bool(d.spectralFilter), "Damps high frequencies of the gradient"),
+            .init(key("jitter"), .integer(0...10_000), .integer(d.jitter), "Latent pixels"),
+            .init(key("rotate"), .number(0...180), .number(d.rotate), "Degrees"),
+            .init(key("scale"), .number(1...100), .number(d.scale), "Largest enlargement"),
+            .init(key("schedule_noise"), .flag, .bool(d.scheduleNoise), "Noise as the schedule has it at the time step"),
+            .init(
+                key("rectifier"), .choice(["relu", "leaky", "none"]), .string(d.rectifier),
+                "relu is the paper's; leaky lets a feature that is off find its way"),
+            .init(
+                key("batch"), .choice(["coupled", "independent"]), .string(d.batch),
+                "coupled is the paper's; independent: a result does not depend on the others"),
+        ]
+    }
+}

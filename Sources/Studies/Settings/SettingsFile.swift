@@ -1,0 +1,141 @@
+import Checkpoints
+import Foundation
+import Tensors
+import Yams
+
+/// Reads `study.yaml`: every key known, every value of its kind, what is not said taken from the defaults.
+public enum SettingsFile {
+    /// - Parameters:
+    ///   - path: the YAML file.
+    ///   - overrides: texts `key=value`, the value in YAML; they win over the file.
+    /// - Throws: `SimpleFailure`: `.missingInput` without the file, `.usage` for anything wrong in it, naming file, line,
+    ///   key, what was expected, and the nearest key there is.
+    public static func read(_ path: String, overrides: [String] = []) throws -> SettingValues {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+            throw SimpleFailure(.missingInput, "\(path): cannot be read; lvo study init writes a commented one")
+        }
+        return try parse(text, name: path, overrides: overrides)
+    }
+
+    public static func parse(_ text: String, name: String, overrides: [String] = []) throws -> SettingValues {
+        var given: [String: (value: JSON, place: String)] = [:]
+        do {
+            if let root = try Yams.compose(yaml: text) { try flatten(root, prefix: "", name: name, into: &given) }
+        } catch let error as YamlError {
+            throw SimpleFailure(.usage, "\(name): not YAML: \("\(error)".replacing("\n", with: " "))")
+        }
+        for override in overrides {
+            let parts = override.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, let node = try? Yams.compose(yaml: String(parts[1])) ?? "" else {
+                throw SimpleFailure(.usage, "--set \(override): expected key=value")
+            }
+            let key = parts[0].trimmingCharacters(in: .whitespaces)
+            given[key] = (try json(node, key: key, place: "--set \(override)"), "--set \(override)")
+        }
+        return try resolve(given, name: name)
+    }
+
+    /// The file with all settings and their help; `values` in place of defaults where given.
+    public static func commented(_ values: SettingValues? = nil) -> String {
+        let preset = values?.text("dream.preset") ?? "paper"
+        var text = "# A study for lvo. Every key may be left away: it then has the value written here.\n"
+        var section = ""
+        for setting in Schema.settings(preset: preset) {
+            let parts = setting.key.split(separator: ".").map(String.init)
+            if parts.count == 2 && parts[0] != section {
+                section = parts[0]
+                let help = Schema.sections.first { $0.name == section }?.help ?? ""
+                text += "\n" + help.split(separator: "\n").map { "# \($0)\n" }.joined() + "\(section):\n"
+            }
+            let value = (values?.values[setting.key] ?? setting.standard).serialized()
+            let line = (parts.count == 2 ? "  " : "") + "\(parts[parts.count - 1]): \(value)"
+            text += line + String(repeating: " ", count: max(1, 34 - line.count)) + "# \(setting.help)\n"
+        }
+        return text
+    }
+
+    private static func resolve(
+        _ given: [String: (value: JSON, place: String)], name: String
+    ) throws -> SettingValues {
+        var preset = "paper"
+        if let chosen = given["dream.preset"]?.value.string, OptimizationDefaults.presets.contains(chosen) {
+            preset = chosen
+        }
+        let settings = Schema.settings(preset: preset)
+        for (key, entry) in given.sorted(by: { $0.key < $1.key }) where !settings.contains(where: { $0.key == key }) {
+            let nearest = Nearest.name(to: key, among: settings.map(\.key))
+            throw SimpleFailure(.usage, "\(entry.place): unknown key \(key); the nearest known one is \(nearest)")
+        }
+        var values: [String: JSON] = [:]
+        for setting in settings {
+            guard let entry = given[setting.key] else {
+                values[setting.key] = setting.standard
+                continue
+            }
+            guard let value = setting.accept(entry.value) else {
+                let found = entry.value.serialized()
+                throw SimpleFailure(
+                    .usage, "\(entry.place): \(setting.key): expected \(setting.expected), found \(found)")
+            }
+            values[setting.key] = value
+        }
+        return SettingValues(values)
+    }
+
+    private static func flatten(
+        _ node: Node, prefix: String, name: String, into given: inout [String: (value: JSON, place: String)]
+    ) throws {
+        guard let mapping = node.mapping else {
+            throw SimpleFailure(.usage, "\(place(name, node)): expected keys with values")
+        }
+        for (keyNode, value) in mapping {
+            let key = prefix + (keyNode.string ?? "")
+            if value.mapping != nil {
+                try flatten(value, prefix: key + ".", name: name, into: &given)
+            } else {
+                given[key] = (try json(value, key: key, place: place(name, keyNode)), place(name, keyNode))
+            }
+        }
+    }
+
+    private static func place(_ name: String, _ node: Node) -> String {
+        node.mark.map { "\(name), line \($0.line)" } ?? name
+    }
+
+    private static func json(_ node: Node, key: String, place: String) throws -> JSON {
+        if let sequence = node.sequence { return .array(try sequence.map { try json($0, key: key, place: place) }) }
+        guard let scalar = node.scalar else {
+            throw SimpleFailure(.usage, "\(place): \(key): expected a value, found keys")
+        }
+        // A quoted text stays one, whatever it looks like.
+        if scalar.style != .plain && scalar.style != .any { return .string(scalar.string) }
+        if let flag = node.bool { return .bool(flag) }
+        if let number = node.int { return .integer(number) }
+        if let number = node.float { return .number(number) }
+        return .string(scalar.string)
+    }
+}
+
+/// The name somebody may have meant.
+enum Nearest {
+    /// By edit distance; equal: the first.
+    static func name(to text: String, among names: [String]) -> String {
+        names.min { distance(text, $0) < distance(text, $1) } ?? ""
+    }
+
+    /// Levenshtein distance.
+    static func distance(_ a: String, _ b: String) -> Int {
+        let (a, b) = (Array(a.unicodeScalars), Array(b.unicodeScalars))
+        var row = Array(0...b.count)
+        for i in a.indices {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for j in b.indices {
+                let substituted = diagonal + (a[i] == b[j] ? 0 : 1)
+                diagonal = row[j + 1]
+                row[j + 1] = min(substituted, row[j] + 1, diagonal + 1)
+            }
+        }
+        return row[b.count]
+    }
+}

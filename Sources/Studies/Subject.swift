@@ -1,0 +1,40 @@
+import Tensors
+
+/// What a number of a layer means.
+public enum Space: String, Sendable, CaseIterable, Hashable {
+    /// Features of the layer's sparse autoencoder.
+    case features
+    /// The layer's own channels.
+    case channels
+}
+
+/// A layer seen as channels or as features.
+public struct Site: Sendable, Hashable {
+    public let layer: String
+    public let space: Space
+
+    public init(layer: String, space: Space) {
+        self.layer = layer
+        self.space = space
+    }
+
+    /// Path of its results under a stage's folder.
+    public var path: String { "\(layer)/\(space.rawValue)" }
+}
+
+/// One channel or feature of a layer.
+public struct Subject: Sendable, Hashable {
+    public let site: Site
+    public let index: Int
+
+    public init(site: Site, index: Int) {
+        self.site = site
+        self.index = index
+    }
+
+    /// Path of its results under a stage's folder; indices sort as numbers do.
+    public var path: String {
+        let digits = String(index)
+        return "\(site.path)/" + String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+    }
+}

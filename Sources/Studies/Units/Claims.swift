@@ -17,7 +17,8 @@ public final class Claims: Sendable {
 
     private let folder: String
     private let held = Mutex<Set<String>>([])
-    private let timer: any DispatchSourceTimer
+    /// Only made, resumed and cancelled, which Dispatch allows from any thread.
+    private nonisolated(unsafe) let timer: any DispatchSourceTimer
 
     public init(study: String) throws {
         folder = "\(study)/claims"

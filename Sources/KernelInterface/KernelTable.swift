@@ -10,10 +10,18 @@ public struct KernelTable: Sendable {
     /// Floats per vector register.
     public let lanes: Int
     public let gemm: GemmKernels
+    /// F(2×2, 3×3) and F(4×4, 3×3).
+    public let winograd2: WinogradKernels
+    public let winograd4: WinogradKernels
 
-    public init(instructionSet: String, lanes: Int, gemm: GemmKernels) {
+    public init(
+        instructionSet: String, lanes: Int, gemm: GemmKernels, winograd2: WinogradKernels,
+        winograd4: WinogradKernels
+    ) {
         self.instructionSet = instructionSet
         self.lanes = lanes
         self.gemm = gemm
+        self.winograd2 = winograd2
+        self.winograd4 = winograd4
     }
 }

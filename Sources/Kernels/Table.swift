@@ -17,5 +17,7 @@ public func makeKernelTable() -> KernelTable {
         gemm: GemmKernels(
             tileRows: tileRows, panelWidth: panelWidth, multiply: gemmMultiply, packRows: gemmPackRows,
             widen: gemmWiden, transposePanel: gemmTransposePanel, transposePanelHalf: gemmTransposePanelHalf,
-            addRows: gemmAddRows))
+            addRows: gemmAddRows),
+        winograd2: makeWinograd2(),
+        winograd4: makeWinograd4())
 }

@@ -1,3 +1,4 @@
+import KernelInterface
 import Tensors
 
 /// How a 3×3 convolution is padded with zeros.
@@ -14,6 +15,11 @@ public enum Padding: Sendable {
 ///
 /// Cost: 2·B·H'·W'·O·I·R·S flop.
 public struct Convolution: Sendable {
+    /// How a stride-1 3×3 convolution is computed; everything else is always direct.
+    public enum Algorithm: String, Sendable, CaseIterable {
+        case direct, winograd2, winograd4
+    }
+
     public let filter: PackedFilter
     public let stride: Int
     public let padding: Padding
@@ -36,6 +42,30 @@ public struct Convolution: Sendable {
     public var inputs: Int { filter.inputs }
     public var outputs: Int { filter.outputs }
 
+    /// The algorithm for maps of `height × width`: the least of the three in multiplications a filter, where Winograd's
+    /// also pay for transforming the filter (`lvo bench layers --algorithms` measures all three; docs/performance.md).
+    ///
+    /// A rule and not a stopwatch at load time: a choice that followed timing noise would change bits from run to run.
+    /// It looks at one sample, so that a latent's result does not depend on the batch it is in.
+    public func algorithm(height: Int, width: Int) -> Algorithm {
+        guard size == 3, stride == 1, padding == .symmetric, inputs % 16 == 0, outputs % 16 == 0 else {
+            return .direct
+        }
+        func tiles(_ size: Int) -> Int { ((height + size - 1) / size) * ((width + size - 1) / size) }
+        let costs: [(Algorithm, Int)] = [
+            (.winograd4, 36 * tiles(4) + 80), (.winograd2, 16 * tiles(2) + 36), (.direct, 9 * height * width),
+        ]
+        return costs.min { $0.1 < $1.1 }!.0
+    }
+
+    private func winograd(_ algorithm: Algorithm) -> WinogradKernels? {
+        switch algorithm {
+        case .direct: nil
+        case .winograd2: engine.kernels.winograd2
+        case .winograd4: engine.kernels.winograd4
+        }
+    }
+
     /// Pixels of padding before the first row and column.
     private var before: Int { padding == .symmetric ? size / 2 : 0 }
     /// Padding of both ends together.
@@ -49,7 +79,10 @@ public struct Convolution: Sendable {
     /// - Parameters:
     ///   - residual: added to y, same shape.
     ///   - channelBias: `[B, O]`, added to every pixel of a sample (the time embedding's share).
-    public func forward(_ x: Tensor, adding residual: Tensor? = nil, channelBias: Tensor? = nil) -> Tensor {
+    ///   - algorithm: for comparisons; nil takes the one of `algorithm(height:width:)`.
+    public func forward(
+        _ x: Tensor, adding residual: Tensor? = nil, channelBias: Tensor? = nil, algorithm: Algorithm? = nil
+    ) -> Tensor {
         precondition(x.shape.count == 4 && x.channels == inputs, "convolution of \(inputs) channels got \(x.shape)")
         let y = Tensor(outputShape(x.shape), in: engine.workspace)
         precondition(residual == nil || residual?.count == y.count, "residual of another shape than \(y.shape)")
@@ -57,6 +90,13 @@ public struct Convolution: Sendable {
         let grid = Grid(y.shape)
         let (size, stride, before) = (size, stride, before)
         withOptionalPointer(bias) { bias in
+            if let winograd = winograd(algorithm ?? self.algorithm(height: height, width: width)) {
+                return WinogradProduct(
+                    engine: engine, kernels: winograd, filter: filter, transposed: false, x: x, out: y, bias: bias,
+                    sampleBias: channelBias.map { UnsafePointer($0.pointer) },
+                    residual: residual.map { UnsafePointer($0.pointer) }
+                ).run()
+            }
             FilterProduct(
                 engine: engine, filter: filter, transposed: false, taps: Array(0..<size * size), rows: y.rows,
                 source: x.pointer,
@@ -77,9 +117,18 @@ public struct Convolution: Sendable {
 
     /// `dx[b, i, j, c] = other + Σ_{r,s,o} dy[b, (i + p − r)/stride, (j + p − s)/stride, o] · W[o, c, r, s]`, where the
     /// division is exact and inside.
-    public func backwardInput(_ dy: Tensor, inputShape: [Int], adding other: Tensor? = nil) -> Tensor {
+    public func backwardInput(
+        _ dy: Tensor, inputShape: [Int], adding other: Tensor? = nil, algorithm: Algorithm? = nil
+    ) -> Tensor {
         precondition(dy.shape == outputShape(inputShape), "gradient \(dy.shape) of a convolution of \(inputShape)")
         let dx = Tensor(inputShape, in: engine.workspace)
+        if let winograd = winograd(algorithm ?? self.algorithm(height: dx.shape[1], width: dx.shape[2])) {
+            WinogradProduct(
+                engine: engine, kernels: winograd, filter: filter, transposed: true, x: dy, out: dx,
+                residual: other.map { UnsafePointer($0.pointer) }
+            ).run()
+            return dx
+        }
         if stride == 1 {
             backward(dy, into: dx, phase: (0, 0), residual: other)
             return dx

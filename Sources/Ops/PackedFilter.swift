@@ -99,6 +99,29 @@ public final class PackedFilter: @unchecked Sendable {
             output += panelWidth
         }
     }
+
+    /// Winograd-transformed 3×3 weights of one panel, `[element][range][panelWidth]` with elements `elementStride`
+    /// apart, into `out`. With `transposed` the
+    /// panel counts inputs, `range` counts outputs, and the filter is turned by 180°: the gradient's filter.
+    /// `scratch` has room for nine transposed taps.
+    func winograd(
+        _ transform: WinogradKernels, panel: Int, range: Range<Int>, transposed: Bool,
+        scratch: UnsafeMutablePointer<Float>, out: UnsafeMutablePointer<Float>, elementStride: Int
+    ) {
+        if transposed {
+            let squares = (range.count + panelWidth - 1) / panelWidth * panelWidth * panelWidth
+            for tap in 0..<9 {
+                transposedChunk(panel: panel, tap: tap, range: range, scratch: scratch + tap * squares)
+            }
+            transform.filter(scratch + 8 * squares, -squares, range.count, out, elementStride)
+        } else if isHalf {
+            let start = memory.assumingMemoryBound(to: UInt16.self) + index(panel, 0, range.lowerBound)
+            transform.filterHalf(start, inputs * panelWidth, range.count, out, elementStride)
+        } else {
+            let start = memory.assumingMemoryBound(to: Float.self) + index(panel, 0, range.lowerBound)
+            transform.filter(start, inputs * panelWidth, range.count, out, elementStride)
+        }
+    }
 }
 
 extension Weight {

@@ -1,0 +1,83 @@
+/// `WinogradKernels.filter` and `.filterHalf`: the weights' transform is cheap enough (some 80 vector operations for 16
+/// filters, where the products take 18 cycles a tile) to be done anew for every group of tiles, straight from the
+/// packed weights. Kept in memory the transformed weights would be 4 times the float32 ones, 8 times the half ones.
+@inline(__always) func winogradFilter<S: WinogradScheme>(
+    _: S.Type, _ depth: Int, _ out: UnsafeMutablePointer<Float>, _ elementStride: Int,
+    _ load: (_ tap: Int, _ index: Int) -> Vec
+) {
+    var index = 0
+    while index < depth * panelWidth {
+        S.filter({ load($0, index) }, { out.store($1, $0 * elementStride + index) })
+        index += lanes
+    }
+}
+
+/// `WinogradKernels.input`.
+@inline(__always) func winogradInput<S: WinogradScheme>(
+    _: S.Type, _ x: UnsafePointer<Float>, _ offsets: UnsafePointer<Int>, _ tiles: Int, _ depth: Int,
+    _ scratch: UnsafeMutablePointer<Float>, _ out: UnsafeMutablePointer<Float>, _ elementStride: Int
+) {
+    let points = S.points, elements = points * points
+    let gathered = scratch, transformed = scratch + elements * lanes
+    var k = 0
+    while k < depth {
+        for tile in 0..<tiles {
+            for element in 0..<elements {
+                let offset = offsets[tile * elements + element]
+                gathered.store(offset >= 0 ? (x + offset).vec(k) : Vec.zero, element * lanes)
+            }
+            for column in 0..<points {
+                S.input(gathered + column * lanes, points * lanes, gathered + column * lanes, points * lanes)
+            }
+            for row in 0..<points {
+                S.input(
+                    gathered + row * points * lanes, lanes,
+                    transformed + (row * points * tileRows + tile) * lanes, tileRows * lanes)
+            }
+        }
+        for element in 0..<elements {
+            let source = transformed + element * tileRows * lanes
+            let target = out + element * elementStride + k * tileRows
+            var first = 0
+            while first < tileRows {
+                transposeSquare(
+                    { first + $0 < tiles ? source.vec((first + $0) * lanes) : Vec.zero },
+                    { storePrefix($1, target + $0 * tileRows + first, tileRows - first) })
+                first += lanes
+            }
+        }
+        k += lanes
+    }
+}
+
+/// `WinogradKernels.output`.
+@inline(__always) func winogradOutput<S: WinogradScheme>(
+    _: S.Type, _ products: UnsafePointer<Float>, _ elementStride: Int, _ columns: Int,
+    _ y: UnsafeMutablePointer<Float>, _ offsets: UnsafePointer<Int>, _ bias: UnsafePointer<Float>?,
+    _ sampleBias: UnsafePointer<Float>?, _ residual: UnsafePointer<Float>?
+) {
+    let points = S.points, size = S.outputSize
+    withUnsafeTemporaryAllocation(of: Vec.self, capacity: 6 * 4 + 4 * 4) { memory in
+        let half = UnsafeMutableRawPointer(memory.baseAddress!).assumingMemoryBound(to: Float.self)
+        let pixels = half + points * size * lanes
+        var column = 0
+        while column < columns {
+            for j in 0..<points {
+                S.output(
+                    products + j * elementStride + column, points * elementStride, half + j * lanes, points * lanes)
+            }
+            for i in 0..<size {
+                S.output(half + i * points * lanes, lanes, pixels + i * size * lanes, lanes)
+            }
+            var shift = Vec.zero
+            if let bias { shift += bias.vec(column) }
+            if let sampleBias { shift += sampleBias.vec(column) }
+            for pixel in 0..<size * size where offsets[pixel] >= 0 {
+                var value = pixels.vec(pixel * lanes)
+                if let residual { value += (residual + offsets[pixel]).vec(column) }
+                (y + offsets[pixel]).store(value + shift, column)
+            }
+            column += lanes
+        }
+    }
+}

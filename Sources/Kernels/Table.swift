@@ -19,5 +19,6 @@ public func makeKernelTable() -> KernelTable {
             widen: gemmWiden, transposePanel: gemmTransposePanel, transposePanelHalf: gemmTransposePanelHalf,
             addRows: gemmAddRows),
         winograd2: makeWinograd2(),
-        winograd4: makeWinograd4())
+        winograd4: makeWinograd4(),
+        sparse: sparseKernels())
 }

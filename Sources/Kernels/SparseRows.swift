@@ -1,0 +1,150 @@
+import KernelInterface
+
+// Sums and products over a few rows of a matrix: the sparse halves of an autoencoder. All are bound by how fast the rows
+// arrive, so the sums stay in registers (eight vectors) and each row's piece is read once, front to back.
+
+/// `SparseKernels.sumRows`.
+func sparseSumRows(
+    _ ids: UnsafePointer<UInt32>, _ factors: UnsafePointer<Float>, _ count: Int, _ matrix: UnsafePointer<Float>,
+    _ stride: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>, _ accumulate: Bool
+) {
+    var column = 0
+    while column + 8 * lanes <= columns {
+        sumEightVectors(ids, factors, count, matrix + column, stride, out + column, accumulate)
+        column += 8 * lanes
+    }
+    while column + lanes <= columns {
+        var sum = accumulate ? out.vec(column) : Vec.zero
+        for i in 0..<count {
+            sum = multiplyAdd(Vec(repeating: factors[i]), matrix.vec(Int(ids[i]) * stride + column), sum)
+        }
+        out.store(sum, column)
+        column += lanes
+    }
+    while column < columns {
+        var sum = accumulate ? out[column] : 0
+        for i in 0..<count { sum += factors[i] * matrix[Int(ids[i]) * stride + column] }
+        out[column] = sum
+        column += 1
+    }
+}
+
+@inline(__always)
+private func sumEightVectors(
+    _ ids: UnsafePointer<UInt32>, _ factors: UnsafePointer<Float>, _ count: Int, _ matrix: UnsafePointer<Float>,
+    _ stride: Int, _ out: UnsafeMutablePointer<Float>, _ accumulate: Bool
+) {
+    var (s0, s1, s2, s3) = (Vec.zero, Vec.zero, Vec.zero, Vec.zero)
+    var (s4, s5, s6, s7) = (Vec.zero, Vec.zero, Vec.zero, Vec.zero)
+    if accumulate {
+        (s0, s1, s2, s3) = (out.vec(0), out.vec(lanes), out.vec(2 * lanes), out.vec(3 * lanes))
+        (s4, s5, s6, s7) = (out.vec(4 * lanes), out.vec(5 * lanes), out.vec(6 * lanes), out.vec(7 * lanes))
+    }
+    for i in 0..<count {
+        let row = matrix + Int(ids[i]) * stride
+        let factor = Vec(repeating: factors[i])
+        s0 = multiplyAdd(factor, row.vec(0), s0)
+        s1 = multiplyAdd(factor, row.vec(lanes), s1)
+        s2 = multiplyAdd(factor, row.vec(2 * lanes), s2)
+        s3 = multiplyAdd(factor, row.vec(3 * lanes), s3)
+        s4 = multiplyAdd(factor, row.vec(4 * lanes), s4)
+        s5 = multiplyAdd(factor, row.vec(5 * lanes), s5)
+        s6 = multiplyAdd(factor, row.vec(6 * lanes), s6)
+        s7 = multiplyAdd(factor, row.vec(7 * lanes), s7)
+    }
+    out.store(s0, 0)
+    out.store(s1, lanes)
+    out.store(s2, 2 * lanes)
+    out.store(s3, 3 * lanes)
+    out.store(s4, 4 * lanes)
+    out.store(s5, 5 * lanes)
+    out.store(s6, 6 * lanes)
+    out.store(s7, 7 * lanes)
+}
+
+/// `SparseKernels.dotRows`.
+func sparseDotRows(
+    _ vector: UnsafePointer<Float>, _ ids: UnsafePointer<UInt32>, _ count: Int, _ matrix: UnsafePointer<Float>,
+    _ stride: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>
+) {
+    for i in 0..<count { out[i] = sparseDot(vector, matrix + Int(ids[i]) * stride, columns) }
+}
+
+/// `SparseKernels.dot`.
+func sparseDot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int) -> Float {
+    var (s0, s1, s2, s3) = (Vec.zero, Vec.zero, Vec.zero, Vec.zero)
+    var i = 0
+    while i + 4 * lanes <= count {
+        s0 = multiplyAdd(a.vec(i), b.vec(i), s0)
+        s1 = multiplyAdd(a.vec(i + lanes), b.vec(i + lanes), s1)
+        s2 = multiplyAdd(a.vec(i + 2 * lanes), b.vec(i + 2 * lanes), s2)
+        s3 = multiplyAdd(a.vec(i + 3 * lanes), b.vec(i + 3 * lanes), s3)
+        i += 4 * lanes
+    }
+    while i + lanes <= count {
+        s0 = multiplyAdd(a.vec(i), b.vec(i), s0)
+        i += lanes
+    }
+    var sum = ((s0 + s1) + (s2 + s3)).sum()
+    while i < count {
+        sum += a[i] * b[i]
+        i += 1
+    }
+    return sum
+}
+
+/// `SparseKernels.combine`.
+func sparseCombine(
+    _ a: UnsafePointer<Float>, _ alpha: Float, _ b: UnsafePointer<Float>, _ beta: Float, _ count: Int,
+    _ out: UnsafeMutablePointer<Float>
+) -> Float {
+    let (alphas, betas) = (Vec(repeating: alpha), Vec(repeating: beta))
+    var (squares, i) = (Vec.zero, 0)
+    while i + lanes <= count {
+        let value = multiplyAdd(alphas, a.vec(i), betas * b.vec(i))
+        out.store(value, i)
+        squares = multiplyAdd(value, value, squares)
+        i += lanes
+    }
+    var sum = squares.sum()
+    while i < count {
+        let value = alpha * a[i] + beta * b[i]
+        out[i] = value
+        sum += value * value
+        i += 1
+    }
+    return sum
+}
+
+/// `SparseKernels.adam`.
+func sparseAdam(
+    _ weights: UnsafeMutablePointer<Float>, _ gradient: UnsafePointer<Float>, _ mean: UnsafeMutablePointer<Float>,
+    _ square: UnsafeMutablePointer<Float>, _ count: Int, _ step: AdamStep, _ scale: Float, _ parallel: Float
+) {
+    var i = 0
+    while i + lanes <= count {
+        let w = weights.vec(i)
+        let g = gradient.vec(i) * scale - w * parallel
+        let m = mean.vec(i) * step.beta1 + g * (1 - step.beta1)
+        let v = square.vec(i) * step.beta2 + g * g * (1 - step.beta2)
+        mean.store(m, i)
+        square.store(v, i)
+        weights.store(w - m * step.size / (v.squareRoot() * step.rootScale + step.epsilon), i)
+        i += lanes
+    }
+    while i < count {
+        let w = weights[i]
+        let g = gradient[i] * scale - w * parallel
+        mean[i] = mean[i] * step.beta1 + g * (1 - step.beta1)
+        square[i] = square[i] * step.beta2 + g * g * (1 - step.beta2)
+        weights[i] = w - mean[i] * step.size / (square[i].squareRoot() * step.rootScale + step.epsilon)
+        i += 1
+    }
+}
+
+func sparseKernels() -> SparseKernels {
+    SparseKernels(
+        packPanel: sparsePackPanel, select: sparseSelect, selectAbove: sparseSelectAbove,
+        countPositive: sparseCountPositive, sumRows: sparseSumRows, dotRows: sparseDotRows, dot: sparseDot,
+        combine: sparseCombine, adam: sparseAdam)
+}

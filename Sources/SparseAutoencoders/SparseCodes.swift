@@ -86,7 +86,9 @@ struct SparseCodes: Sendable {
         engine.threads.forRanges(tokens, grain: 64) { range, _ in
             for token in range {
                 let entries = start.pointer[token]..<start.pointer[token + 1]
-                UnsafeMutableBufferPointer(start: sorted.pointer + entries.lowerBound, count: entries.count).sort()
+                var run = UnsafeMutableBufferPointer(
+                    start: sorted.pointer + entries.lowerBound, count: entries.count)
+                run.sort()
                 for entry in entries {
                     let pair = sorted.pointer[entry]
                     target.features.pointer[entry] = UInt32(pair >> 32)

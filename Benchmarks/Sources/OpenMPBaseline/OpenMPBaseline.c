@@ -18,7 +18,7 @@ static void block(int rows, int columns, int depth, int n, int k, const float *a
 }
 
 void baseline_sgemm(int m, int n, int k, const float *a, const float *b, float *c, int threads) {
-#pragma omp parallel for num_threads(threads) schedule(dynamic)
+#pragma omp parallel for num_threads(threads) schedule(static)
     for (int i = 0; i < m; i += 64) {
         int rows = m - i < 64 ? m - i : 64;
         for (int r = 0; r < rows; r++)

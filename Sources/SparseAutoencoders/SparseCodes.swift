@@ -4,10 +4,10 @@ import Tensors
 /// The activations of a batch that are not left out: (token, feature, value), ordered by token and by feature within
 /// a token, and listed by feature too, with the tokens ascending. Every sum over them runs in one of these orders,
 /// whatever the order in which they were found.
-struct SparseCodes: Sendable {
-    let count: Int
-    let tokens: Int
-    let numLatents: Int
+public struct SparseCodes: Sendable {
+    public let count: Int
+    public let tokens: Int
+    public let numLatents: Int
     /// `tokenStart[t] ..< tokenStart[t + 1]`: the entries of token t.
     let tokenStart: Scratch<Int>
     let features: Scratch<UInt32>

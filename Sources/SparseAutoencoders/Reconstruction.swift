@@ -1,0 +1,95 @@
+import Ops
+import Tensors
+
+/// One decode of some selected activations, and the way back from it.
+///
+/// With nested dictionaries there is a level for each prefix: level i decodes the features below `bounds[i]`. `levels[i]`
+/// holds, in turn, the reconstruction, its error, and the loss's gradient with respect to the entries of its features.
+struct Reconstruction: Sendable {
+    enum Role { case main, auxiliary, multi }
+
+    let role: Role
+    let codes: SparseCodes
+    /// `[n, D]` each.
+    let levels: [Tensor]
+    let bounds: [Int]
+    /// JumpReLU: pre-activations of the entries, and the loss's derivative with respect to their thresholds.
+    let jump: (pre: Scratch<Float>, slopes: Scratch<Float>)?
+
+    init(_ role: Role, _ codes: SparseCodes, autoencoder: SparseAutoencoder, jump: Bool = false, engine: Engine) {
+        self.role = role
+        self.codes = codes
+        bounds = (role == .main ? autoencoder.configuration.prefixes : []) + [autoencoder.numLatents]
+        levels = bounds.map { _ in Tensor([codes.tokens, autoencoder.inputWidth], in: engine.workspace) }
+        self.jump = jump ? (Scratch(codes.count, engine), Scratch(codes.count, engine)) : nil
+    }
+
+    func row(_ level: Int, _ token: Int) -> UnsafeMutablePointer<Float> {
+        levels[level].pointer + token * levels[level].channels
+    }
+
+    /// The entries of a token that belong to a level and not to the one before.
+    func entries(_ token: Int, _ level: Int) -> Range<Int> {
+        let all = codes.token(token)
+        if levels.count == 1 { return all }
+        func first(_ bound: Int) -> Int {
+            all.first { codes.features.pointer[$0] >= UInt32(bound) } ?? all.upperBound
+        }
+        return (level == 0 ? all.lowerBound : first(bounds[level - 1]))..<first(bounds[level])
+    }
+
+    func level(of feature: Int) -> Int {
+        levels.count == 1 ? 0 : bounds.firstIndex { feature < $0 } ?? levels.count - 1
+    }
+
+    /// JumpReLU: moves the pre-activations aside and leaves 0 where the threshold is not reached.
+    func applyThreshold(_ token: Int, _ threshold: Tensor) {
+        guard let jump else { return }
+        for entry in codes.token(token) {
+            let value = codes.values.pointer[entry]
+            jump.pre.pointer[entry] = value
+            if value <= threshold.pointer[Int(codes.features.pointer[entry])] { codes.values.pointer[entry] = 0 }
+        }
+    }
+
+    /// Reconstructions of one token: `b_dec + Σ value · W_dec[feature]`, level upon level.
+    func decode(_ token: Int, _ autoencoder: SparseAutoencoder, _ engine: Engine) {
+        let width = autoencoder.inputWidth
+        for level in levels.indices {
+            let target = row(level, token)
+            target.update(
+                from: level == 0 ? autoencoder.decoderBias.pointer : row(level - 1, token), count: width)
+            let range = entries(token, level)
+            engine.kernels.sparse.sumRows(
+                codes.features.pointer + range.lowerBound, codes.values.pointer + range.lowerBound, range.count,
+                autoencoder.decoderWeight.pointer, width, width, target, true)
+        }
+    }
+
+    /// The derivative of every entry of one token from the gradients in `levels`; 0 for entries at value 0.
+    func backward(_ token: Int, _ autoencoder: SparseAutoencoder, _ engine: Engine) {
+        let width = autoencoder.inputWidth
+        for level in levels.indices {
+            let range = entries(token, level)
+            engine.kernels.sparse.dotRows(
+                row(level, token), codes.features.pointer + range.lowerBound, range.count,
+                autoencoder.decoderWeight.pointer, width, width, codes.slopes.pointer + range.lowerBound)
+        }
+        guard jump == nil else { return }
+        for entry in codes.token(token) where codes.values.pointer[entry] == 0 { codes.slopes.pointer[entry] = 0 }
+    }
+
+    /// Derivatives of the threshold by a window of width w (straight-through estimator): with u = (pre − θ)/w and
+    /// K = 1 where |u| < 1/2, `dθ = −(θ/w)·K·d − (λ/w)·K`, d the derivative of the activation, λ the weight of one
+    /// active feature. The encoder sees d where the feature is active.
+    func backwardThreshold(_ token: Int, _ threshold: Tensor, width: Float, lambda: Float) {
+        guard let jump else { return }
+        for entry in codes.token(token) {
+            let gate = threshold.pointer[Int(codes.features.pointer[entry])]
+            let distance = abs(jump.pre.pointer[entry] - gate)
+            let slope = codes.slopes.pointer[entry]
+            jump.slopes.pointer[entry] = distance < width / 2 ? -(gate * slope + lambda) / width : 0
+            if codes.values.pointer[entry] == 0 { codes.slopes.pointer[entry] = 0 }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+import KernelInterface
+import Ops
+import Tensors
+
+/// Adam (β 0.9 and 0.999, ε 6.25e-10) for a sparse autoencoder, with what the published trainer does around it: the
+/// gradient's global norm is clipped, then each decoder row's gradient loses its component along the row, which
+/// normalisation would undo. All in one pass over parameters, gradients and moments (28 bytes a parameter): bound by
+/// memory. Rows without a gradient are updated too, since their moments go on.
+public final class SAEAdam: Sendable {
+    public static let epsilon: Float = 6.25e-10
+
+    /// First and second moments, in the order of `SparseAutoencoder.parameters`.
+    public let means: [Tensor]
+    public let squares: [Tensor]
+    private let engine: Engine
+
+    public init(for autoencoder: SparseAutoencoder, engine: Engine) {
+        self.engine = engine
+        means = autoencoder.parameters.map { Tensor.zeros($0.tensor.shape) }
+        squares = autoencoder.parameters.map { Tensor.zeros($0.tensor.shape) }
+    }
+
+    /// One update.
+    ///
+    /// - Parameters:
+    ///   - step: 1 for the first update.
+    ///   - maxNorm: bound on the gradient's norm: factor min(1, maxNorm / (norm + 1e-6)).
+    ///   - gradientScale: the loss that is optimized is this times the one whose gradient is given.
+    /// - Returns: the gradient's norm before clipping.
+    @discardableResult
+    public func update(
+        _ autoencoder: SparseAutoencoder, _ gradients: SAEGradients, step: Int, learningRate: Double,
+        maxNorm: Double = 1, gradientScale: Double = 1
+    ) -> Double {
+        precondition(step > 0, "step \(step)")
+        let norm = gradients.norm(engine: engine) * gradientScale
+        let factor = Float(gradientScale * min(1, maxNorm / (norm + 1e-6)))
+        let (beta1, beta2) = (0.9, 0.999)
+        let numbers = AdamStep(
+            beta1: Float(beta1), beta2: Float(beta2), epsilon: Self.epsilon,
+            size: Float(learningRate / (1 - power(beta1, step))),
+            rootScale: Float(1 / (1 - power(beta2, step)).squareRoot()))
+        let (parameters, slopes) = (autoencoder.parameters, gradients.tensors)
+        let projects = autoencoder.configuration.normalizeDecoder
+        for (index, parameter) in parameters.enumerated() {
+            let removesParallel = projects && parameter.name == "W_dec"
+            update(
+                parameter.tensor, slopes[index], means[index], squares[index], numbers, factor, removesParallel)
+        }
+        if let threshold = autoencoder.threshold {
+            for feature in 0..<threshold.count { threshold.pointer[feature] = max(0, threshold.pointer[feature]) }
+        }
+        return norm
+    }
+
+    private func update(
+        _ weights: Tensor, _ gradient: Tensor, _ mean: Tensor, _ square: Tensor, _ step: AdamStep, _ factor: Float,
+        _ removesParallel: Bool
+    ) {
+        let (width, kernels) = (weights.channels, engine.kernels.sparse)
+        engine.threads.forRanges(weights.rows, grain: 16) { rows, _ in
+            for row in rows {
+                let (w, g) = (weights.pointer + row * width, gradient.pointer + row * width)
+                let parallel = removesParallel ? factor * kernels.dot(w, g, width) : 0
+                kernels.adam(
+                    w, g, mean.pointer + row * width, square.pointer + row * width, width, step, factor, parallel)
+            }
+        }
+    }
+
+    private func power(_ base: Double, _ exponent: Int) -> Double {
+        var (result, factor, rest) = (1.0, base, exponent)
+        while rest > 0 {
+            if rest & 1 == 1 { result *= factor }
+            factor *= factor
+            rest >>= 1
+        }
+        return result
+    }
+}
+
+extension SparseAutoencoder {
+    /// Divides each decoder row by (its norm + 1.19e-7), in place.
+    public func normalizeDecoder(engine: Engine) {
+        let (width, kernels) = (inputWidth, engine.kernels.sparse)
+        engine.threads.forRanges(numLatents, grain: 64) { rows, _ in
+            for row in rows {
+                let weights = decoderWeight.pointer + row * width
+                let norm = kernels.dot(weights, weights, width).squareRoot()
+                _ = kernels.combine(weights, 1 / (norm + Float.ulpOfOne), weights, 0, width, weights)
+            }
+        }
+    }
+}

@@ -13,17 +13,24 @@ public struct KernelTable: Sendable {
     /// F(2×2, 3×3) and F(4×4, 3×3).
     public let winograd2: WinogradKernels
     public let winograd4: WinogradKernels
+    public let elementwise: ElementwiseKernels
+    public let norm: NormKernels
+    public let attention: AttentionKernels
     public let sparse: SparseKernels
 
     public init(
         instructionSet: String, lanes: Int, gemm: GemmKernels, winograd2: WinogradKernels,
-        winograd4: WinogradKernels, sparse: SparseKernels
+        winograd4: WinogradKernels, elementwise: ElementwiseKernels, norm: NormKernels, attention: AttentionKernels,
+        sparse: SparseKernels
     ) {
         self.instructionSet = instructionSet
         self.lanes = lanes
         self.gemm = gemm
         self.winograd2 = winograd2
         self.winograd4 = winograd4
+        self.elementwise = elementwise
+        self.norm = norm
+        self.attention = attention
         self.sparse = sparse
     }
 }

@@ -20,5 +20,6 @@ public func makeKernelTable() -> KernelTable {
             addRows: gemmAddRows),
         winograd2: makeWinograd2(),
         winograd4: makeWinograd4(),
+        elementwise: makeElementwiseKernels(), norm: makeNormKernels(), attention: makeAttentionKernels(),
         sparse: sparseKernels())
 }

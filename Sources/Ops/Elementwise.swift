@@ -1,17 +1,48 @@
+import KernelInterface
 import Tensors
 
-/// Sums of whole tensors.
+/// Sums and multiples of whole tensors.
 public enum Elementwise {
-    /// `a + b`, same shapes.
+    /// Elements per task: 128 kB per operand, small enough to balance and large enough to hide handing tasks out.
+    static let grain = 32_768
+
+    /// `a + b`, of equal shapes.
     public static func add(_ a: Tensor, _ b: Tensor, engine: Engine) -> Tensor {
-        precondition(a.count == b.count, "sum of \(a.shape) and \(b.shape)")
-        let sum = Tensor(a.shape, in: engine.workspace)
-        let (width, kernels) = (a.channels, engine.kernels.gemm)
-        engine.threads.forRanges(a.rows, grain: max(1, 65536 / max(width, 1))) { rows, _ in
-            let start = rows.lowerBound * width
-            (sum.pointer + start).update(from: a.pointer + start, count: rows.count * width)
-            kernels.addRows(sum.pointer + start, width, rows.count, width, nil, b.pointer + start, width)
+        let result = Tensor(a.shape, in: engine.workspace)
+        apply(engine.kernels.elementwise.add, a, b, into: result, engine)
+        return result
+    }
+
+    /// `a += b`, for an `a` that the caller made and has not handed on.
+    public static func addInPlace(_ a: Tensor, _ b: Tensor, engine: Engine) {
+        apply(engine.kernels.elementwise.add, a, b, into: a, engine)
+    }
+
+    /// `factor · x`.
+    public static func scale(_ x: Tensor, by factor: Float, engine: Engine) -> Tensor {
+        let result = Tensor(x.shape, in: engine.workspace)
+        let kernel = engine.kernels.elementwise.scale
+        engine.threads.forRanges(x.count, grain: grain) { range, _ in
+            kernel(factor, x.pointer + range.lowerBound, result.pointer + range.lowerBound, range.count)
         }
-        return sum
+        return result
+    }
+
+    static func apply(
+        _ kernel: @escaping ElementwiseKernels.Unary, _ x: Tensor, into result: Tensor, _ engine: Engine
+    ) {
+        engine.threads.forRanges(x.count, grain: grain) { range, _ in
+            kernel(x.pointer + range.lowerBound, result.pointer + range.lowerBound, range.count)
+        }
+    }
+
+    static func apply(
+        _ kernel: @escaping ElementwiseKernels.Binary, _ a: Tensor, _ b: Tensor, into result: Tensor, _ engine: Engine
+    ) {
+        precondition(a.count == b.count, "elementwise on \(a.shape) and \(b.shape)")
+        engine.threads.forRanges(a.count, grain: grain) { range, _ in
+            let start = range.lowerBound
+            kernel(a.pointer + start, b.pointer + start, result.pointer + start, range.count)
+        }
     }
 }

@@ -1,0 +1,188 @@
+// Attention backward for a range of keys (`AttentionKernels.backward`).
+//
+// Per block of `gradientQueries` queries and panel of keys, scores lie as S = Q·Kᵀ, [queries][panelWidth keys], so that
+// P and dS are at once the panels of dVᵀ = dOᵀ·P and dKᵀ = scale·Qᵀ·dS. Only dQᵀ = scale·Kᵀ·dSᵀ needs the other layout:
+// dS is transposed in registers, 4 shuffles a vector against 40 multiplications saved for each of the two products that
+// a second pass over the scores would repeat.
+import KernelInterface
+
+/// Queries per block: with two panels of keys, S, dP and dSᵀ take 16 kB each or less.
+@inline(__always) var gradientQueries: Int { 64 }
+/// Keys per product for dQ, whose depth they are.
+@inline(__always) var gradientKeys: Int { 64 }
+
+/// Where the parts of the scratch memory of `attentionBackward` begin.
+struct BackwardScratch {
+    let panels: Int
+    let keyPanels, valuePanels, dKey, dValue, keyChannels: Int
+    let queryTokens, dOutTokens, queryChannels, dOutChannels: Int
+    let dQuery, scores, products, transposedGradients, count: Int
+
+    @inline(__always) init(keys: Int, width: Int) {
+        panels = (keys + panelWidth - 1) / panelWidth
+        let panelFloats = panels * panelWidth * width
+        keyPanels = 0
+        valuePanels = panelFloats
+        dKey = 2 * panelFloats
+        dValue = 3 * panelFloats
+        keyChannels = 4 * panelFloats
+        queryTokens = keyChannels + (keys + gradientKeys) * tiled(width) + packSlack
+        dOutTokens = queryTokens + tileCount(gradientQueries, width)
+        queryChannels = dOutTokens + tileCount(gradientQueries, width)
+        dOutChannels = queryChannels + tileCount(width, gradientQueries)
+        dQuery = dOutChannels + tileCount(width, gradientQueries)
+        scores = dQuery + gradientQueries * width
+        products = scores + gradientQueries * panelWidth
+        transposedGradients = products + gradientQueries * panelWidth
+        count = transposedGradients + gradientQueries * gradientKeys
+    }
+}
+
+func backwardScratchCount(_ keys: Int, _ width: Int) -> Int { BackwardScratch(keys: keys, width: width).count }
+
+/// `AttentionKernels.backward`.
+func attentionBackward(
+    _ head: AttentionHead, _ query: UnsafePointer<Float>, _ dOut: UnsafePointer<Float>, _ queries: Int,
+    _ key: UnsafePointer<Float>, _ value: UnsafePointer<Float>, _ keys: Range<Int>,
+    _ softmax: UnsafePointer<Float>, _ softmaxStride: Int, _ delta: UnsafePointer<Float>,
+    _ dQuery: UnsafeMutablePointer<Float>, _ dKey: UnsafeMutablePointer<Float>,
+    _ dValue: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
+) {
+    let (width, stride) = (head.width, head.queryStride)
+    let at = BackwardScratch(keys: keys.count, width: width)
+    packKeys(head, key, value, keys, at, scratch)
+    var first = 0
+    while first < queries {
+        let count = min(gradientQueries, queries - first)
+        let (q, d) = (query + first * stride, dOut + first * stride)
+        packTokenTiles(q, stride, count, width, head.scale * log2e, scratch + at.queryTokens)
+        packTokenTiles(d, stride, count, width, 1, scratch + at.dOutTokens)
+        packChannelTiles(q, stride, count, width, head.scale, scratch + at.queryChannels)
+        packChannelTiles(d, stride, count, width, 1, scratch + at.dOutChannels)
+        (scratch + at.dQuery).update(repeating: 0, count: gradientQueries * width)
+        let visible = head.causal ? min(keys.count, first + count - keys.lowerBound) : keys.count
+        var block = 0
+        while block < visible {
+            backwardBlock(
+                head, first, count, keys, block, softmax + first, softmaxStride, delta + first, at, scratch)
+            block += gradientKeys
+        }
+        var panel = 0
+        while panel < count {
+            unpackTokenPanel(
+                scratch + at.dQuery + panel * width, count - panel, width, dQuery + (first + panel) * stride, stride)
+            panel += panelWidth
+        }
+        first += gradientQueries
+    }
+    for panel in 0..<at.panels {
+        let token = keys.lowerBound + panel * panelWidth
+        let (offset, count) = (panel * panelWidth * width, keys.upperBound - token)
+        let target = token * head.keyStride
+        unpackTokenPanel(scratch + at.dKey + offset, count, width, dKey + target, head.keyStride)
+        unpackTokenPanel(scratch + at.dValue + offset, count, width, dValue + target, head.keyStride)
+    }
+}
+
+/// Keys and values as panels, keys also a channel per row for each `gradientKeys`; the sums of dK and dV set to zero.
+@inline(__always) func packKeys(
+    _ head: AttentionHead, _ key: UnsafePointer<Float>, _ value: UnsafePointer<Float>, _ keys: Range<Int>,
+    _ at: BackwardScratch, _ scratch: UnsafeMutablePointer<Float>
+) {
+    let (width, stride) = (head.width, head.keyStride)
+    for panel in 0..<at.panels {
+        let token = keys.lowerBound + panel * panelWidth
+        let (offset, count) = (panel * panelWidth * width, keys.upperBound - token)
+        packTokenPanel(key + token * stride, stride, count, width, 1, scratch + at.keyPanels + offset)
+        packTokenPanel(value + token * stride, stride, count, width, 1, scratch + at.valuePanels + offset)
+    }
+    var block = 0
+    while block < keys.count {
+        packChannelTiles(
+            key + (keys.lowerBound + block) * stride, stride, min(gradientKeys, keys.count - block), width, head.scale,
+            scratch + at.keyChannels + block * tiled(width))
+        block += gradientKeys
+    }
+    (scratch + at.dKey).update(repeating: 0, count: 2 * at.panels * panelWidth * width)
+}
+
+/// The products of one block of queries with the `gradientKeys` keys from `keys.lowerBound + block`.
+@inline(never) func backwardBlock(
+    _ head: AttentionHead, _ first: Int, _ count: Int, _ keys: Range<Int>, _ block: Int,
+    _ softmax: UnsafePointer<Float>, _ softmaxStride: Int, _ delta: UnsafePointer<Float>, _ at: BackwardScratch,
+    _ scratch: UnsafeMutablePointer<Float>
+) {
+    let width = head.width
+    let (scores, products) = (scratch + at.scores, scratch + at.products)
+    let transposedGradients = scratch + at.transposedGradients
+    let blockKeys = min(gradientKeys, keys.count - block)
+    var start = 0
+    while start < blockKeys {
+        let offset = (block + start) * width
+        gemmMultiply(
+            scratch + at.queryTokens, count, width, scratch + at.keyPanels + offset, panelWidth, scores, panelWidth,
+            false)
+        gemmMultiply(
+            scratch + at.dOutTokens, count, width, scratch + at.valuePanels + offset, panelWidth, products, panelWidth,
+            false)
+        if head.causal { maskRows(scores, count, keys.lowerBound + block + start, first) }
+        rowGradients(scores, products, count, softmax, softmax + softmaxStride, delta)
+        gemmMultiply(
+            scratch + at.dOutChannels, width, count, scores, panelWidth, scratch + at.dValue + offset, panelWidth, true)
+        gemmMultiply(
+            scratch + at.queryChannels, width, count, products, panelWidth, scratch + at.dKey + offset, panelWidth,
+            true)
+        transposeGradients(products, count, transposedGradients + start * panelWidth)
+        start += panelWidth
+    }
+    var panel = 0
+    while panel < count {
+        gemmMultiply(
+            scratch + at.keyChannels + block * tiled(width), width, blockKeys,
+            transposedGradients + panel * gradientKeys, panelWidth, scratch + at.dQuery + panel * width, panelWidth,
+            true)
+        panel += panelWidth
+    }
+}
+
+/// Sets the scores of keys beyond each row's query to −∞.
+@inline(__always) func maskRows(_ scores: UnsafeMutablePointer<Float>, _ rows: Int, _ key: Int, _ query: Int) {
+    for row in 0..<rows {
+        for k in max(0, min(panelWidth, query + row + 1 - key))..<panelWidth {
+            scores[row * panelWidth + k] = -.infinity
+        }
+    }
+}
+
+/// Replaces scores (queries in rows) by P and the products dO·Vᵀ by dS.
+@inline(never) func rowGradients(
+    _ scores: UnsafeMutablePointer<Float>, _ products: UnsafeMutablePointer<Float>, _ rows: Int,
+    _ maximum: UnsafePointer<Float>, _ reciprocal: UnsafePointer<Float>, _ delta: UnsafePointer<Float>
+) {
+    for row in 0..<rows {
+        let (m, r, d) = (maximum[row], reciprocal[row], delta[row])
+        for half in 0..<2 {
+            let i = row * panelWidth + half * lanes
+            let p = exp2(scores.vec(i) - m) * r
+            scores.store(p, i)
+            products.store(p * (products.vec(i) - d), i)
+        }
+    }
+}
+
+/// dS [queries][panelWidth keys] → panels of queries [key][panelWidth queries], `gradientKeys` keys apart.
+@inline(never) func transposeGradients(
+    _ gradients: UnsafePointer<Float>, _ rows: Int, _ target: UnsafeMutablePointer<Float>
+) {
+    var row = 0
+    while row < rows {
+        let panel = target + row / panelWidth * panelWidth * gradientKeys + row % panelWidth
+        for half in 0..<2 {
+            let source = gradients + row * panelWidth + half * lanes
+            transposeSquare(
+                { r in source.vec(r * panelWidth) },
+                { c, vector in panel.store(vector, (half * lanes + c) * panelWidth) })
+        }
+        row += lanes
+    }
+}

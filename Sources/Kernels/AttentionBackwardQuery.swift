@@ -1,0 +1,57 @@
+// The gradient of the queries alone (`AttentionKernels.backwardQuery`), in the forward pass's layout:
+// Sᵀ = K·Qᵀ and dPᵀ = V·dOᵀ are [keys][panelWidth queries], dSᵀ = Pᵀ∘(dPᵀ − delta), dQᵀ = scale·Kᵀ·dSᵀ.
+import KernelInterface
+
+/// `AttentionKernels.backwardQuery`.
+func attentionBackwardQuery(
+    _ head: AttentionHead, _ query: UnsafePointer<Float>, _ dOut: UnsafePointer<Float>, _ queries: Range<Int>,
+    _ keyTokens: UnsafePointer<Float>, _ valueTokens: UnsafePointer<Float>, _ keyChannels: UnsafePointer<Float>,
+    _ keys: Int, _ softmax: UnsafePointer<Float>, _ softmaxStride: Int, _ delta: UnsafePointer<Float>,
+    _ dQuery: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
+) {
+    let (width, stride) = (head.width, head.queryStride)
+    let (scores, products) = (scratch, scratch + keyBlock * panelWidth)
+    let packedQuery = products + keyBlock * panelWidth
+    let packedGradient = packedQuery + panelWidth * width
+    let sums = packedGradient + panelWidth * width
+    var first = queries.lowerBound
+    while first < queries.upperBound {
+        let count = min(panelWidth, queries.upperBound - first)
+        packTokenPanel(query + first * stride, stride, count, width, head.scale * log2e, packedQuery)
+        packTokenPanel(dOut + first * stride, stride, count, width, 1, packedGradient)
+        let visible = head.causal ? min(keys, first + count) : keys
+        var key = 0
+        while key < visible {
+            let block = min(keyBlock, keys - key)
+            let tokens = key * width
+            gemmMultiply(keyTokens + tokens, block, width, packedQuery, panelWidth, scores, panelWidth, false)
+            gemmMultiply(valueTokens + tokens, block, width, packedGradient, panelWidth, products, panelWidth, false)
+            if head.causal { maskScores(scores, key, block, first) }
+            let row = softmax + first
+            columnGradients(scores, products, block, row, row + softmaxStride, delta + first, count)
+            gemmMultiply(
+                keyChannels + key * tiled(width), width, block, scores, panelWidth, sums, panelWidth, key > 0)
+            key += keyBlock
+        }
+        for i in 0..<2 * width { sums.store(sums.vec(i * lanes) * head.scale, i * lanes) }
+        unpackTokenPanel(sums, count, width, dQuery + first * stride, stride)
+        first += panelWidth
+    }
+}
+
+/// Replaces a panel of scores (queries in columns) by dS.
+@inline(never) func columnGradients(
+    _ scores: UnsafeMutablePointer<Float>, _ products: UnsafePointer<Float>, _ keys: Int,
+    _ maximum: UnsafePointer<Float>, _ reciprocal: UnsafePointer<Float>, _ delta: UnsafePointer<Float>, _ count: Int
+) {
+    for half in 0..<2 {
+        let start = half * lanes
+        let valid = min(lanes, count - start)
+        if valid <= 0 { return }
+        let (m, r, d) = (maximum.vec(start, valid), reciprocal.vec(start, valid), delta.vec(start, valid))
+        for k in 0..<keys {
+            let i = k * panelWidth + start
+            scores.store(exp2(scores.vec(i) - m) * r * (products.vec(i) - d), i)
+        }
+    }
+}

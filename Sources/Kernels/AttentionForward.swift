@@ -1,0 +1,161 @@
+// Attention forward and the gradient of the queries alone (`AttentionKernels`).
+//
+// Scores are computed transposed, Sᵀ = K·Qᵀ: keys are tile rows and `panelWidth` queries are the columns. So
+//  · a block of Sᵀ, [keys][panelWidth], is at once the packed panel of the second product Oᵀ = Vᵀ·Pᵀ: nothing is repacked,
+//  · maximum and sum over the keys are lane by lane: no horizontal reduction,
+//  · the tile rows of the second product are the head's channels, and 40, 80 and 160 fill tiles of 6 and 12 (with the
+//    four-row one) exactly, whereas panels of 16 or 32 columns would waste up to 38 % of them.
+// Blocks of `keyBlock` keys keep Sᵀ in the first-level cache; each is used by all panels of a query block while it is in
+// the second level. Scores carry a factor log₂e, so that probabilities are powers of two.
+import KernelInterface
+
+/// Panels of queries per call of `forward`: 128 queries with AVX-512, 64 with AVX2, 32 with SSE.
+@inline(__always) var queryPanels: Int { 4 }
+@inline(__always) var log2e: Float { 1.44269504 }
+
+func makeAttentionKernels() -> AttentionKernels {
+    AttentionKernels(
+        queryBlock: queryPanels * panelWidth,
+        packedCount: { keys, width in max(tileCount(keys, width), keys * tiled(width) + packSlack) },
+        scratchCount: { width in panelWidth * (2 * keyBlock + queryPanels * (3 * width + 3)) },
+        backwardScratchCount: backwardScratchCount,
+        packTokens: { packTokenTiles($0, $1, $2, $3, 1, $4) },
+        packChannels: packChannelBlocks,
+        forward: attentionForward, backwardQuery: attentionBackwardQuery, backward: attentionBackward,
+        rowDots: rowDots)
+}
+
+/// `AttentionKernels.forward`.
+func attentionForward(
+    _ head: AttentionHead, _ query: UnsafePointer<Float>, _ queries: Range<Int>,
+    _ keyTokens: UnsafePointer<Float>, _ valueChannels: UnsafePointer<Float>, _ keys: Int,
+    _ out: UnsafeMutablePointer<Float>, _ softmax: UnsafeMutablePointer<Float>, _ softmaxStride: Int,
+    _ scratch: UnsafeMutablePointer<Float>
+) {
+    let width = head.width
+    let panels = (queries.count + panelWidth - 1) / panelWidth
+    let scores = scratch
+    let packedQuery = scores + keyBlock * panelWidth
+    let sums = packedQuery + queryPanels * panelWidth * width
+    let running = sums + queryPanels * panelWidth * width
+    for panel in 0..<panels {
+        let first = queries.lowerBound + panel * panelWidth
+        packTokenPanel(
+            query + first * head.queryStride, head.queryStride, queries.upperBound - first, width,
+            head.scale * log2e, packedQuery + panel * panelWidth * width)
+    }
+    let visible = head.causal ? min(keys, queries.upperBound) : keys
+    var key = 0
+    while key < visible {
+        let count = min(keyBlock, keys - key)
+        for panel in 0..<panels {
+            gemmMultiply(
+                keyTokens + key * width, count, width, packedQuery + panel * panelWidth * width, panelWidth, scores,
+                panelWidth, false)
+            if head.causal { maskScores(scores, key, count, queries.lowerBound + panel * panelWidth) }
+            let total = sums + panel * panelWidth * width
+            exponentiate(scores, count, running + 2 * panel * panelWidth, total, width, first: key == 0)
+            gemmMultiply(
+                valueChannels + key * tiled(width), width, count, scores, panelWidth, total, panelWidth, key > 0)
+        }
+        key += keyBlock
+    }
+    for panel in 0..<panels {
+        let first = queries.lowerBound + panel * panelWidth
+        let count = min(panelWidth, queries.upperBound - first)
+        let total = sums + panel * panelWidth * width
+        normalizePanel(total, width, running + 2 * panel * panelWidth)
+        unpackTokenPanel(total, count, width, out + first * head.queryStride, head.queryStride)
+        for i in 0..<count {
+            softmax[first + i] = running[2 * panel * panelWidth + i]
+            softmax[softmaxStride + first + i] = running[(2 * panel + 1) * panelWidth + i]
+        }
+    }
+}
+
+/// Sets the scores of keys beyond the query to −∞.
+@inline(__always) func maskScores(_ scores: UnsafeMutablePointer<Float>, _ key: Int, _ keys: Int, _ query: Int) {
+    for k in 0..<keys {
+        let visible = min(panelWidth, max(0, key + k - query))
+        for q in 0..<visible { scores[k * panelWidth + q] = -.infinity }
+    }
+}
+
+/// Replaces the scores of one panel by 2^(score − maximum) and brings the running maximum, the running sum
+/// (`running`: [2][panelWidth]) and the running output up to the new maximum.
+@inline(never) func exponentiate(
+    _ scores: UnsafeMutablePointer<Float>, _ keys: Int, _ running: UnsafeMutablePointer<Float>,
+    _ total: UnsafeMutablePointer<Float>, _ width: Int, first: Bool
+) {
+    var (left, right) = columnMaximum(scores, keys)
+    var leftSum = Vec.zero, rightSum = Vec.zero
+    if !first {
+        let (oldLeft, oldRight) = (running.vec(0), running.vec(lanes))
+        left = larger(left, oldLeft)
+        right = larger(right, oldRight)
+        let (shrinkLeft, shrinkRight) = (exp2(oldLeft - left), exp2(oldRight - right))
+        leftSum = running.vec(panelWidth) * shrinkLeft
+        rightSum = running.vec(panelWidth + lanes) * shrinkRight
+        for c in 0..<width {
+            total.store(total.vec(c * panelWidth) * shrinkLeft, c * panelWidth)
+            total.store(total.vec(c * panelWidth + lanes) * shrinkRight, c * panelWidth + lanes)
+        }
+    }
+    for k in 0..<keys {
+        let p = exp2(scores.vec(k * panelWidth) - left)
+        let q = exp2(scores.vec(k * panelWidth + lanes) - right)
+        scores.store(p, k * panelWidth)
+        scores.store(q, k * panelWidth + lanes)
+        leftSum += p
+        rightSum += q
+    }
+    running.store(left, 0)
+    running.store(right, lanes)
+    running.store(leftSum, panelWidth)
+    running.store(rightSum, panelWidth + lanes)
+}
+
+/// Maximum over the keys, with four chains: one would wait for its own latency.
+@inline(__always) func columnMaximum(_ scores: UnsafePointer<Float>, _ keys: Int) -> (Vec, Vec) {
+    var (left, right) = (scores.vec(0), scores.vec(lanes))
+    var (left1, right1) = (left, right)
+    var k = 0
+    while k + 2 <= keys {
+        left = larger(left, scores.vec(k * panelWidth))
+        right = larger(right, scores.vec(k * panelWidth + lanes))
+        left1 = larger(left1, scores.vec((k + 1) * panelWidth))
+        right1 = larger(right1, scores.vec((k + 1) * panelWidth + lanes))
+        k += 2
+    }
+    if k < keys {
+        left = larger(left, scores.vec(k * panelWidth))
+        right = larger(right, scores.vec(k * panelWidth + lanes))
+    }
+    return (larger(left, left1), larger(right, right1))
+}
+
+/// Divides the output by the sum; leaves the reciprocal of the sum in its place.
+@inline(__always) func normalizePanel(
+    _ total: UnsafeMutablePointer<Float>, _ width: Int, _ running: UnsafeMutablePointer<Float>
+) {
+    let (left, right) = (1 / running.vec(panelWidth), 1 / running.vec(panelWidth + lanes))
+    for c in 0..<width {
+        total.store(total.vec(c * panelWidth) * left, c * panelWidth)
+        total.store(total.vec(c * panelWidth + lanes) * right, c * panelWidth + lanes)
+    }
+    running.store(left, panelWidth)
+    running.store(right, panelWidth + lanes)
+}
+
+/// `AttentionKernels.rowDots`.
+func rowDots(
+    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ stride: Int, _ rows: Int, _ width: Int,
+    _ result: UnsafeMutablePointer<Float>
+) {
+    for row in 0..<rows {
+        let (a, b) = (a + row * stride, b + row * stride)
+        var sum = Vec.zero
+        forEachVector(width) { c, n in sum = multiplyAdd(a.vec(c, n), b.vec(c, n), sum) }
+        result[row] = horizontalSum(sum)
+    }
+}

@@ -1,0 +1,132 @@
+// Packing for the attention products. A token is a row of `width` floats; the forms are those of `gemmMultiply`:
+//   tokens:   row tiles with a token per row, [tile][channel][tileRows]        (A of K·Qᵀ, depth = width)
+//   channels: row tiles with a channel per row, [tile][token][tileRows]        (A of Vᵀ·Pᵀ, depth = tokens)
+//   panel:    [channel][panelWidth tokens]                                     (B of K·Qᵀ)
+// Whole vectors are stored and what spills over the end of a tile's row is overwritten by the next row, so every packed
+// form has `packSlack` floats more than its tiles.
+import KernelInterface
+
+/// Keys per step of the forward pass: whole tiles of 6 and 12 rows. 240 × 2 vectors of scores are 15–30 kB.
+@inline(__always) var keyBlock: Int { 240 }
+@inline(__always) var packSlack: Int { 16 }
+
+@inline(__always) func tiled(_ count: Int) -> Int { (count + tileRows - 1) / tileRows * tileRows }
+
+/// Floats of `count` rows packed in tiles of the given depth.
+@inline(__always) func tileCount(_ rows: Int, _ depth: Int) -> Int { tiled(rows) * depth + packSlack }
+
+/// Transposes columns `column ..< column + columns` (at most a vector) of `count` rows, missing rows being zero, and
+/// hands each to `sink(column within the block, vector)`.
+@inline(__always) func transposeRows(
+    _ rows: UnsafePointer<Float>, _ stride: Int, _ count: Int, _ column: Int, _ columns: Int, _ sink: (Int, Vec) -> Void
+) {
+    transposeSquare(
+        { r in
+            if r >= count { return Vec.zero }
+            let source = rows + r * stride + column
+            return columns >= lanes ? source.vec(0) : partialRow(source, columns)
+        },
+        { c, vector in if c < columns { sink(c, vector) } })
+}
+
+@inline(never) func partialRow(_ row: UnsafePointer<Float>, _ count: Int) -> Vec { row.vec(0, count) }
+
+/// Calls `body(column, columns)` for blocks that cover `0..<width`: of a whole vector each, the last overlapping the one
+/// before it when `width` is no multiple; of `width` columns if that is less than a vector.
+@inline(__always) func forEachBlock(_ width: Int, _ body: (_ column: Int, _ columns: Int) -> Void) {
+    if width < lanes { return body(0, width) }
+    var column = 0
+    while column < width {
+        body(min(column, width - lanes), lanes)
+        column += lanes
+    }
+}
+
+/// Tokens packed a token per row, times `factor`. Rows of a tile go last to first, so that the spill is overwritten.
+func packTokenTiles(
+    _ rows: UnsafePointer<Float>, _ stride: Int, _ count: Int, _ width: Int, _ factor: Float,
+    _ packed: UnsafeMutablePointer<Float>
+) {
+    var token = 0
+    while token < count {
+        let tile = packed + token * width
+        var row = (tileRows - 1) / lanes * lanes
+        while row >= 0 {
+            let source = rows + (token + row) * stride
+            forEachBlock(width) { column, columns in
+                transposeRows(source, stride, count - token - row, column, columns) { c, vector in
+                    tile.store(vector * factor, (column + c) * tileRows + row)
+                }
+            }
+            row -= lanes
+        }
+        token += tileRows
+    }
+}
+
+/// Tokens packed a channel per row (depth `count`), times `factor`. Tile rows beyond the width hold whatever follows
+/// in the token's row; the product computes and drops them.
+func packChannelTiles(
+    _ rows: UnsafePointer<Float>, _ stride: Int, _ count: Int, _ width: Int, _ factor: Float,
+    _ packed: UnsafeMutablePointer<Float>
+) {
+    let wholeTokens = stride >= lanes ? count - 1 : 0
+    var channel = 0
+    while channel < width {
+        let tile = packed + channel * count
+        for token in 0..<count {
+            var row = 0
+            while row < tileRows && channel + row < width {
+                let source = rows + token * stride + channel + row
+                let valid = width - channel - row
+                let vector = valid >= lanes || token < wholeTokens ? source.vec(0) : partialRow(source, valid)
+                tile.store(vector * factor, token * tileRows + row)
+                row += lanes
+            }
+        }
+        channel += tileRows
+    }
+}
+
+/// At most `panelWidth` tokens as a panel, missing ones zero, times `factor`.
+func packTokenPanel(
+    _ rows: UnsafePointer<Float>, _ stride: Int, _ count: Int, _ width: Int, _ factor: Float,
+    _ panel: UnsafeMutablePointer<Float>
+) {
+    for half in 0..<2 {
+        let first = half * lanes
+        forEachBlock(width) { column, columns in
+            transposeRows(rows + first * stride, stride, count - first, column, columns) { c, vector in
+                panel.store(vector * factor, (column + c) * panelWidth + first)
+            }
+        }
+    }
+}
+
+/// The inverse of `packTokenPanel`: writes `count` rows of `width` floats.
+func unpackTokenPanel(
+    _ panel: UnsafePointer<Float>, _ count: Int, _ width: Int, _ rows: UnsafeMutablePointer<Float>, _ stride: Int
+) {
+    var first = 0
+    while first < min(count, panelWidth) {
+        let target = rows + first * stride
+        forEachBlock(width) { column, columns in
+            transposeRows(panel + column * panelWidth + first, panelWidth, columns, 0, lanes) { r, vector in
+                if r < count - first { (target + r * stride).store(vector, column, columns) }
+            }
+        }
+        first += lanes
+    }
+}
+
+/// `AttentionKernels.packChannels`: blocks of `keyBlock` tokens, each packed a channel per row.
+func packChannelBlocks(
+    _ rows: UnsafePointer<Float>, _ stride: Int, _ keys: Int, _ width: Int, _ packed: UnsafeMutablePointer<Float>
+) {
+    var key = 0
+    while key < keys {
+        packChannelTiles(
+            rows + key * stride, stride, min(keyBlock, keys - key), width, 1, packed + key * tiled(width))
+        key += keyBlock
+    }
+}

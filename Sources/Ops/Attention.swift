@@ -1,0 +1,97 @@
+import KernelInterface
+import Tensors
+
+/// Softmax attention of several heads: per sample and head `out = softmax(scale·Q·Kᵀ)·V`.
+///
+/// Query and out are `[B, N, heads·d]`, key and value `[B, T, heads·d]`, or `[1, T, heads·d]` for a context that all
+/// samples share. The N×T scores never exist as a whole. Cost: 4·B·N·T·heads·d flop forward, 10·B·N·T·heads·d for all
+/// gradients, 6·B·N·T·heads·d for the query's alone. Every task works on sizes given by the shapes: results do not
+/// depend on the number of threads.
+public enum Attention {
+    /// What backward needs beside the inputs and the output: two floats per query and head (`AttentionKernels`).
+    public struct Saved: Sendable {
+        let softmax: Tensor
+    }
+
+    public static func forward(
+        query: Tensor, key: Tensor, value: Tensor, heads: Int, causal: Bool = false, scale: Float? = nil, engine: Engine
+    ) -> (out: Tensor, saved: Saved) {
+        let call = AttentionCall(query, key, value, heads, causal, scale, engine)
+        let kernels = engine.kernels.attention
+        let keyTokens = call.packed(key, kernels.packTokens)
+        let valueChannels = call.packed(value, kernels.packChannels)
+        let scratch = call.scratch(kernels.scratchCount(call.head.width))
+        let out = Tensor(query.shape, in: engine.workspace)
+        let softmax = Tensor([call.samples, heads, 2, call.queries], in: engine.workspace)
+        call.forEachQueryBlock { at, rows, worker in
+            kernels.forward(
+                call.head, query.pointer + call.queryOffset(at), rows, call.pointer(keyTokens, at),
+                call.pointer(valueChannels, at), call.keys, out.pointer + call.queryOffset(at),
+                softmax.pointer + 2 * at * call.queries, call.queries, scratch.pointer + worker * scratch.channels)
+        }
+        return (out, Saved(softmax: softmax))
+    }
+
+    /// Gradients of query, key and value. The context must not be shared: key's batch is the query's.
+    public static func backwardInput(
+        _ dOut: Tensor, query: Tensor, key: Tensor, value: Tensor, out: Tensor, saved: Saved, heads: Int,
+        causal: Bool = false, scale: Float? = nil, engine: Engine
+    ) -> (dQuery: Tensor, dKey: Tensor, dValue: Tensor) {
+        let call = AttentionCall(query, key, value, heads, causal, scale, engine)
+        precondition(key.shape[0] == call.samples, "attention backward: key \(key.shape) for query \(query.shape)")
+        let delta = call.delta(dOut, out)
+        let dQuery = Tensor(query.shape, in: engine.workspace)
+        let (dKey, dValue) = (Tensor(key.shape, in: engine.workspace), Tensor(key.shape, in: engine.workspace))
+        // Ranges of keys, at most four: they share out one sample's heads finely enough, and each further one costs
+        // a buffer for its part of dQuery.
+        let ranges = max(1, min(4, call.keys / 256))
+        let rangeKeys = ((call.keys + ranges - 1) / ranges + 63) / 64 * 64
+        let partial = Tensor([max(0, ranges - 1), query.count / call.samples], in: engine.workspace)
+        let scratch = call.scratch(engine.kernels.attention.backwardScratchCount(rangeKeys, call.head.width))
+        let samplesAtOnce = ranges == 1 ? call.samples : 1
+        for first in stride(from: 0, to: call.samples, by: samplesAtOnce) {
+            engine.threads.forEach(samplesAtOnce * heads * ranges) { task, worker in
+                let at = first * heads + task / ranges
+                let range = task % ranges
+                let keys = range * rangeKeys..<min(call.keys, (range + 1) * rangeKeys)
+                let (q, k) = (call.queryOffset(at), call.keyOffset(at))
+                let target = range == 0
+                    ? dQuery.pointer + q : partial.pointer + (range - 1) * partial.channels + call.headOffset(at)
+                engine.kernels.attention.backward(
+                    call.head, query.pointer + q, dOut.pointer + q, call.queries, key.pointer + k, value.pointer + k,
+                    keys, saved.softmax.pointer + 2 * at * call.queries, call.queries,
+                    delta.pointer + at * call.queries, target, dKey.pointer + k, dValue.pointer + k,
+                    scratch.pointer + worker * scratch.channels)
+            }
+            for range in 0..<ranges - 1 {
+                Elementwise.addInPlace(
+                    dQuery.slice(first..<first + 1), partial.slice(range..<range + 1), engine: engine)
+            }
+        }
+        return (dQuery, dKey, dValue)
+    }
+
+    /// The gradient of the query alone: for cross-attention, whose text context needs none.
+    public static func backwardQuery(
+        _ dOut: Tensor, query: Tensor, key: Tensor, value: Tensor, out: Tensor, saved: Saved, heads: Int,
+        causal: Bool = false, scale: Float? = nil, engine: Engine
+    ) -> Tensor {
+        let call = AttentionCall(query, key, value, heads, causal, scale, engine)
+        let kernels = engine.kernels.attention
+        let delta = call.delta(dOut, out)
+        let keyTokens = call.packed(key, kernels.packTokens)
+        let valueTokens = call.packed(value, kernels.packTokens)
+        let keyChannels = call.packed(key, kernels.packChannels)
+        let scratch = call.scratch(kernels.scratchCount(call.head.width))
+        let dQuery = Tensor(query.shape, in: engine.workspace)
+        call.forEachQueryBlock { at, rows, worker in
+            let q = call.queryOffset(at)
+            kernels.backwardQuery(
+                call.head, query.pointer + q, dOut.pointer + q, rows, call.pointer(keyTokens, at),
+                call.pointer(valueTokens, at), call.pointer(keyChannels, at), call.keys,
+                saved.softmax.pointer + 2 * at * call.queries, call.queries, delta.pointer + at * call.queries,
+                dQuery.pointer + q, scratch.pointer + worker * scratch.channels)
+        }
+        return dQuery
+    }
+}

@@ -1,0 +1,111 @@
+import Optimizers
+import Tensors
+
+/// What happened in one step. Activations, penalties and losses are those before the step's update.
+public struct DreamStep: Sendable {
+    public let index: Int
+    /// Per latent.
+    public let activations: [Double]
+    public let isFlat: [Bool]
+    /// Per group of latents.
+    public let penalties: [PenaltyValues]
+    public let losses: [Double]
+    public let diversity: Double
+    /// Per group: whether something stopped being finite, now or earlier. Its latents stay what they were last.
+    public let diverged: [Bool]
+}
+
+/// A batch of latents on its way up: one step at a time, in the order of the paper's method.
+///
+/// A run is a value: its next state depends on nothing but itself, and an `independent` run's latents do not depend on
+/// each other. The U-Net's work is the same for every objective, so latents of different objectives may share a batch.
+public struct DreamRun {
+    /// `[B, 4, H, W]`: finite always.
+    public private(set) var latent: Tensor
+    /// Steps done.
+    public private(set) var stepsDone = 0
+    /// Per group: the step in which something stopped being finite.
+    public private(set) var divergedAt: [Int?]
+    public let settings: DreamSettings
+    private let loss: DreamLoss
+    private let draws: DrawSource
+    private let filter: SpectralFilter?
+    private var optimizer: Adam
+    /// The latent before the last update, in case that one led nowhere.
+    private var previous: Tensor
+
+    /// - Parameters:
+    ///   - start: `[B, 4, H, W]`.
+    ///   - objectives: one for all latents, or one each.
+    ///   - shares: √ᾱ_t and √(1 − ᾱ_t) of the layer's time step.
+    public init(
+        start: Tensor, objectives: [Objective], layer: any DreamLayer, shares: (signal: Float, noise: Float),
+        settings: DreamSettings, draws: @escaping DrawSource
+    ) {
+        let batch = start.shape[0]
+        precondition(objectives.count == 1 || objectives.count == batch, "\(objectives.count) objectives for \(batch)")
+        latent = start
+        previous = start
+        self.settings = settings
+        self.draws = draws
+        let each = objectives.count == batch ? objectives : Array(repeating: objectives[0], count: batch)
+        loss = DreamLoss(layer: layer, objectives: each, settings: settings, shares: shares)
+        filter = settings.spectralFilter ? SpectralFilter(height: start.shape[2], width: start.shape[3]) : nil
+        optimizer = Adam(count: start.count, weightDecay: DreamSettings.weightDecay)
+        divergedAt = Array(repeating: nil, count: settings.coupling.groups(start).count)
+    }
+
+    /// Whether there is nothing left to do: all steps done, or every latent diverged.
+    public var isFinished: Bool { stepsDone >= settings.steps || divergedAt.allSatisfy { $0 != nil } }
+
+    /// The next step; nil when the run is finished.
+    public mutating func next() -> DreamStep? {
+        if isFinished { return nil }
+        let step = stepsDone
+        let found = loss.evaluate(latent, draws: draws(step, latent.shape))
+        noteDivergence(found, step: step)
+        let gradient = transformed(found.gradient, step: step)
+        let updated = latent.copy()
+        optimizer.update(updated, gradient: gradient, learningRate: settings.learningRate)
+        previous = latent
+        latent = kept(updated, over: latent)
+        stepsDone += 1
+        return DreamStep(
+            index: step, activations: found.activations, isFlat: found.isFlat, penalties: found.penalties,
+            losses: found.losses, diversity: found.diversity, diverged: divergedAt.map { $0 != nil })
+    }
+
+    /// The loss and its gradient at the present latent, with the draws of the next step.
+    public func lossGradient() -> LossGradient { loss.evaluate(latent, draws: draws(stepsDone, latent.shape)) }
+
+    /// Marks groups with anything not finite, and takes their last update back: it is what led there.
+    private mutating func noteDivergence(_ found: LossGradient, step: Int) {
+        let parts = settings.coupling.groups(found.gradient)
+        for group in divergedAt.indices where divergedAt[group] == nil {
+            if found.losses[group].isFinite && parts[group].isFinite { continue }
+            divergedAt[group] = step
+            let before = settings.coupling.groups(previous)[group]
+            latent = settings.coupling.map(latent) { $0 == group ? before : $1 }
+        }
+    }
+
+    /// Filter and smoothing, in the paper's order.
+    private func transformed(_ gradient: Tensor, step: Int) -> Tensor {
+        let sigma = GaussianSmoothing.sigma(
+            step: step, of: settings.steps, from: settings.sigmaStart, to: settings.sigmaEnd)
+        return settings.coupling.map(gradient) { _, part in
+            let filtered = filter?(part) ?? part
+            return sigma > 0 ? GaussianSmoothing.apply(filtered, sigma: sigma) : filtered
+        }
+    }
+
+    /// `updated`, but for groups that diverged, now or earlier.
+    private mutating func kept(_ updated: Tensor, over old: Tensor) -> Tensor {
+        let coupling = settings.coupling
+        for (group, part) in coupling.groups(updated).enumerated() where divergedAt[group] == nil && !part.isFinite {
+            divergedAt[group] = stepsDone
+        }
+        if divergedAt.allSatisfy({ $0 == nil }) { return updated }
+        return coupling.map(updated) { divergedAt[$0] == nil ? $1 : coupling.groups(old)[$0] }
+    }
+}

@@ -1,0 +1,83 @@
+import Ops
+import SparseAutoencoders
+import Tensors
+
+/// A number read from each position of an activation `[…, D]`, with the gradient back. A new kind of objective is a new
+/// case here.
+public enum Readout: Sendable {
+    /// Channel `j` of the layer itself.
+    case channel(Int)
+    /// W_enc[j]·(x − b_dec) + b_enc[j], rectified: before any top-k selection.
+    case feature(Int, SparseAutoencoder)
+    /// v·x, `v [D]`.
+    case direction(Tensor)
+
+    /// The value at every row of `activation [N, D]`, not rectified.
+    func values(_ activation: Tensor, engine: Engine) -> [Float] {
+        let (rows, width, x) = (activation.rows, activation.channels, activation.pointer)
+        switch self {
+        case .channel(let channel):
+            return (0..<rows).map { x[$0 * width + channel] }
+        case .feature(let feature, let autoencoder):
+            return autoencoder.preActivation(of: feature, activation, engine: engine)
+        case .direction(let vector):
+            return (0..<rows).map { row in
+                var sum = 0.0
+                for i in 0..<width { sum += Double(vector.pointer[i]) * Double(x[row * width + i]) }
+                return Float(sum)
+            }
+        }
+    }
+
+    /// Adds Σ_r slopes[r] · ∂value_r/∂activation to `gradient [N, D]`.
+    func addGradient(_ slopes: [Float], at activation: Tensor, to gradient: Tensor, engine: Engine) {
+        let width = gradient.channels
+        switch self {
+        case .channel(let channel):
+            for (row, slope) in slopes.enumerated() { gradient.pointer[row * width + channel] += slope }
+        case .feature(let feature, let autoencoder):
+            let own = autoencoder.backwardInput(of: feature, slopes, x: activation, engine: engine)
+            for i in 0..<gradient.count { gradient.pointer[i] += own.pointer[i] }
+        case .direction(let vector):
+            for (row, slope) in slopes.enumerated() {
+                for i in 0..<width { gradient.pointer[row * width + i] += slope * vector.pointer[i] }
+            }
+        }
+    }
+
+    /// The paper rectifies SAE features, and neither channels nor directions.
+    func rectifier(_ chosen: Rectifier) -> Rectifier {
+        if case .feature = self { chosen } else { .none }
+    }
+
+    /// As it is called in records: `channel 3`, `feature 742`, `direction`.
+    var name: String {
+        switch self {
+        case .channel(let channel): "channel \(channel)"
+        case .feature(let feature, _): "feature \(feature)"
+        case .direction: "direction"
+        }
+    }
+
+    /// - Throws: `SimpleFailure(.usage)` if this cannot be read from a layer of `width` channels.
+    func check(width: Int, layer: String) throws {
+        switch self {
+        case .channel(let channel):
+            try expect((0..<width).contains(channel), "channel \(channel): \(layer) has channels 0 to \(width - 1)")
+        case .feature(let feature, let autoencoder):
+            let (inputs, latents) = (autoencoder.inputWidth, autoencoder.numLatents)
+            try expect(
+                inputs == width,
+                "the SAE takes \(inputs) channels, but \(layer) has \(width); give the SAE of this layer")
+            try expect(
+                (0..<latents).contains(feature), "feature \(feature): the SAE has features 0 to \(latents - 1)")
+        case .direction(let vector):
+            try expect(
+                vector.count == width, "the direction has \(vector.count) numbers, but \(layer) has \(width) channels")
+        }
+    }
+
+    private func expect(_ condition: Bool, _ message: @autoclosure () -> String) throws {
+        if !condition { throw SimpleFailure(.usage, message()) }
+    }
+}

@@ -9,8 +9,8 @@ public enum Readout: Sendable {
     case channel(Int)
     /// W_enc[j]·(x − b_dec) + b_enc[j], rectified: before any top-k selection.
     case feature(Int, SparseAutoencoder)
-    /// v·x, `v [D]`.
-    case direction(Tensor)
+    /// v·x, `v [D]`; the name is for records.
+    case direction(Tensor, name: String)
 
     /// The value at every row of `activation [N, D]`, not rectified.
     func values(_ activation: Tensor, engine: Engine) -> [Float] {
@@ -20,7 +20,7 @@ public enum Readout: Sendable {
             return (0..<rows).map { x[$0 * width + channel] }
         case .feature(let feature, let autoencoder):
             return autoencoder.preActivation(of: feature, activation, engine: engine)
-        case .direction(let vector):
+        case .direction(let vector, _):
             return (0..<rows).map { row in
                 var sum = 0.0
                 for i in 0..<width { sum += Double(vector.pointer[i]) * Double(x[row * width + i]) }
@@ -38,7 +38,7 @@ public enum Readout: Sendable {
         case .feature(let feature, let autoencoder):
             let own = autoencoder.backwardInput(of: feature, slopes, x: activation, engine: engine)
             for i in 0..<gradient.count { gradient.pointer[i] += own.pointer[i] }
-        case .direction(let vector):
+        case .direction(let vector, _):
             for (row, slope) in slopes.enumerated() {
                 for i in 0..<width { gradient.pointer[row * width + i] += slope * vector.pointer[i] }
             }
@@ -50,12 +50,12 @@ public enum Readout: Sendable {
         if case .feature = self { chosen } else { .none }
     }
 
-    /// As it is called in records: `channel 3`, `feature 742`, `direction`.
+    /// As it is called in records: `channel 3`, `feature 742`, `direction NAME`.
     var name: String {
         switch self {
         case .channel(let channel): "channel \(channel)"
         case .feature(let feature, _): "feature \(feature)"
-        case .direction: "direction"
+        case .direction(_, let name): "direction \(name)"
         }
     }
 
@@ -71,7 +71,7 @@ public enum Readout: Sendable {
                 "the SAE takes \(inputs) channels, but \(layer) has \(width); give the SAE of this layer")
             try expect(
                 (0..<latents).contains(feature), "feature \(feature): the SAE has features 0 to \(latents - 1)")
-        case .direction(let vector):
+        case .direction(let vector, _):
             try expect(
                 vector.count == width, "the direction has \(vector.count) numbers, but \(layer) has \(width) channels")
         }

@@ -58,7 +58,9 @@ let package = Package(
         // Floor 3
         .target(name: "Optimizers", dependencies: ["Tensors", "Ops"]),
         .target(name: "StableDiffusion", dependencies: ["Ops", "Checkpoints", "Tensors"]),
-        .target(name: "Reports", dependencies: ["Pictures", "Checkpoints", "Tensors"]),
+        .target(
+            name: "Reports", dependencies: ["Pictures", "Checkpoints", "Tensors"],
+            resources: [.embedInCode("Assets")]),
         // Floor 4
         .target(
             name: "SparseAutoencoders",

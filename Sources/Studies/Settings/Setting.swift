@@ -16,7 +16,7 @@ public struct Setting: Sendable {
     /// Dotted: `section.name`.
     public let key: String
     public let kind: Kind
-    public let standard: JSON
+    public private(set) var standard: JSON
     public let help: String
 
     init(_ key: String, _ kind: Kind, _ standard: JSON, _ help: String) {
@@ -24,6 +24,9 @@ public struct Setting: Sendable {
         self.kind = kind
         self.standard = standard
         self.help = help
+        // A default written 500 for a number means 500.0, as it does in the file.
+        guard let accepted = accept(standard) else { preconditionFailure("default of \(key): \(standard)") }
+        self.standard = accepted
     }
 
     /// What may stand there, for messages.

@@ -1,0 +1,339 @@
+"use strict";
+// The data arrive by calls: lvo.index(…) from data/index.js, lvo.feature(…) from a feature's own script.
+const lvo = (() => {
+  const main = document.getElementById("main");
+  const state = { query: "", sort: "", site: "all", onlyDreams: false };
+  let index = null, rows = [], order = [], waiting = {}, onKey = null, cleanUp = null;
+
+  // Elements -------------------------------------------------------------------------------------------------------
+  function make(tag, attributes = {}, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      else if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value);
+    }
+    for (const child of children.flat()) if (child !== null && child !== undefined) element.append(child);
+    return element;
+  }
+  function svg(text) {
+    const holder = make("div");
+    holder.innerHTML = text;
+    return holder;
+  }
+  function number(value) {
+    if (value === null || value === undefined) return "–";
+    if (value === 0) return "0";
+    const size = Math.abs(value);
+    return size >= 1e5 || size < 1e-3 ? value.toExponential(2) : String(Number(value.toPrecision(3)));
+  }
+  const spoken = name => name.replaceAll("_", " ");
+  const link = row => "#/" + row.key;
+
+  // Index ------------------------------------------------------------------------------------------------------------
+  function rowsOf(data) {
+    const c = data.columns;
+    return c.index.map((number, i) => {
+      const site = data.sites[c.site[i]];
+      return {
+        i, number, site, key: site + "/" + number, words: c.words[i], peaks: c.peaks[i], dreams: c.dreams[i],
+        thumbnail: c.thumbnail[i], text: (number + " " + c.words[i] + " " + site).toLowerCase(),
+      };
+    });
+  }
+  function select() {
+    const terms = state.query.toLowerCase().split(/\s+/).filter(Boolean).map(term => term.replace(/^#/, ""));
+    const found = rows.filter(row =>
+      (state.site === "all" || row.site === state.site) && (!state.onlyDreams || row.dreams.length) &&
+      terms.every(term => /^\d+$/.test(term) ? String(row.number) === term : row.text.includes(term)));
+    const values = index.columns.measures[state.sort];
+    if (values) found.sort((a, b) => (values[b.i] ?? -Infinity) - (values[a.i] ?? -Infinity) || a.i - b.i);
+    if (state.sort === "first peak") found.sort((a, b) => (a.peaks[0] ?? 1e9) - (b.peaks[0] ?? 1e9) || a.i - b.i);
+    order = found;
+  }
+  function facts(row) {
+    const measures = index.columns.measures;
+    const shown = Object.keys(measures).filter(name => measures[name][row.i] !== null);
+    if (measures[state.sort]) shown.sort((a, b) => (b === state.sort) - (a === state.sort));
+    return shown.slice(0, 3).map(name => spoken(name) + " " + number(measures[name][row.i])).join(" · ");
+  }
+  function card(row) {
+    const kind = row.site.endsWith("/channels") ? "channel " : "";
+    return make("a", { class: "card", href: link(row), title: row.site },
+      row.thumbnail ? make("img", { src: row.thumbnail, alt: "", loading: "lazy" }) : make("span", { class: "none" }),
+      make("div", {}, make("b", {}, kind + row.number), make("div", { class: "words" }, row.words || "\u00a0"),
+        make("div", { class: "soft" }, facts(row)),
+        make("div", { class: "soft" }, row.peaks.length ? "peaks " + row.peaks.join(", ") : "never active")));
+  }
+  function showIndex() {
+    document.title = index.title;
+    const count = make("span", { class: "soft", id: "count" });
+    const grid = make("div", { class: "grid" });
+    const search = make("input", {
+      type: "search", id: "search", placeholder: "Search words or numbers ( / )", value: state.query,
+      "aria-label": "Search", oninput: event => { state.query = event.target.value; update(); },
+    });
+    const names = Object.keys(index.columns.measures);
+    const sort = make("select", { "aria-label": "Sort", onchange: e => { state.sort = e.target.value; update(); } },
+      ["", "first peak", ...names].map(name => make("option", { value: name, selected: name === state.sort },
+        name ? "by " + spoken(name) : "by number")));
+    const site = make("select", { "aria-label": "Layer", onchange: e => { state.site = e.target.value; update(); } },
+      ["all", ...index.sites].map(name => make("option", { value: name, selected: name === state.site },
+        name === "all" ? "all layers" : name)));
+    const dreams = make("button", {
+      "aria-pressed": state.onlyDreams, onclick: () => {
+        state.onlyDreams = !state.onlyDreams;
+        dreams.setAttribute("aria-pressed", state.onlyDreams);
+        update();
+      },
+    }, "with dreams");
+    main.replaceChildren(make("div", { class: "bar" }, search, sort, site, dreams, count), grid);
+
+    // Only the cards in view exist: thousands would take seconds.
+    const height = 116, gap = 10;
+    let drawn = "";
+    function draw() {
+      const width = grid.clientWidth, columns = Math.max(1, Math.floor((width + gap) / (240 + gap)));
+      const cardWidth = (width - gap * (columns - 1)) / columns, top = grid.getBoundingClientRect().top;
+      const first = Math.max(0, Math.floor(-top / (height + gap)) - 2);
+      const last = Math.ceil((innerHeight - top) / (height + gap)) + 2;
+      const signature = [first, last, columns, width].join();
+      if (signature === drawn) return;
+      drawn = signature;
+      grid.style.height = Math.ceil(order.length / columns) * (height + gap) + "px";
+      const cards = [];
+      for (let i = first * columns; i < Math.min(order.length, last * columns); i++) {
+        const element = card(order[i]);
+        element.style.cssText = `width:${cardWidth}px;height:${height}px;left:${(i % columns) * (cardWidth + gap)}px;` +
+          `top:${Math.floor(i / columns) * (height + gap)}px`;
+        cards.push(element);
+      }
+      grid.replaceChildren(...cards);
+    }
+    function update() {
+      select();
+      count.textContent = order.length === rows.length ? `${rows.length}` : `${order.length} of ${rows.length}`;
+      drawn = "";
+      draw();
+    }
+    update();
+    scrollTo(0, state.scroll ?? 0);
+    draw();
+    addEventListener("scroll", draw, { passive: true });
+    addEventListener("resize", draw);
+    cleanUp = () => {
+      state.scroll = scrollY;
+      removeEventListener("scroll", draw);
+      removeEventListener("resize", draw);
+    };
+    onKey = key => {
+      if (key === "/") { search.focus(); return true; }
+      if (key === "Enter" && order.length) { location.hash = link(order[0]); return true; }
+    };
+  }
+
+  // A feature --------------------------------------------------------------------------------------------------------
+  function load(key) {
+    main.replaceChildren(make("p", { class: "soft" }, "Loading …"));
+    waiting[key] = show;
+    const script = make("script", { src: "data/" + key + ".js" });
+    script.onerror = () => main.replaceChildren(make("p", {}, "There are no data for " + key + "."));
+    script.onload = () => script.remove();
+    document.head.append(script);
+  }
+  function feature(key, data, charts) {
+    const show = waiting[key];
+    delete waiting[key];
+    if (show && decodeURIComponent(location.hash.slice(2)) === key) show(data, charts);
+  }
+  function figure(picture, ...caption) {
+    return make("figure", {},
+      make("a", { href: picture }, make("img", { src: picture, alt: "", loading: "lazy" })),
+      make("figcaption", {}, ...caption));
+  }
+  function table(values) {
+    return make("table", {}, Object.entries(values).map(([name, value]) =>
+      make("tr", {}, make("td", {}, spoken(name)),
+        make("td", { class: typeof value === "number" ? "number" : "" },
+          typeof value === "string" ? value : typeof value === "object" && value ? JSON.stringify(value)
+            : typeof value === "boolean" ? String(value) : number(value)))));
+  }
+  function section(title, ...children) { return make("section", {}, make("h2", {}, title), ...children); }
+
+  function dreamView(dream, chart) {
+    const frames = dream.seeds.map(() => make("div", { class: "frame", role: "img" }));
+    const output = make("output");
+    const columns = dream.steps.length, seeds = dream.seeds.length;
+    const slider = make("input", {
+      type: "range", min: 0, max: columns - 1, value: columns - 1, "aria-label": "Step of the optimization",
+      oninput: () => move(),
+    });
+    const graph = svg(chart), picture = graph.firstElementChild;
+    const cursor = document.createElementNS("http://www.w3.org/2000/svg", "line");
+    cursor.setAttribute("class", "cursor");
+    cursor.setAttribute("y1", 26);
+    cursor.setAttribute("y2", picture.viewBox.baseVal.height - 38);
+    picture.append(cursor);
+    const notes = dream.seeds.map(() => make("span", { class: "soft" }));
+    function move() {
+      const column = Number(slider.value), step = dream.steps[column], d = picture.dataset;
+      output.textContent = "step " + step;
+      frames.forEach((frame, row) => {
+        frame.style.backgroundImage = `url("${dream.history}")`;
+        frame.style.backgroundSize = `${columns * 100}% ${seeds * 100}%`;
+        frame.style.backgroundPosition = `${columns > 1 ? column / (columns - 1) * 100 : 0}% ` +
+          `${seeds > 1 ? row / (seeds - 1) * 100 : 0}%`;
+        const values = dream.activations[row];
+        notes[row].textContent = " " + number(values[Math.min(step, values.length - 1)]);
+      });
+      const share = d.high > d.low ? (Math.min(step, d.high) - d.low) / (d.high - d.low) : 1;
+      const x = Number(d.left) + share * (d.right - d.left);
+      cursor.setAttribute("x1", x);
+      cursor.setAttribute("x2", x);
+    }
+    let timer = null;
+    const play = make("button", { onclick: () => timer ? pause() : start(), title: "Play (space)" }, "▶");
+    function pause() { clearInterval(timer); timer = null; play.textContent = "▶"; }
+    function start() {
+      if (Number(slider.value) === columns - 1) slider.value = 0;
+      move();
+      play.textContent = "❚❚";
+      timer = setInterval(() => {
+        if (!play.isConnected || Number(slider.value) >= columns - 1) return pause();
+        slider.value = Number(slider.value) + 1;
+        move();
+      }, 180);
+    }
+    move();
+    const view = make("div", {},
+      make("div", { class: "pictures" }, dream.seeds.map((seed, i) => make("figure", {},
+        make("a", { href: dream.pictures[i], title: "Full size" }, frames[i]),
+        make("figcaption", {}, "seed " + seed, notes[i])))),
+      make("div", { class: "slider" }, play, slider, output,
+        dream.animation ? make("a", { href: dream.animation }, "animation") : null),
+      make("div", { class: "columns" }, graph, make("div", {}, table(dream.measures),
+        make("details", {}, make("summary", {}, "Settings"), table(dream.settings)))),
+      make("div", { class: "soft" }, "Again: ",
+        make("button", { onclick: e => copy(dream.command, e.target) }, "copy"), make("pre", {}, dream.command)));
+    view.key = key => {
+      if (key === " ") { play.click(); return true; }
+      if (key !== "[" && key !== "]") return false;
+      slider.value = Number(slider.value) + (key === "]" ? 1 : -1);
+      move();
+      return true;
+    };
+    return view;
+  }
+  function copy(text, button) {
+    const done = () => { button.textContent = "copied"; };
+    // A page from a file may have no clipboard interface; the old command works everywhere.
+    if (navigator.clipboard) return navigator.clipboard.writeText(text).then(done, () => {});
+    const area = make("textarea", {}, text);
+    document.body.append(area);
+    area.select();
+    if (document.execCommand("copy")) done();
+    area.remove();
+  }
+  function show(data, charts) {
+    const key = `${data.layer}/${data.space}/${data.index}`;
+    if (!order.length) select();
+    const at = order.findIndex(row => row.key === key);
+    const neighbour = by => at < 0 ? null : order[at + by];
+    const go = by => { const row = neighbour(by); if (row) location.hash = link(row); };
+    const name = (data.space === "channels" ? "Channel " : "Feature ") + data.index;
+    document.title = name + " – " + index.title;
+    const holder = make("div");
+    let current = null;
+    const tabs = data.dreams.map((dream, i) => make("button", { onclick: () => open(i) }, "t = " + dream.timestep));
+    function open(i) {
+      tabs.forEach((tab, k) => tab.setAttribute("aria-pressed", i === k));
+      current = dreamView(data.dreams[i], charts.histories[i]);
+      holder.replaceChildren(current);
+    }
+    main.replaceChildren(
+      make("div", { class: "top" }, make("h1", {}, name), make("span", { class: "soft" }, data.layer),
+        make("span", {}, data.words.join(" · ")),
+        make("span", { class: "moves" },
+          make("button", { onclick: () => go(-1), disabled: !neighbour(-1), title: "Previous (← or k)" }, "←"),
+          make("button", { onclick: () => go(1), disabled: !neighbour(1), title: "Next (→ or j)" }, "→"))),
+      data.dreams.length ? section("What it looks for", make("div", { class: "bar" }, tabs), holder) : "",
+      data.examples.length ? section("Where it was most active", make("div", { class: "pictures" },
+        data.examples.map(example => figure(example.picture, example.prompt, make("span", { class: "soft" },
+          ` — ${number(example.activation)} at t = ${example.timestep}, seed ${example.seed}`))))) : "",
+      section("When it is active", make("div", { class: "charts" }, svg(charts.activity), svg(charts.maximum)),
+        make("div", { class: "soft" }, data.peaks.length ? "Peaks at " + data.peaks.join(", ") : "No peaks")),
+      data.priors.length ? section("What it causes", make("div", { class: "pictures" },
+        data.priors.map(prior => figure(prior.picture, "seed " + prior.seed)))) : "",
+      Object.keys(data.measures).length ? section("Measures", table(data.measures)) : "");
+    if (tabs.length) open(Math.min(1, tabs.length - 1));
+    onKey = key => {
+      if (key === "ArrowLeft" || key === "k") { go(-1); return true; }
+      if (key === "ArrowRight" || key === "j") { go(1); return true; }
+      if (key === "Escape") { location.hash = "#/"; return true; }
+      if (/^[1-9]$/.test(key) && tabs[key - 1]) { open(key - 1); return true; }
+      return current ? current.key(key) : false;
+    };
+  }
+
+  // Other pages --------------------------------------------------------------------------------------------------------
+  function showMeasures() {
+    document.title = "Measures – " + index.title;
+    const cell = value => make("td", { class: "number" }, number(value.median),
+      value.count ? make("span", { class: "soft" },
+        ` (${number(value.lower_quartile)} … ${number(value.upper_quartile)}; ${value.count})`) : "");
+    main.replaceChildren(...index.summary.map(part => section(part.title, make("div", { class: "wide" },
+      make("table", {},
+        make("tr", {}, make("th", {}, "median (quartiles; count)"),
+          part.columns.map(name => make("th", { class: "number" }, name))),
+        part.rows.map(row => make("tr", {}, make("td", {}, spoken(row.name)), row.cells.map(cell))))))),
+      index.summary.length ? "" : make("p", {}, "Nothing has been measured yet."));
+  }
+  function showAbout() {
+    document.title = "About – " + index.title;
+    const keys = { "/": "search", "← → or k j": "previous, next", "1 … 9": "time step", "[ ]": "step of the optimization",
+      "space": "play", "Esc": "back to all", "t": "light or dark" };
+    main.replaceChildren(section("This study", table(index.facts)), section("Keys", table(keys)),
+      section("For other programs", make("p", {}, "The same data as JSON: ",
+        make("a", { href: "data/index.json" }, "data/index.json"), " and one file per feature beside it.")));
+  }
+
+  // Routing --------------------------------------------------------------------------------------------------------------
+  function route() {
+    if (!index) return;
+    if (cleanUp) cleanUp();
+    cleanUp = onKey = null;
+    const path = decodeURIComponent(location.hash.slice(2));
+    if (!path) return showIndex();
+    scrollTo(0, 0);
+    if (path === "measures") return showMeasures();
+    if (path === "about") return showAbout();
+    load(path);
+  }
+  function theme(dark) {
+    document.documentElement.classList.toggle("dark", dark);
+    try { localStorage.setItem("lvo-dark", dark ? "1" : "0"); } catch { /* a file's page may have no storage */ }
+  }
+  function storedTheme() {
+    try { return localStorage.getItem("lvo-dark"); } catch { return null; }
+  }
+  const toggle = () => theme(!document.documentElement.classList.contains("dark"));
+  const stored = storedTheme();
+  if (stored === "1" || (stored === null && matchMedia("(prefers-color-scheme: dark)").matches)) {
+    document.documentElement.classList.add("dark");
+  }
+  document.getElementById("theme").addEventListener("click", toggle);
+  addEventListener("hashchange", route);
+  addEventListener("keydown", event => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const field = event.target.matches("input[type=search], select, textarea");
+    if (field && event.key !== "Escape") return;
+    if (field) return event.target.blur();
+    if (event.target.matches("input[type=range]") && event.key.startsWith("Arrow")) return;
+    if (event.target.matches("button, a") && (event.key === " " || event.key === "Enter")) return;
+    if (event.key === "t") { toggle(); return; }
+    if (onKey && onKey(event.key)) event.preventDefault();
+  });
+  return {
+    index(data) { index = data; rows = rowsOf(data); route(); },
+    feature,
+  };
+})();

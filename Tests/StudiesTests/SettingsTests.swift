@@ -1,0 +1,76 @@
+import Foundation
+import Tensors
+import Testing
+
+@testable import Studies
+
+@Suite struct SettingsTests {
+    @Test func anEmptyFileIsAllDefaults() throws {
+        let values = try SettingsFile.parse("", name: "study.yaml")
+        #expect(values.integer("capture.images_per_prompt") == 5)
+        #expect(values.integers("dream.seeds") == [1024, 1111, 4359, 3248, 1026])
+        #expect(values.number("dream_features.moment") == 0.5)
+        #expect(values.number("dream_channels.total_variation") == 0.5)
+    }
+
+    @Test func theCommentedFileReadsBackAsItself() throws {
+        let values = try SettingsFile.parse(
+            "model: /models/a\nlayers: [a.b, c]\ncapture: {guidance_scale: 4, negative_prompt: 'yes'}", name: "s")
+        #expect(try SettingsFile.parse(SettingsFile.commented(values), name: "again") == values)
+        #expect(values.texts("layers") == ["a.b", "c"])
+        #expect(values.text("capture.negative_prompt") == "yes")
+        #expect(values.number("capture.guidance_scale") == 4)
+    }
+
+    @Test func thePresetChangesDefaultsAndTheFileStillWins() throws {
+        let values = try SettingsFile.parse(
+            "dream: {preset: tuned}\ndream_features: {steps: 30}", name: "s", overrides: ["dream_channels.jitter=3"])
+        #expect(values.text("dream_features.rectifier") == "leaky")
+        #expect(values.integer("dream_features.steps") == 30)
+        #expect(values.integer("dream_channels.jitter") == 3)
+        #expect(try SettingsFile.parse(SettingsFile.commented(values), name: "again") == values)
+    }
+
+    @Test func overridesWin() throws {
+        let values = try SettingsFile.parse(
+            "seed: 3", name: "s", overrides: ["seed=4", "dream.timesteps=[0, 301]", "sae=runs/a=b"])
+        #expect(values.integer("seed") == 4)
+        #expect(values.texts("dream.timesteps") == ["0", "301"])
+        #expect(values.text("sae") == "runs/a=b")
+    }
+
+    @Test(arguments: [
+        ("capture:\n  stepz: 3", "s, line 2: unknown key capture.stepz; the nearest known one is capture.steps"),
+        ("seed: many", "s, line 1: seed: expected a whole number from 0 to 4294967295, found \"many\""),
+        ("capture: {sampler: heun}", "capture.sampler: expected one of model, pndm"),
+        ("capture: {steps: -4}", "found -4"), ("layers: {a: 1}", "unknown key layers.a"),
+        ("[1, 2]", "expected keys with values"), ("a: [", "not YAML"), ("capture: 3", "unknown key capture"),
+    ])
+    func mistakesAreNamed(text: String, message: String) {
+        let failure = #expect(throws: SimpleFailure.self) { try SettingsFile.parse(text, name: "s") }
+        #expect(failure?.description.contains(message) == true, "\(failure?.description ?? "")")
+        #expect(failure?.kind == .usage)
+    }
+
+    @Test func badOverridesAreNamed() {
+        let failure = #expect(throws: SimpleFailure.self) {
+            try SettingsFile.parse("", name: "s", overrides: ["dream.sede=3"])
+        }
+        #expect(failure?.description.hasPrefix("--set dream.sede=3: unknown key dream.sede; the nearest") == true)
+        #expect(throws: SimpleFailure.self) { try SettingsFile.parse("", name: "s", overrides: ["seed"]) }
+    }
+
+    @Test func promptsAreReadOnceEach() throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).jsonl").path
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let lines = [#"{"text": "a red circle", "factors": {"color": "red"}}"#, "", #"{"text": "a star"}"#, #"{"text": "a star"}"#]
+        try lines.joined(separator: "\n").write(toFile: path, atomically: true, encoding: .utf8)
+        let prompts = try Prompt.read(path)
+        #expect(prompts == [Prompt(text: "a red circle", factors: ["color": "red"]), Prompt(text: "a star")])
+        #expect(prompts[0].seed(study: 1, image: 0) != prompts[0].seed(study: 1, image: 1))
+        #expect(prompts[0].seed(study: 1, image: 0) == Prompt(text: "a red circle").seed(study: 1, image: 0))
+        try "{\"no\": 1}".write(toFile: path, atomically: true, encoding: .utf8)
+        let failure = #expect(throws: SimpleFailure.self) { try Prompt.read(path) }
+        #expect(failure?.description.contains("line 1") == true)
+    }
+}

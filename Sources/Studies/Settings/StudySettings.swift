@@ -1,0 +1,89 @@
+import Checkpoints
+import Tensors
+
+/// A study's settings with their meaning; what `SettingsFile` read.
+public struct StudySettings: Sendable, Equatable {
+    public let values: SettingValues
+
+    public init(_ values: SettingValues) { self.values = values }
+
+    public var model: String { values.text("model") }
+    public var layers: [String] { values.texts("layers") }
+    public var autoencoders: String { values.text("sae") }
+    public var prompts: String { values.text("prompts") }
+    public var seed: Int { values.integer("seed") }
+    public var imagesPerPrompt: Int { values.integer("capture.images_per_prompt") }
+    public var halves: String { values.text("capture.half") }
+    public var topK: Int { values.integer("analysis.top_k") }
+    public var peakSeparation: Int { values.integer("analysis.peak_separation") }
+    public var peakLimit: Int { values.integer("analysis.peaks") }
+    public var makesPriors: Bool { values.flag("prior.enabled") }
+    public var priorSeeds: [Int] { values.integers("prior.seeds") }
+    public var noiseDraws: Int { values.integer("measure.noise_draws") }
+    public var measuredExamples: Int { values.integer("measure.examples") }
+    public var title: String { values.text("report.title") }
+    public var shownExamples: Int { values.integer("report.examples") }
+    public var dreamSeeds: [Int] { values.integers("dream.seeds") }
+    public var dreamTimesteps: [String] { values.texts("dream.timesteps") }
+
+    /// How the dataset's pictures are drawn.
+    public var capture: DrawSettings {
+        DrawSettings(
+            steps: values.integer("capture.steps"), sampler: sampler("capture.sampler"),
+            guidanceScale: values.number("capture.guidance_scale"),
+            negativePrompt: values.text("capture.negative_prompt"), width: pixels("capture.width"),
+            height: pixels("capture.height"))
+    }
+
+    /// How priors are drawn: without guidance, at the dataset's size.
+    public var prior: DrawSettings {
+        DrawSettings(
+            steps: values.integer("prior.steps"), sampler: sampler("prior.sampler"), guidanceScale: 1,
+            negativePrompt: "", width: pixels("capture.width"), height: pixels("capture.height"))
+    }
+
+    public func priorStrength(_ space: Space) -> Double { values.number("prior.strength_\(space.rawValue)") }
+
+    public func choice(_ space: Space) -> String { values.text("choose.\(space.rawValue)") }
+
+    public func dream(_ space: Space) -> DreamStageSettings { DreamStageSettings(values, space: space) }
+
+    private func sampler(_ key: String) -> String? {
+        let name = values.text(key)
+        return name == "model" ? nil : name
+    }
+
+    private func pixels(_ key: String) -> Int? {
+        let pixels = values.integer(key)
+        return pixels == 0 ? nil : pixels
+    }
+}
+
+/// Parameters of the dream stage for one kind of target.
+public struct DreamStageSettings: Sendable, Equatable {
+    public let startsFromPrior: Bool
+    public let prompt: String
+    public let snapshotEvery: Int
+    public let animation: Bool
+    /// The section's values by their names without the section.
+    public let parameters: JSON
+
+    init(_ values: SettingValues, space: Space) {
+        let section = "dream_\(space.rawValue)"
+        startsFromPrior = values.text("\(section).start") == "prior" && values.flag("prior.enabled")
+        prompt = values.text("dream.prompt")
+        snapshotEvery = values.integer("dream.snapshot_every")
+        animation = values.flag("dream.animation")
+        parameters = JSON(
+            values.values.filter { $0.key.hasPrefix(section + ".") }.map { ($0.key.dropPrefix(section + "."), $0.value) })
+    }
+
+    public func integer(_ name: String) -> Int { parameters[name]?.int ?? 0 }
+    public func number(_ name: String) -> Double { parameters[name]?.double ?? 0 }
+    public func flag(_ name: String) -> Bool { parameters[name]?.bool ?? false }
+    public func text(_ name: String) -> String { parameters[name]?.string ?? "" }
+}
+
+extension String {
+    fileprivate func dropPrefix(_ prefix: String) -> String { String(dropFirst(prefix.count)) }
+}

@@ -1,0 +1,106 @@
+import Checkpoints
+import Pictures
+import Tensors
+
+/// Optimization of latents for a subject at a time step. One unit per subject and time step:
+///
+///     latents.safetensors   latent [S, 4, h, w]: the final ones, in the order of the seeds
+///     SEED.png              the final pictures
+///     history.png           a column per snapshot, a row per seed, at most 256 pixels each way
+///     animation.png         the same as an animated PNG, if wanted
+///     course.json           activations of every step, steps of the snapshots, what went wrong
+struct DreamStage: StudyStage {
+    let study: Study
+    let name = "dream"
+
+    private static let historyCell = 256
+
+    func units() throws -> [WorkUnit] {
+        try study.subjects().flatMap { subject in
+            try timesteps(subject).map { try unit(subject, timestep: $0) }
+        }
+    }
+
+    /// The time steps a subject is optimized at, ascending.
+    func timesteps(_ subject: Subject) throws -> [Int] {
+        let chosen = try study.settings.dreamTimesteps.flatMap { text -> [Int] in
+            if text == "peaks" { return try study.analysis(subject.site).peaks[subject.index] }
+            guard let timestep = Int(text), (0...999).contains(timestep) else {
+                throw SimpleFailure(.usage, "dream.timesteps: expected time steps 0…999 or peaks, found \(text)")
+            }
+            return [timestep]
+        }
+        return Set(chosen).sorted()
+    }
+
+    static func id(_ subject: Subject, timestep: Int) -> String {
+        let digits = String(timestep)
+        return "\(subject.path)/t" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
+    }
+
+    func unit(_ subject: Subject, timestep: Int) throws -> WorkUnit {
+        let settings = study.settings.dream(subject.site.space)
+        let start = settings.startsFromPrior ? try PriorStage(study: study).unit(subject).fingerprint : "noise"
+        return WorkUnit(
+            id: Self.id(subject, timestep: timestep),
+            key: [
+                "version": 1, "subject": .string(subject.path), "timestep": .integer(timestep),
+                "model": try study.model.identity(), "autoencoder": try study.model.identity(of: subject.site),
+                "start": .string(start), "seeds": .array(study.settings.dreamSeeds.map(JSON.integer)),
+                "prompt": .string(settings.prompt), "parameters": settings.parameters,
+                "snapshot_every": .integer(settings.snapshotEvery), "animation": .bool(settings.animation),
+                "size": study.sizeKey,
+            ])
+    }
+
+    func compute(_ unit: WorkUnit, into folder: String) throws {
+        let subject = try study.subject(unit.id)
+        let settings = study.settings.dream(subject.site.space)
+        let seeds = study.settings.dreamSeeds
+        let start = settings.startsFromPrior ? try self.start(subject, count: seeds.count) : nil
+        let course = try study.model.dream(
+            subject, timestep: unit.key["timestep"]?.int ?? 0, settings: settings, seeds: seeds, start: start,
+            size: study.settings.capture, check: { _ in })
+        try SafetensorsWriter.write([("latent", course.latents)], to: folder + "/latents.safetensors")
+        for (seed, picture) in zip(seeds, course.snapshots.last ?? []) {
+            try PNG.write(
+                picture, text: [PNGText("lvo", unit.key.serialized()), PNGText("seed", "\(seed)")],
+                to: "\(folder)/\(seed).png")
+        }
+        let cells = course.snapshots.map { $0.map { $0.fitting(width: Self.historyCell, height: Self.historyCell) } }
+        try PNG.write(Self.sheet(columns: cells), to: folder + "/history.png")
+        if settings.animation {
+            let frames = cells.map { Self.sheet(columns: $0.map { [$0] }) }
+            try APNG.write(frames, milliseconds: 180, lastMilliseconds: 1500, to: folder + "/animation.png")
+        }
+        try record(course).write(to: folder + "/course.json", overwrite: false)
+    }
+
+    /// A prior for each seed; the priors are used again from the first when there are more seeds than priors.
+    private func start(_ subject: Subject, count: Int) throws -> Tensor {
+        let priors = try PriorStage(study: study).latents(subject)
+        let size = priors.count / priors.shape[0]
+        let values = (0..<count).flatMap { priors.slice($0 % priors.shape[0]..<$0 % priors.shape[0] + 1).array }
+        precondition(values.count == count * size, "priors \(priors.shape)")
+        return Tensor([count] + priors.shape.dropFirst(), values)
+    }
+
+    private func record(_ course: DreamCourse) -> JSON {
+        [
+            "steps": .array(course.steps.map(JSON.integer)),
+            "activations": .array(course.activations.map { .array($0.map { JSON.float($0) }) }),
+            "was_flat": .array(course.wasFlat.map(JSON.bool)), "diverged": .bool(course.diverged),
+        ]
+    }
+
+    /// Pictures of one size side by side without gaps, columns from the left.
+    static func sheet(columns: [[Bitmap]]) -> Bitmap {
+        let (width, height) = (columns[0][0].width, columns[0][0].height)
+        var sheet = Bitmap(
+            width: width * columns.count, height: height * columns[0].count, red: 0, green: 0, blue: 0)
+        for (x, column) in columns.enumerated() {
+            for (y, picture) in column.enumerated() { sheet.draw(picture, x: x * width, y: y * height) }
+        }
+        return sheet
+    }
+}

@@ -1,0 +1,121 @@
+import Checkpoints
+import Foundation
+import Tensors
+
+/// Measures of every dream. One unit per dream, with `measures.json`.
+struct MeasureStage: StudyStage {
+    let study: Study
+    let name = "measure"
+
+    func units() throws -> [WorkUnit] {
+        let dreams = DreamStage(study: study)
+        return try study.subjects().flatMap { subject in
+            try dreams.timesteps(subject).map { timestep in
+                let examples = try examples(subject, timestep: timestep)
+                return WorkUnit(
+                    id: DreamStage.id(subject, timestep: timestep),
+                    key: [
+                        "version": 1, "dream": .string(try dreams.unit(subject, timestep: timestep).fingerprint),
+                        "timestep": .integer(timestep), "noise_draws": .integer(study.settings.noiseDraws),
+                        "examples": .array(examples.map(exampleKey)),
+                        "others": .array(others(subject).map(exampleKey)),
+                        "largest": JSON.float(try largest(subject, timestep)),
+                        "captured": .string(try captured),
+                    ])
+            }
+        }
+    }
+
+    func compute(_ unit: WorkUnit, into folder: String) throws {
+        let subject = try study.subject(unit.id)
+        let timestep = unit.key["timestep"]?.int ?? 0
+        let measures = try measure(subject, timestep: timestep)
+        try JSON(measures.map { ($0.name, $0.value.map { JSON.float(Float($0)) } ?? .null) })
+            .write(to: folder + "/measures.json", overwrite: false)
+    }
+
+    private func measure(_ subject: Subject, timestep: Int) throws -> [(name: String, value: Double?)] {
+        let dreams = DreamStage(study: study)
+        let store = UnitStore(study: study.folder, stage: dreams.name)
+        let unit = try dreams.unit(subject, timestep: timestep)
+        guard store.state(of: unit) == .done else {
+            throw SimpleFailure(.missingInput, "\(store.folder(unit.id)): no valid dream to measure; run lvo study dream")
+        }
+        let weight = try SafetensorsFile(path: store.folder(unit.id) + "/latents.safetensors").weight("latent")
+        let compared = study.comparisonSite(subject.site.layer)
+        let activations = try study.model.activations(
+            of: Tensor(weight.shape, weight.floats()), at: Array(Set([subject.site, compared])), timestep: timestep,
+            draws: study.settings.noiseDraws)
+        guard let own = activations[subject.site], let shared = activations[compared] else {
+            throw SimpleFailure(.internalError, "\(unit.id): no activations")
+        }
+        let largest = try largest(subject, timestep)
+        let examples = try vectors(examples(subject, timestep: timestep), compared, timestep)
+        let others = try vectors(others(subject), compared, timestep)
+        let values = own.map { $0[subject.index] }
+        return [
+            ("reach", Measures.mean(values.compactMap { Measures.reach(activation: $0, largest: largest) })),
+            ("rank", Measures.mean(own.map { Double(Measures.rank(of: subject.index, in: $0)) })),
+            ("z_score", Measures.mean(own.map { Measures.zScore(of: subject.index, in: $0) })),
+            ("agreement", Measures.agreement(shared, examples)),
+            ("agreement_with_others", Measures.agreement(shared, others)),
+            ("diversity", Measures.diversity(shared)), ("stability", Measures.stability(values)),
+        ] + (try purities(subject, timestep: timestep, results: shared, compared))
+    }
+
+    /// How pure the examples' most shared factor is, and the share of the same value among the pictures nearest to the
+    /// results. Nothing where prompts have no factors.
+    private func purities(
+        _ subject: Subject, timestep: Int, results: [[Float]], _ site: Site
+    ) throws -> [(name: String, value: Double?)] {
+        let factors = try examples(subject, timestep: timestep).map { study.picture(of: $0).prompt.factors }
+        guard study.prompts.contains(where: { !$0.factors.isEmpty }), let own = Measures.purity(factors) else {
+            return []
+        }
+        let all = Array(0..<study.prompts.count * study.settings.imagesPerPrompt * study.halvesPerPicture)
+        let vectors = try vectors(all, site, timestep)
+        let shares = results.map { result in
+            let nearest = all.map { (likeness: Measures.cosine(result, vectors[$0]), generation: $0) }
+                .sorted { ($1.likeness, $0.generation) < ($0.likeness, $1.generation) }.prefix(factors.count)
+            let matching = nearest.filter { study.picture(of: $0.generation).prompt.factors[own.factor] == own.value }
+            return Double(matching.count) / Double(nearest.count)
+        }
+        return [("example_purity", own.share), ("dream_purity", Measures.mean(shares))]
+    }
+
+    private func vectors(_ generations: [Int], _ site: Site, _ timestep: Int) throws -> [[Float]] {
+        let capture = CaptureStage(study: study)
+        return try generations.map { try capture.activation(of: $0, site, timestep: timestep) }
+    }
+
+    /// The strongest examples at the observed time step nearest to the dream's.
+    private func examples(_ subject: Subject, timestep: Int) throws -> [Int] {
+        let analysis = try study.analysis(subject.site)
+        return analysis.examples(subject.index, step: analysis.nearestStep(timestep))
+            .prefix(study.settings.measuredExamples).map(\.generation)
+    }
+
+    /// As many generations that have nothing to do with the subject: drawn by its number.
+    private func others(_ subject: Subject) -> [Int] {
+        let count = study.prompts.count * study.settings.imagesPerPrompt * study.halvesPerPicture
+        let random = CounterRandom(
+            seed: UInt64(study.settings.seed), purpose: .selection, unit: UInt64(subject.index))
+        return Array(random.permutation(count).prefix(study.settings.measuredExamples))
+    }
+
+    private func largest(_ subject: Subject, _ timestep: Int) throws -> Float {
+        try study.analysis(subject.site).maxActivation(subject.index, near: timestep)
+    }
+
+    /// Names a generation whatever its number: by prompt, picture and half.
+    private func exampleKey(_ generation: Int) -> JSON {
+        let (prompt, image, half) = study.picture(of: generation)
+        return .string("\(prompt.id)/\(image)/\(half)")
+    }
+
+    private var captured: String {
+        get throws {
+            Fingerprint.of(.array(try CaptureStage(study: study).units().map { .string($0.fingerprint) }))
+        }
+    }
+}

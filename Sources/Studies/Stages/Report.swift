@@ -1,0 +1,235 @@
+import Checkpoints
+import Foundation
+import Pictures
+import Reports
+import Tensors
+
+/// Puts everything that is there into a gallery, `report/`: whole or not at all, and self-contained, so that the folder
+/// can be copied elsewhere.
+public struct Report {
+    private let study: Study
+    private let folder: String
+    private let dreams: DreamStage
+    private let priors: PriorStage
+    private let capture: CaptureStage
+    private let writer: GalleryWriter
+    private let pictures: GalleryPictures
+
+    /// Writes the gallery and returns the path of its first page.
+    ///
+    /// - Throws: `SimpleFailure`: `.stoppedEarly` without an analysis, `.cannotWrite`.
+    public static func write(_ study: Study) throws -> String {
+        let place = "\(study.folder)/report"
+        let temporary = "\(study.folder)/.report.\(Host.tag).tmp"
+        try? FileManager.default.removeItem(atPath: temporary)
+        do {
+            try Report(study, folder: temporary).write()
+            // Two names cannot be exchanged in one step everywhere; a reader between the two finds no gallery.
+            try? FileManager.default.removeItem(atPath: place)
+            guard rename(temporary, place) == 0 else { throw Folders.failure(place) }
+        } catch {
+            try? FileManager.default.removeItem(atPath: temporary)
+            throw error
+        }
+        return place + "/index.html"
+    }
+
+    private init(_ study: Study, folder: String) throws {
+        self.study = study
+        self.folder = folder
+        dreams = DreamStage(study: study)
+        priors = PriorStage(study: study)
+        capture = CaptureStage(study: study)
+        writer = try GalleryWriter(folder: folder)
+        pictures = GalleryPictures(gallery: folder)
+    }
+
+    private func write() throws {
+        let chosen = Set(try study.subjects())
+        var summaries: [SummaryTable] = []
+        var rows: [[ContactSheet.Cell?]] = []
+        for layer in study.settings.layers {
+            var values: [Space: [String: [Double]]] = [:]
+            for site in study.sites where site.layer == layer {
+                let analysis = try study.analysis(site)
+                let words = try ExampleWords(study, site)
+                for index in 0..<analysis.channels {
+                    let subject = Subject(site: site, index: index)
+                    guard analysis.isLive(index) || chosen.contains(subject) else { continue }
+                    let page = try page(subject, analysis, words, isChosen: chosen.contains(subject))
+                    try writer.add(page)
+                    for dream in page.dreams {
+                        for case let (name, value?) in dream.measures {
+                            values[site.space, default: [:]][name, default: []].append(value)
+                        }
+                    }
+                    if !page.dreams.isEmpty, let row = try sheetRow(page) { rows.append(row) }
+                }
+            }
+            summaries.append(summary(layer, values))
+        }
+        if !rows.isEmpty {
+            let sheet = ContactSheet(rows: rows, title: study.settings.title).draw()
+            try PNG.write(sheet, to: folder + "/sheet.png")
+        }
+        let title = study.settings.title.isEmpty ? "\(study.model.name): what its layers look for" : study.settings.title
+        try writer.finish(title: title, facts: facts, summary: summaries)
+    }
+
+    private func page(
+        _ subject: Subject, _ analysis: SiteAnalysis, _ words: ExampleWords, isChosen: Bool
+    ) throws -> FeaturePage {
+        let site = subject.site
+        var page = FeaturePage(layer: site.layer, space: site.space.rawValue, index: subject.index)
+        page.words = words.shared(subject.index)
+        page.timesteps = analysis.timesteps
+        page.frequency = analysis.frequency(subject.index)
+        page.maxActivation = analysis.maxActivation(subject.index)
+        page.peaks = analysis.peaks[subject.index]
+        page.examples = try examples(subject.index, analysis)
+        page.thumbnail = try page.examples.first.map { try pictures.thumbnail(of: $0.picture) }
+        page.measures = [
+            ("active_share", page.frequency.max().map { Double($0) }),
+            ("largest_activation", page.maxActivation.max().map { Double($0) }),
+        ]
+        guard isChosen else { return page }
+        page.priors = try priorPictures(subject)
+        page.dreams = try dreams.timesteps(subject).compactMap { try dream(subject, timestep: $0) }
+        for name in page.dreams.flatMap({ $0.measures.map(\.name) }) where !page.measures.contains(where: { $0.name == name }) {
+            let values = page.dreams.flatMap { $0.measures }.filter { $0.name == name }.compactMap(\.value)
+            page.measures.append((name, Measures.mean(values)))
+        }
+        let best = page.dreams.first { $0.timestep == page.peaks.first } ?? page.dreams.last
+        if let best { page.thumbnail = try pictures.thumbnail(of: best.pictures[0]) }
+        return page
+    }
+
+    private func examples(_ channel: Int, _ analysis: SiteAnalysis) throws -> [FeaturePage.Example] {
+        let step = analysis.exampleStep(channel)
+        return try analysis.examples(channel, step: step).prefix(study.settings.shownExamples).map { example in
+            let (prompt, image, half) = study.picture(of: example.generation)
+            let name = "pictures/examples/\(prompt.id)-\(image).png"
+            try pictures.add(capture.picturePath(example.generation), as: name)
+            return FeaturePage.Example(
+                picture: name, prompt: half == 1 ? prompt.text + " (conditional half)" : prompt.text,
+                seed: prompt.seed(study: study.settings.seed, image: image), timestep: analysis.timesteps[step],
+                activation: example.activation)
+        }
+    }
+
+    private func priorPictures(_ subject: Subject) throws -> [FeaturePage.Prior] {
+        guard study.settings.makesPriors else { return [] }
+        let store = UnitStore(study: study.folder, stage: priors.name)
+        guard store.state(of: try priors.unit(subject), verify: false) == .done else { return [] }
+        return try study.settings.priorSeeds.map { seed in
+            let name = "pictures/\(subject.path)/prior-\(seed).png"
+            try pictures.add("\(store.folder(subject.path))/\(seed).png", as: name)
+            return FeaturePage.Prior(picture: name, seed: seed)
+        }
+    }
+
+    private func dream(_ subject: Subject, timestep: Int) throws -> FeaturePage.Dream? {
+        let unit = try dreams.unit(subject, timestep: timestep)
+        let store = UnitStore(study: study.folder, stage: dreams.name)
+        guard store.state(of: unit, verify: false) == .done else { return nil }
+        let source = store.folder(unit.id)
+        let target = "pictures/\(unit.id)"
+        let seeds = study.settings.dreamSeeds
+        for name in seeds.map({ "\($0).png" }) + ["history.png"] {
+            try pictures.add("\(source)/\(name)", as: "\(target)/\(name)")
+        }
+        let settings = study.settings.dream(subject.site.space)
+        if settings.animation { try pictures.add("\(source)/animation.png", as: "\(target)/animation.png") }
+        let course = try JSON.read(source + "/course.json")
+        return FeaturePage.Dream(
+            timestep: timestep, seeds: seeds, pictures: seeds.map { "\(target)/\($0).png" },
+            history: "\(target)/history.png", steps: course["steps"]?.array?.compactMap(\.int) ?? [],
+            activations: (course["activations"]?.array ?? []).map { row in
+                (row.array ?? []).map { Float($0.double ?? .nan) }
+            },
+            animation: settings.animation ? "\(target)/animation.png" : nil,
+            measures: try measures(subject, timestep: timestep), settings: settings.parameters,
+            command: RepeatCommand.text(study, subject, timestep: timestep))
+    }
+
+    private func measures(_ subject: Subject, timestep: Int) throws -> [(name: String, value: Double?)] {
+        let id = DreamStage.id(subject, timestep: timestep)
+        let path = UnitStore(study: study.folder, stage: MeasureStage(study: study).name).folder(id)
+        guard let measures = (try? JSON.read(path + "/measures.json"))?.object else { return [] }
+        return measures.map { ($0.key, $0.value.double) }
+    }
+
+    private func summary(_ layer: String, _ values: [Space: [String: [Double]]]) -> SummaryTable {
+        let spaces = Space.allCases.filter { values[$0] != nil }
+        let names = Set(spaces.flatMap { values[$0, default: [:]].keys }).sorted()
+        let rows = names.map { name in
+            (
+                name: name,
+                cells: spaces.map { space -> SummaryTable.Cell in
+                    let all = values[space]?[name] ?? []
+                    return SummaryTable.Cell(
+                        median: Measures.quantile(0.5, of: all), lower: Measures.quantile(0.25, of: all),
+                        upper: Measures.quantile(0.75, of: all), count: all.count)
+                }
+            )
+        }
+        return SummaryTable(title: layer, columns: spaces.map(\.rawValue), rows: rows)
+    }
+
+    /// Six examples, then the results at the highest peak.
+    private func sheetRow(_ page: FeaturePage) throws -> [ContactSheet.Cell?]? {
+        guard let dream = page.dreams.first(where: { $0.timestep == page.peaks.first }) ?? page.dreams.last else {
+            return nil
+        }
+        func cell(_ path: String, _ label: String) throws -> ContactSheet.Cell {
+            .init(try PNG.read("\(folder)/\(path)").bitmap.fitting(width: 128, height: 128), label: label)
+        }
+        let shown = page.examples.prefix(6)
+        var row: [ContactSheet.Cell?] = try shown.enumerated().map { index, example in
+            try cell(example.picture, index == 0 ? "\(page.space.prefix(1))\(page.index)" : "")
+        }
+        row += Array(repeating: nil, count: 6 - shown.count)
+        return row + (try dream.pictures.prefix(5).map { try cell($0, "t\(dream.timestep)") })
+    }
+
+    private var facts: JSON {
+        var facts = JSONObject()
+        facts["model"] = .string(study.model.name)
+        facts["prompts"] = .integer(study.prompts.count)
+        facts["pictures"] = .integer(study.prompts.count * study.settings.imagesPerPrompt)
+        for (key, value) in study.settings.values.values.sorted(by: { $0.key < $1.key }) where facts[key] == nil {
+            facts[key] = value
+        }
+        return .object(facts)
+    }
+}
+
+/// The pictures of a gallery: linked to the study's own where the file system can, else copied.
+private struct GalleryPictures {
+    let gallery: String
+    private static let thumbnailSize = 128
+
+    func add(_ source: String, as name: String) throws {
+        let target = "\(gallery)/\(name)"
+        if FileManager.default.fileExists(atPath: target) { return }
+        try Folders.make((target as NSString).deletingLastPathComponent)
+        if link(source, target) == 0 { return }
+        do {
+            try FileManager.default.copyItem(atPath: source, toPath: target)
+        } catch {
+            throw SimpleFailure(.cannotWrite, "\(target): cannot be copied from \(source): \(error.localizedDescription)")
+        }
+    }
+
+    /// A small version of a picture of the gallery; the picture itself if it is small.
+    func thumbnail(of name: String) throws -> String {
+        let small = "thumbnails/" + name.dropFirst("pictures/".count)
+        let target = "\(gallery)/\(small)"
+        if FileManager.default.fileExists(atPath: target) { return small }
+        let picture = try PNG.read("\(gallery)/\(name)").bitmap
+        guard picture.width > Self.thumbnailSize else { return name }
+        try Folders.make((target as NSString).deletingLastPathComponent)
+        try PNG.write(picture.fitting(width: Self.thumbnailSize, height: Self.thumbnailSize), to: target)
+        return small
+    }
+}

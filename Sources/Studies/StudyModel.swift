@@ -1,0 +1,114 @@
+import Checkpoints
+import Pictures
+import Tensors
+
+/// How a picture is to be drawn.
+public struct DrawSettings: Sendable, Equatable {
+    public var steps: Int
+    /// Nil: the one that the model's own files name.
+    public var sampler: String?
+    public var guidanceScale: Double
+    public var negativePrompt: String
+    /// Pixels; nil: the model's own size.
+    public var width: Int?
+    public var height: Int?
+}
+
+/// A picture drawn from a prompt, and what layers did meanwhile.
+public struct CapturedPicture: Sendable {
+    public let picture: Bitmap
+    /// Observed time steps, ascending.
+    public let timesteps: [Int]
+    /// Per site and recorded half of guidance, `[T, D]`: activations averaged over positions.
+    public let activations: [Site: [[Float]]]
+
+    public init(picture: Bitmap, timesteps: [Int], activations: [Site: [[Float]]]) {
+        self.picture = picture
+        self.timesteps = timesteps
+        self.activations = activations
+    }
+}
+
+/// Steering for a prior: what is added to a layer's output, and how much at which time step.
+public struct SteeringStrength: Sendable, Equatable {
+    public let timesteps: [Int]
+    public let strengths: [Float]
+
+    /// Between the given time steps, linear; outside them 0.
+    public func at(_ timestep: Float) -> Float {
+        guard let upper = timesteps.firstIndex(where: { Float($0) >= timestep }) else { return 0 }
+        if Float(timesteps[upper]) == timestep { return strengths[upper] }
+        guard upper > 0 else { return 0 }
+        let (a, b) = (Float(timesteps[upper - 1]), Float(timesteps[upper]))
+        return strengths[upper - 1] + (timestep - a) / (b - a) * (strengths[upper] - strengths[upper - 1])
+    }
+}
+
+/// The course of an optimization.
+public struct DreamCourse: Sendable {
+    /// Final latents, `[B, 4, h, w]`.
+    public let latents: Tensor
+    /// Steps at which there are pictures; the last is the end.
+    public let steps: [Int]
+    /// `[step][result]`.
+    public let snapshots: [[Bitmap]]
+    /// `[result][step]`: the activation before each step.
+    public let activations: [[Float]]
+    /// `[result]`: whether the objective's gradient was ever zero everywhere.
+    public let wasFlat: [Bool]
+    /// Whether some result stopped being finite; it then is the last that was.
+    public let diverged: Bool
+
+    public init(
+        latents: Tensor, steps: [Int], snapshots: [[Bitmap]], activations: [[Float]], wasFlat: [Bool], diverged: Bool
+    ) {
+        self.latents = latents
+        self.steps = steps
+        self.snapshots = snapshots
+        self.activations = activations
+        self.wasFlat = wasFlat
+        self.diverged = diverged
+    }
+}
+
+/// What a study asks of a model. The stages know nothing else of it, so they can be tested with one that is no network.
+///
+/// Every answer is a function of the arguments alone.
+public protocol StudyModel: AnyObject {
+    /// For headings.
+    var name: String { get }
+
+    /// What results depend on: checksums of weights and configuration. Cheap to ask again.
+    func identity() throws -> JSON
+
+    /// Checksum of the site's autoencoder; null for raw channels.
+    func identity(of site: Site) throws -> JSON
+
+    /// Number of channels or features.
+    /// - Throws: `SimpleFailure(.usage)` for a layer there is none of.
+    func width(of site: Site) throws -> Int
+
+    /// Draws a picture and records the sites. `halves`: `conditional`, `unconditional` or `both`.
+    func capture(
+        prompt: String, seed: Int, settings: DrawSettings, sites: [Site], halves: String
+    ) throws -> CapturedPicture
+
+    /// Draws from the empty prompt without guidance, with the subject's direction added. The latent is `[1, 4, h, w]`.
+    func prior(
+        _ subject: Subject, seed: Int, strength: SteeringStrength, settings: DrawSettings
+    ) throws -> (latent: Tensor, picture: Bitmap)
+
+    /// Optimizes a latent per seed, from `start` `[B, 4, h, w]` or from the seeds' noise.
+    ///
+    /// - Parameter check: called after every step with its number; may throw to stop.
+    func dream(
+        _ subject: Subject, timestep: Int, settings: DreamStageSettings, seeds: [Int], start: Tensor?,
+        size: DrawSettings, check: (_ step: Int) throws -> Void
+    ) throws -> DreamCourse
+
+    /// Position-averaged activations `[B][D]` of latents `[B, 4, h, w]`, as noisy as the schedule makes the time step,
+    /// averaged over draws of the noise; without augmentation, rectified plainly.
+    func activations(
+        of latents: Tensor, at sites: [Site], timestep: Int, draws: Int
+    ) throws -> [Site: [[Float]]]
+}

@@ -1,0 +1,145 @@
+import Checkpoints
+import Foundation
+import Tensors
+import TestSupport
+import Testing
+
+@testable import Studies
+
+@Suite struct StudyTests {
+    @Test func aStudyRunsThroughAndIsNotRedone() throws {
+        let folder = try TemporaryFolder()
+        try runAll(toyStudy(folder.path))
+        let first = try contents(folder.path)
+        #expect(first.keys.contains { $0.hasPrefix("measure/layer.b/channels/00001/t0000/") })
+        let runner = try StageRunner(study: folder.path) { event in
+            if case .unit(let stage, let id, _, _, _, _) = event { Issue.record("\(stage) \(id) was done again") }
+        }
+        for stage in try toyStudy(folder.path).stages { _ = try runner.run(stage) }
+        #expect(try contents(folder.path) == first)
+    }
+
+    @Test(arguments: [2, 3, 7])
+    func shardsGiveTheSameBytes(count: Int) throws {
+        let (whole, split) = (try TemporaryFolder(), try TemporaryFolder())
+        try runAll(toyStudy(whole.path))
+        let study = try toyStudy(split.path)
+        for stage in study.stages {
+            for index in (0..<count).reversed() {
+                _ = try StageRunner(study: split.path, shard: Shard("\(index)/\(count)")).run(stage)
+            }
+        }
+        #expect(try contents(split.path) == contents(whole.path))
+    }
+
+    @Test func aShardAloneCannotAnalyse() throws {
+        let folder = try TemporaryFolder()
+        let failure = #expect(throws: SimpleFailure.self) {
+            try runAll(toyStudy(folder.path), shard: Shard("0/2"))
+        }
+        #expect(failure?.kind == .stoppedEarly || failure == nil)
+        #expect(failure?.description.contains("3 of 6 prompts are not captured") == true)
+    }
+
+    @Test func onlyWhatDependsOnAChangeIsDoneAgain() throws {
+        let folder = try TemporaryFolder()
+        try runAll(toyStudy(folder.path))
+        func redone(_ overrides: [String]) throws -> Set<String> {
+            let study = try toyStudy(folder.path, overrides: overrides)
+            return Set(
+                try study.stages.filter { stage in
+                    let store = UnitStore(study: folder.path, stage: stage.name)
+                    return try stage.units().contains { store.state(of: $0) != .done }
+                }.map(\.name))
+        }
+        #expect(try redone([]).isEmpty)
+        #expect(try redone(["report.title=other"]).isEmpty)
+        #expect(try redone(["measure.noise_draws=3"]) == ["measure"])
+        #expect(try redone(["dream_channels.steps=7"]) == ["dream", "measure"])
+        #expect(try redone(["prior.steps=7"]) == ["prior", "dream", "measure"])
+    }
+
+    @Test func choicesAreUnderstood() throws {
+        let folder = try TemporaryFolder()
+        let study = try toyStudy(folder.path)
+        let runner = try StageRunner(study: folder.path)
+        for stage in study.stages.prefix(2) { _ = try runner.run(stage) }
+        let site = Site(layer: "layer.a", space: .features)
+        let analysis = try study.analysis(site)
+        let words = try ExampleWords(study, site)
+        func choose(_ text: String) throws -> [Int] { try FeatureChoice(text).select(from: analysis, words: words) }
+        #expect(try choose("all") == Array(0..<24))
+        #expect(try choose("none") == [])
+        #expect(try choose("3, 5-7, 6") == [3, 5, 6, 7])
+        let totals = (0..<24).map { analysis.profile($0).counts.reduce(0, +) }
+        let active = try choose("most-active:4")
+        #expect(active.count == 4 && active.map { totals[$0] }.min()! >= totals.enumerated().filter { !active.contains($0.offset) }.map(\.element).max()!)
+        #expect(totals[try choose("rarest:1")[0]] == totals.filter { $0 > 0 }.min())
+        let red = try choose("word:red:3")
+        #expect(red.allSatisfy { words.share(of: "red", $0) > words.baseShare(of: "red") })
+        #expect(throws: SimpleFailure.self) { try choose("24") }
+        for text in ["most-loud:3", "9-3", "word:red", "-4", "most-active:0"] {
+            let failure = #expect(throws: SimpleFailure.self) { try FeatureChoice(text) }
+            #expect(failure?.kind == .usage)
+        }
+    }
+
+    @Test func theGalleryHoldsEverything() throws {
+        let folder = try TemporaryFolder()
+        let study = try toyStudy(folder.path, overrides: ["report.title=<Toys> & more"])
+        try runAll(study)
+        let page = try Report.write(study)
+        let report = folder.path + "/report"
+        #expect(page == report + "/index.html")
+        #expect(try String(contentsOfFile: page, encoding: .utf8).contains("&lt;Toys&gt; &amp; more"))
+        let index = try JSON.read(report + "/data/index.json")
+        let columns = try #require(index["columns"])
+        let numbers = try #require(columns["index"]?.array)
+        let sites = try #require(index["sites"]?.array).compactMap(\.string)
+        #expect(sites == ["layer.a/features", "layer.a/channels", "layer.b/features", "layer.b/channels"])
+        for (row, number) in numbers.enumerated() {
+            let site = sites[try #require(columns["site"]?.array?[row].int)]
+            let feature = try JSON.read("\(report)/data/\(site)/\(try #require(number.int)).json")
+            let script = try String(contentsOfFile: "\(report)/data/\(site)/\(number.int ?? 0).js", encoding: .utf8)
+            #expect(script.hasPrefix("lvo.feature(\"\(site)/\(number.int ?? 0)\",{"))
+            var pictures = feature["examples"]?.array?.compactMap { $0["picture"]?.string } ?? []
+            for dream in feature["dreams"]?.array ?? [] {
+                pictures += dream["pictures"]?.array?.compactMap(\.string) ?? []
+                pictures.append(try #require(dream["history"]?.string))
+            }
+            #expect(pictures.allSatisfy { FileManager.default.fileExists(atPath: report + "/" + $0) })
+        }
+        let dreamt = try #require(columns["dreams"]?.array).filter { $0.array?.isEmpty == false }
+        #expect(dreamt.count == (try study.subjects()).count)
+        #expect(FileManager.default.fileExists(atPath: report + "/sheet.png"))
+        // Again, over the old one.
+        _ = try Report.write(study)
+        #expect(try FileManager.default.contentsOfDirectory(atPath: folder.path).allSatisfy { !$0.hasPrefix(".") })
+    }
+}
+
+@Suite struct MeasuresTests {
+    @Test func eachIsItsFormula() {
+        #expect(Measures.reach(activation: 3, largest: 2) == 1.5)
+        #expect(Measures.reach(activation: 3, largest: 0) == nil)
+        #expect(Measures.rank(of: 1, in: [1, 3, 5, 3]) == 2)
+        #expect(Measures.zScore(of: 2, in: [1, 1, 4]) == 2 / 3.0.squareRoot())
+        #expect(Measures.zScore(of: 0, in: [2, 2]) == 0)
+        #expect(Measures.cosine([1, 0], [1, 1]) == 0.5.squareRoot())
+        #expect(Measures.cosine([0, 0], [1, 1]) == 0)
+        #expect(Measures.agreement([[1, 0]], [[1, 0], [0, 1]]) == 0.5)
+        #expect(Measures.diversity([[1, 0], [0, 1], [1, 0]]) == 2 / 3.0)
+        #expect(Measures.diversity([[1, 0]]) == nil)
+        #expect(Measures.stability([1, 4, 2]) == 0.25)
+        #expect(Measures.stability([-1, 4]) == 0)
+        #expect(Measures.quantile(0.25, of: [4, 1, 3, 2]) == 1.75)
+        #expect(Measures.quantile(0.5, of: []) == nil)
+    }
+
+    @Test func purityFindsTheSharedValue() throws {
+        let factors = [["color": "red", "shape": "star"], ["color": "red", "shape": "ring"], ["color": "blue", "shape": "star"], ["color": "red"]]
+        let purity = try #require(Measures.purity(factors))
+        #expect(purity.factor == "color" && purity.value == "red" && purity.share == 0.75)
+        #expect(Measures.purity([[:], [:]]) == nil)
+    }
+}

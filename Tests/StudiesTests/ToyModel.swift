@@ -1,0 +1,119 @@
+import Checkpoints
+import Foundation
+import Pictures
+import Studies
+import Tensors
+
+@testable import Studies
+
+/// A model that is no network: activations are hashes of the prompt, pictures are flat colours. Every answer is a
+/// function of the arguments, as the stages require.
+final class ToyModel: StudyModel {
+    let name = "toy"
+    var pause: UInt32 = 0
+    static let widths: [Space: Int] = [.features: 24, .channels: 6]
+
+    func identity() throws -> JSON { "toy" }
+    func identity(of site: Site) throws -> JSON { .string(site.space.rawValue) }
+
+    func width(of site: Site) throws -> Int {
+        guard site.layer.hasPrefix("layer"), let width = Self.widths[site.space] else {
+            throw SimpleFailure(.usage, "no layer \(site.layer)")
+        }
+        return width
+    }
+
+    private func random(_ text: String, _ seed: Int) -> CounterRandom {
+        let hash = text.utf8.reduce(UInt64(1469)) { ($0 ^ UInt64($1)) &* 1_099_511_628_211 }
+        return CounterRandom(seed: hash, purpose: .start, unit: UInt64(seed))
+    }
+
+    private func flat(_ value: Float) -> Bitmap {
+        let level = UInt8(max(0, min(255, value * 255)))
+        return Bitmap(width: 8, height: 8, red: level, green: 128, blue: 255 - level)
+    }
+
+    func capture(
+        prompt: String, seed: Int, settings: DrawSettings, sites: [Site], halves: String
+    ) throws -> CapturedPicture {
+        usleep(pause)
+        let timesteps = (0..<settings.steps).map { 1 + $0 * 900 / settings.steps }
+        var activations: [Site: [[Float]]] = [:]
+        for (index, site) in sites.enumerated() {
+            let width = try width(of: site)
+            let random = random(prompt, seed &+ index)
+            let values = (0..<timesteps.count * width).map { max(0, random.normal($0)) }
+            activations[site] = halves == "both" ? [values, values.map { $0 / 2 }] : [values]
+        }
+        return CapturedPicture(
+            picture: flat(random(prompt, seed).uniform(0)), timesteps: timesteps, activations: activations)
+    }
+
+    func prior(
+        _ subject: Subject, seed: Int, strength: SteeringStrength, settings: DrawSettings
+    ) throws -> (latent: Tensor, picture: Bitmap) {
+        usleep(pause)
+        let latent = random(subject.path, seed).normals([1, 4, 2, 2])
+        latent.pointer[0] += strength.at(Float(strength.timesteps[0]))
+        return (latent, flat(latent.pointer[1]))
+    }
+
+    func dream(
+        _ subject: Subject, timestep: Int, settings: DreamStageSettings, seeds: [Int], start: Tensor?,
+        size: DrawSettings, check: (Int) throws -> Void
+    ) throws -> DreamCourse {
+        let latents = start?.copy() ?? Tensor.zeros([seeds.count, 4, 2, 2])
+        let steps = [0, settings.integer("steps") / 2, settings.integer("steps")]
+        for step in 0..<settings.integer("steps") {
+            usleep(pause / 10)
+            for i in 0..<latents.count { latents.pointer[i] += Float(settings.number("learning_rate")) }
+            try check(step)
+        }
+        let rise = (0..<settings.integer("steps")).map { Float($0) / 10 }
+        return DreamCourse(
+            latents: latents, steps: steps, snapshots: steps.map { step in seeds.map { flat(Float($0 % 7 + step) / 20) } },
+            activations: seeds.map { _ in rise }, wasFlat: seeds.map { _ in false }, diverged: false)
+    }
+
+    func activations(
+        of latents: Tensor, at sites: [Site], timestep: Int, draws: Int
+    ) throws -> [Site: [[Float]]] {
+        var result: [Site: [[Float]]] = [:]
+        for site in sites {
+            let width = try width(of: site)
+            result[site] = (0..<latents.shape[0]).map { sample in
+                let random = random(site.path, timestep + sample)
+                return (0..<width).map { max(0, random.normal($0)) + abs(latents.pointer[sample * 16]) }
+            }
+        }
+        return result
+    }
+}
+
+/// A study of the toy model in a folder.
+func toyStudy(_ folder: String, overrides: [String] = [], prompts: Int = 6, pause: UInt32 = 0) throws -> Study {
+    let values = try SettingsFile.parse(
+        """
+        layers: [layer.a, layer.b]
+        sae: somewhere
+        capture: {steps: 5, images_per_prompt: 2}
+        analysis: {top_k: 4}
+        choose: {features: "most-active:3, word:red:1", channels: "0-1"}
+        dream: {seeds: [1, 2], timesteps: [0, peaks]}
+        dream_features: {steps: 20}
+        prior: {seeds: [7, 8]}
+        """, name: "study.yaml", overrides: overrides)
+    let colors = ["red", "green", "blue", "gray"]
+    let all = (0..<prompts).map {
+        Prompt(text: "a \(colors[$0 % 4]) thing \($0)", factors: ["color": colors[$0 % 4]])
+    }
+    let model = ToyModel()
+    model.pause = pause
+    return try Study(folder: folder, settings: StudySettings(values), prompts: all, model: model)
+}
+
+/// Runs all stages and writes the gallery.
+func runAll(_ study: Study, shard: Shard = .whole, stop: StopFlag = StopFlag()) throws {
+    let runner = try StageRunner(study: study.folder, shard: shard, stop: stop)
+    for stage in study.stages { _ = try runner.run(stage) }
+}

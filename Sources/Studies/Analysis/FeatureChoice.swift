@@ -43,7 +43,7 @@ public struct FeatureChoice: Sendable, Equatable {
         if fields.count == 3, fields[0] == "word", let count = Int(fields[2]), count > 0 {
             return .word(fields[1].lowercased(), count)
         }
-        let ends = text.split(separator: "-").map { Int($0) }
+        let ends = text.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
         if ends.count == 1, let index = ends[0], index >= 0 { return .range(index...index) }
         if ends.count == 2, let first = ends[0], let last = ends[1], first <= last { return .range(first...last) }
         throw SimpleFailure(

@@ -82,7 +82,11 @@ public enum SafetensorsWriter {
 
     private static func header(_ entries: [Entry], metadata: [String: String]) -> [UInt8] {
         var members = JSONObject()
-        if !metadata.isEmpty { members["__metadata__"] = JSON(metadata.map { ($0.key, .string($0.value)) }) }
+        if !metadata.isEmpty {
+            // A dictionary's own order differs from run to run.
+            let sorted = metadata.sorted { $0.key < $1.key }
+            members["__metadata__"] = JSON(sorted.map { ($0.key, .string($0.value)) })
+        }
         var offset = 0
         for entry in entries {
             precondition(members[entry.name] == nil, "two tensors are called \(entry.name)")

@@ -1,0 +1,124 @@
+import Checkpoints
+import Ops
+import Tensors
+
+/// The CLIP text encoder, `CLIPTextModel`:
+///
+///     h = token_embedding[ids] + position_embedding;   h = layer(h) for each layer;   final_layer_norm(h)
+///
+/// Token ids `[B][T]`, hidden states `[B, T, C]`. The mask is causal only: padding is attended to.
+public final class TextEncoder: Sendable {
+    public let config: TextEncoderConfig
+    public let engine: Engine
+    private let tokenEmbedding: Weight
+    private let positionEmbedding: [Float]
+    private let layers: [TextEncoderLayer]
+    private let finalLayerNorm: LayerNorm
+
+    /// - Throws: `CheckpointFailure` for missing or misshapen tensors.
+    public init(config: TextEncoderConfig, weights: WeightStore, engine: Engine) throws {
+        let layout = config.layout
+        let build = LayerBuilder(weights: weights, engine: engine, path: "text_model")
+        tokenEmbedding = try build.tensor(
+            "embeddings.token_embedding.weight", [layout.vocabularySize, layout.width])
+        positionEmbedding = try build.tensor(
+            "embeddings.position_embedding.weight", [layout.positions, layout.width]
+        ).floats()
+        layers = try (0..<layout.layers).map {
+            try TextEncoderLayer(build.at("encoder.layers.\($0)"), config: config)
+        }
+        finalLayerNorm = try build.layerNorm("final_layer_norm", layout.width, epsilon: config.layerNormEps)
+        self.config = config
+        self.engine = engine
+    }
+
+    /// The hidden states that condition the U-Net.
+    /// - Parameters:
+    ///   - ids: one list per prompt, all of one length, at most `positions`.
+    ///   - clipSkip: layers left out at the end, counted as diffusers does: 1 is the layer before the last, still
+    ///     through the final norm (web interfaces call that "Clip skip: 2").
+    /// - Throws: `SimpleFailure(.usage)` for ids outside the vocabulary, too many of them, or too many skipped layers.
+    public func encode(_ ids: [[Int]], clipSkip: Int = 0) throws -> Tensor {
+        guard (0..<layers.count).contains(clipSkip) else {
+            throw SimpleFailure(
+                .usage, "clip skip \(clipSkip): the text encoder has \(layers.count) layers, at least one must run")
+        }
+        var hidden = try embed(ids)
+        for layer in layers.dropLast(clipSkip) { hidden = layer.forward(hidden) }
+        return finalLayerNorm.forward(hidden).y
+    }
+
+    /// The hidden states of the empty prompt, `[1, T, C]`, for which no tokenizer is needed.
+    public func encodeEmptyPrompt(clipSkip: Int = 0) throws -> Tensor {
+        try encode([config.emptyPromptIDs], clipSkip: clipSkip)
+    }
+
+    private func embed(_ ids: [[Int]]) throws -> Tensor {
+        let (length, width) = (ids.first?.count ?? 0, config.layout.width)
+        precondition(ids.allSatisfy { $0.count == length } && length > 0, "prompts of different or no length")
+        guard length <= config.layout.positions else {
+            throw SimpleFailure(.usage, "\(length) tokens; the text encoder takes \(config.layout.positions)")
+        }
+        let hidden = Tensor([ids.count, length, width])
+        for (sample, row) in ids.enumerated() {
+            for (position, id) in row.enumerated() {
+                guard (0..<config.layout.vocabularySize).contains(id) else {
+                    throw SimpleFailure(
+                        .usage, "token id \(id) is outside 0..<\(config.layout.vocabularySize), the vocabulary")
+                }
+                let target = hidden.pointer + (sample * length + position) * width
+                tokenEmbedding.row(id).copyFloats(into: target)
+                for i in 0..<width { target[i] += positionEmbedding[position * width + i] }
+            }
+        }
+        return hidden
+    }
+}
+
+extension Weight {
+    /// Row `index` of a matrix, in place.
+    fileprivate func row(_ index: Int) -> Weight {
+        let size = shape[1] * dtype.byteWidth
+        return Weight(
+            name: name, shape: [shape[1]], dtype: dtype,
+            bytes: UnsafeRawBufferPointer(rebasing: bytes[index * size..<(index + 1) * size]), owner: owner)
+    }
+}
+
+/// One pre-norm transformer layer, `CLIPEncoderLayer`:
+///
+///     x += self_attn(layer_norm1(x));   x += fc2(gelu(fc1(layer_norm2(x))))
+struct TextEncoderLayer: Sendable {
+    let layerNorm1: LayerNorm
+    let queryProjection, keyProjection, valueProjection, outProjection: Linear
+    let layerNorm2: LayerNorm
+    let fc1, fc2: Linear
+    let config: TextEncoderConfig
+    let engine: Engine
+
+    init(_ build: LayerBuilder, config: TextEncoderConfig) throws {
+        let (width, inner) = (config.layout.width, config.layout.innerWidth)
+        layerNorm1 = try build.layerNorm("layer_norm1", width, epsilon: config.layerNormEps)
+        queryProjection = try build.linear("self_attn.q_proj", width, width)
+        keyProjection = try build.linear("self_attn.k_proj", width, width)
+        valueProjection = try build.linear("self_attn.v_proj", width, width)
+        outProjection = try build.linear("self_attn.out_proj", width, width)
+        layerNorm2 = try build.layerNorm("layer_norm2", width, epsilon: config.layerNormEps)
+        fc1 = try build.linear("mlp.fc1", width, inner)
+        fc2 = try build.linear("mlp.fc2", inner, width)
+        self.config = config
+        engine = build.engine
+    }
+
+    func forward(_ x: Tensor) -> Tensor {
+        let normed = layerNorm1.forward(x).y
+        let mixed = Attention.forward(
+            query: queryProjection.forward(normed), key: keyProjection.forward(normed),
+            value: valueProjection.forward(normed), heads: config.heads, causal: true, engine: engine
+        ).out
+        let attended = outProjection.forward(mixed, adding: x)
+        let hidden = fc1.forward(layerNorm2.forward(attended).y)
+        let activated = (config.usesQuickGelu ? Activation.geluQuick : .geluErf).forward(hidden, engine: engine)
+        return fc2.forward(activated, adding: attended)
+    }
+}

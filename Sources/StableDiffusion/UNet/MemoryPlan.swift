@@ -1,0 +1,170 @@
+import Tensors
+
+/// Which stages keep their activations between forward and backward, chosen from a memory budget.
+///
+/// Everything is kept if that fits. Otherwise stages are turned to `recompute` one after another, those first that
+/// give back most bytes per operation to be done again, until it fits. The last stage is always kept: its backward
+/// comes next.
+public struct MemoryPlan: Sendable, Equatable, CustomStringConvertible {
+    public struct Entry: Sendable, Equatable {
+        public let name: String
+        public let policy: StagePolicy
+        /// What the stage keeps until its backward if it keeps everything, and what it needs besides while running.
+        public let keptBytes: Int
+        public let workingBytes: Int
+    }
+    public let entries: [Entry]
+    public let weightBytes: Int
+    /// The largest sum of activations and gradients alive at once.
+    public let activationBytes: Int
+
+    /// What the process needs beside weights and activations: code, tables, the text's keys and values, buffers.
+    public static let overheadBytes = 64 << 20
+
+    public var policies: [StagePolicy] { entries.map(\.policy) }
+    public var totalBytes: Int { weightBytes + activationBytes + Self.overheadBytes }
+
+    /// - Parameters:
+    ///   - budget: bytes for the whole process; nil keeps everything.
+    ///   - weightBytes: of the weights loaded up to the hook.
+    /// - Throws: `SimpleFailure(.usage)` with the numbers when even recomputing every stage does not fit.
+    public init(
+        _ config: UNetConfig, to hook: HookPoint, _ size: LatentSize, weightBytes: Int, budget: Int? = nil
+    ) throws {
+        let stages = Array(config.stages()[...hook.stage])
+        let model = ActivationModel(stages: stages, size: size)
+        var policies = [StagePolicy](repeating: .keep, count: stages.count)
+        let gain = stages.indices.dropLast().map { index in
+            let flops = stages[index].cost(size, config: config).flops
+            return (index: index, perFlop: Double(model.kept(index)) / Double(max(1, flops)))
+        }
+        var candidates = gain.filter { model.kept($0.index) > 0 }.sorted { $0.perFlop < $1.perFlop }.map(\.index)
+        var peak = model.peak(policies)
+        let limit = budget.map { $0 - weightBytes - Self.overheadBytes } ?? .max
+        while peak > limit, let next = candidates.popLast() {
+            policies[next] = .recompute
+            let changed = model.peak(policies)
+            if changed < peak { peak = changed } else { policies[next] = .keep }
+        }
+        if peak > limit, let budget {
+            throw SimpleFailure(
+                .usage,
+                "--memory \(formatBytes(budget)) is not enough for \(hook.name), batch \(size.batch), latent "
+                    + "\(size.width)×\(size.height): weights \(formatBytes(weightBytes)), activations at least \(formatBytes(peak)), "
+                    + "other \(formatBytes(Self.overheadBytes)); give "
+                    + "\(formatBytes(weightBytes + peak + Self.overheadBytes)), or choose a smaller batch or size")
+        }
+        entries = stages.indices.map {
+            Entry(
+                name: stages[$0].name, policy: policies[$0], keptBytes: model.kept($0),
+                workingBytes: model.working($0))
+        }
+        self.weightBytes = weightBytes
+        activationBytes = peak
+    }
+
+    public var description: String {
+        let width = entries.map(\.name.count).max() ?? 0
+        let lines = entries.map { entry in
+            let name = entry.name + String(repeating: " ", count: width - entry.name.count)
+            return "\(name)  \(entry.policy == .keep ? "keep     " : "recompute")  \(formatBytes(entry.keptBytes))"
+        }
+        let sum =
+            "weights \(formatBytes(weightBytes)), activations \(formatBytes(activationBytes)), "
+            + "other \(formatBytes(Self.overheadBytes)): \(formatBytes(totalBytes))"
+        return (lines + [sum]).joined(separator: "\n")
+    }
+}
+
+/// `1.5 GB`, `23 MB`: powers of ten, as memory is sold and `ls` counts.
+public func formatBytes(_ bytes: Int) -> String {
+    let megabytes = (Double(bytes) / 1e5).rounded() / 10
+    if megabytes < 1000 { return "\(megabytes < 10 ? megabytes : megabytes.rounded()) MB" }
+    return "\((megabytes / 10).rounded() / 100) GB"
+}
+
+/// Bytes of activations by rule, stage by stage, and their sum over the walk forward and back.
+struct ActivationModel {
+    let stages: [StageDescription]
+    let size: LatentSize
+
+    private func output(_ i: Int) -> Int { 4 * stages[i].rows(size) * stages[i].outChannels }
+
+    /// Tensors that the stage makes and keeps, its input not counted unless it made that too (a concatenation).
+    func kept(_ i: Int) -> Int {
+        let (stage, n) = (stages[i], stages[i].rows(size))
+        switch stage.kind {
+        case .convolutionIn, .downsample, .upsample, .output: return 0
+        case .resnet:
+            let joined = stage.skipChannels > 0 ? stage.inChannels + stage.skipChannels : 0
+            return 4 * n * (joined + stage.outChannels)
+        case .transformer:
+            // proj_in, q, k, v, mixed, attn1's sum, q, mixed, attn2's sum, 8 for [value | gate]; two numbers per row
+            // and head of softmax statistics.
+            return 4 * n * (17 * stage.outChannels + 2 * stage.heads)
+        }
+    }
+
+    /// What is alive while the stage runs, forward or backward, beside what it keeps, its input and its output.
+    func working(_ i: Int) -> Int {
+        let (stage, n) = (stages[i], stages[i].rows(size))
+        let (input, c) = (stage.inChannels + stage.skipChannels, stage.outChannels)
+        switch stage.kind {
+        case .convolutionIn, .downsample: return 0
+        case .upsample: return 4 * n * stage.inChannels
+        case .output: return 4 * n * stage.inChannels
+        case .resnet: return 4 * n * (2 * input + c)
+        // Backward of the feed-forward: 4C before, 8C after GEGLU, and the hidden state's gradient.
+        case .transformer: return 4 * n * 13 * c
+        }
+    }
+
+    /// Whether a stage's backward reads its input even when everything is kept.
+    private func readsInput(_ i: Int) -> Bool {
+        switch stages[i].kind {
+        case .transformer, .output: true
+        case .resnet: stages[i].skipChannels == 0
+        default: false
+        }
+    }
+
+    /// The largest sum alive at once, over all moments of the walk.
+    func peak(_ policies: [StagePolicy]) -> Int {
+        let last = stages.count - 1
+        let recomputes = (0...last).map { policies[$0] == .recompute }
+        /// The last moment at which stage i's output is needed: moments 0…last go forward, then last…0 back.
+        func lastUse(_ i: Int) -> Int {
+            var use = i + 1
+            if i < last, readsInput(i + 1) || recomputes[i + 1] { use = 2 * last - i }
+            for j in stages.indices where stages[j].skipSource == i {
+                use = max(use, recomputes[j] ? 2 * last + 1 - j : j)
+            }
+            if i == last || (stages[i].isSkipSource && !stages.contains { $0.skipSource == i }) {
+                use = max(use, last)
+            }
+            return use
+        }
+        let uses = stages.indices.map(lastUse)
+        var peak = 0
+        for moment in 0...(2 * last + 1) {
+            let forward = moment <= last
+            let i = forward ? moment : 2 * last + 1 - moment
+            var alive = working(i) + kept(i)
+            for j in stages.indices {
+                if j < i, !recomputes[j] { alive += kept(j) }
+                if j <= min(moment, last), uses[j] >= moment { alive += output(j) }
+            }
+            if !forward { alive += 2 * output(i) + pendingSkipGradients(before: i) }
+            peak = max(peak, alive)
+        }
+        return peak
+    }
+
+    /// Gradients of skips taken at or after stage i and made before it.
+    private func pendingSkipGradients(before i: Int) -> Int {
+        stages.indices.reduce(0) { sum, j in
+            guard j >= i, let source = stages[j].skipSource, source < i else { return sum }
+            return sum + output(source)
+        }
+    }
+}

@@ -1,0 +1,96 @@
+import Ops
+import Tensors
+
+/// A forward pass to a hook point that can be walked back once: the activation, and what each stage keeps.
+public final class Trace {
+    /// `[B, h·w, C]`
+    public let activation: Tensor
+    public let hook: HookPoint
+    fileprivate let outputShape: [Int]
+    fileprivate var entries: [Entry]
+
+    fileprivate struct Entry {
+        let description: StageDescription
+        let pullback: Pullback
+    }
+
+    fileprivate init(activation: Tensor, hook: HookPoint, entries: [Entry]) {
+        self.hook = hook
+        outputShape = activation.shape
+        self.activation = activation.tokens
+        self.entries = entries
+    }
+}
+
+/// What a stage keeps between forward and backward.
+public enum StagePolicy: String, Sendable {
+    /// Everything its backward needs.
+    case keep
+    /// Its input only; backward computes the stage again. Same bits, since it is the same computation.
+    case recompute
+}
+
+extension UNet {
+    /// The activation `[B, h·w, C]` at a hook point, without the means to differentiate it.
+    public func activation(
+        _ latent: Tensor, at hook: HookPoint, time: TimeConditioning, text: TextConditioning
+    ) -> Tensor {
+        walk(latent, through: hook, time: time, text: text).tokens
+    }
+
+    /// The activation at a hook point, ready for `backward`.
+    /// - Parameter policies: per stage, what to keep; stages beyond the array keep everything.
+    public func forward(
+        _ latent: Tensor, to hook: HookPoint, time: TimeConditioning, text: TextConditioning,
+        policies: [StagePolicy] = []
+    ) -> Trace {
+        var entries: [Trace.Entry] = []
+        func record(_ step: WalkStep, _ pullback: @escaping Pullback) {
+            let keeps = step.index >= policies.count || policies[step.index] == .keep
+            entries.append(
+                Trace.Entry(
+                    description: step.stage.description,
+                    pullback: keeps ? pullback : { step.stage.forward(step.input, step.context).pullback($0) }))
+        }
+        let activation = walk(latent, through: hook, time: time, text: text, record: record)
+        return Trace(activation: activation, hook: hook, entries: entries)
+    }
+
+    /// The gradient `[B, 4, H, W]` at the latent from the one `[B, h·w, C]` at the activation. Uses up the trace: memory
+    /// is given back stage by stage.
+    public func backward(_ trace: Trace, gradient: Tensor) -> Tensor {
+        precondition(gradient.shape == trace.activation.shape, "gradient \(gradient.shape) at \(trace.hook.name)")
+        precondition(!trace.entries.isEmpty, "a trace can be walked back once")
+        var d = gradient.reshaped(trace.outputShape)
+        /// Gradients of skips that were taken, by the stage that made them.
+        var skipGradients: [Int: Tensor] = [:]
+        while let entry = trace.entries.popLast() {
+            if let dSkip = skipGradients.removeValue(forKey: trace.entries.count) {
+                d = Elementwise.add(d, dSkip, engine: engine)
+            }
+            let (dInput, dSkip) = entry.pullback(d)
+            if let source = entry.description.skipSource { skipGradients[source] = dSkip }
+            d = dInput
+        }
+        return d.channelsFirst(in: engine.workspace)
+    }
+
+    /// The U-Net's output `[B, 4, H, W]` (predicted noise, or velocity), visiting hook points on the way.
+    /// - Parameters:
+    ///   - hooks: whose activations `visit` is shown, any number.
+    ///   - visit: may keep the activation, and may return another in its place (steering).
+    public func predict(
+        _ latent: Tensor, time: TimeConditioning, text: TextConditioning, observing hooks: [HookPoint] = [],
+        visit: @escaping HookVisitor = { _, _ in nil }
+    ) -> Tensor {
+        walk(latent, through: nil, time: time, text: text, observing: hooks, visit: visit)
+            .channelsFirst(in: engine.workspace)
+    }
+}
+
+extension Tensor {
+    /// A map `[B, h, w, C]` as tokens `[B, h·w, C]`.
+    fileprivate var tokens: Tensor {
+        reshaped([shape[0], count / max(1, shape[0] * channels), channels])
+    }
+}

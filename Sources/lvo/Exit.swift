@@ -1,0 +1,29 @@
+import ArgumentParser
+import Foundation
+import Tensors
+
+/// One line on standard error, so that standard output carries results only.
+func note(_ text: String) {
+    FileHandle.standardError.write(Data("lvo: \(text)\n".utf8))
+}
+
+extension ParsableCommand {
+    /// Ends the process: help and version on standard output with 0; errors as one line on standard error, with 2 for
+    /// wrong usage (where ArgumentParser would take 64) and the failure's own code otherwise.
+    static func exit(reporting error: any Error) -> Never {
+        if let failure = error as? any Failure {
+            note(failure.description)
+            Foundation.exit(failure.kind.rawValue)
+        }
+        if let code = error as? ExitCode { Foundation.exit(code.rawValue) }
+        switch exitCode(for: error) {
+        case .success: exit(withError: error)
+        case .validationFailure:
+            note(message(for: error) + " (`lvo help` and `lvo COMMAND --help` explain)")
+            Foundation.exit(FailureKind.usage.rawValue)
+        default:
+            note("\(error)")
+            Foundation.exit(FailureKind.internalError.rawValue)
+        }
+    }
+}

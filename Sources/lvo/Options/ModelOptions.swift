@@ -1,0 +1,88 @@
+import ArgumentParser
+import Checkpoints
+import Ops
+import StableDiffusion
+import Tensors
+
+/// Which model.
+struct ModelOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Model folder in diffusers layout.", valueName: "dir"))
+    var model: String
+
+    func folder() throws -> ModelFolder { try ModelFolder(model) }
+}
+
+/// Picture size in pixels.
+struct SizeOptions: ParsableArguments {
+    @Option(name: [.customShort("W"), .long], help: "Width in pixels. Default: the model's own.")
+    var width: Int?
+
+    @Option(name: [.customShort("H"), .long], help: "Height in pixels. Default: the model's own.")
+    var height: Int?
+
+    func latentSize(_ folder: ModelFolder) throws -> (height: Int, width: Int) {
+        try folder.latentSize(pixelWidth: width, pixelHeight: height)
+    }
+}
+
+/// What the U-Net is told: a prompt, or the text encoder's output from a file.
+struct PromptOptions: ParsableArguments {
+    @Option(help: "Prompt. Default: the empty one.")
+    var prompt: String?
+
+    @Option(help: "Safetensors file with the text encoder's hidden states, `context` [B or 1, T, C].")
+    var context: String?
+
+    @Option(help: "Layers of the text encoder left out at its end, as diffusers counts.")
+    var clipSkip = 0
+
+    func validate() throws {
+        if prompt != nil, context != nil { throw ValidationError("--prompt and --context exclude each other") }
+    }
+
+    /// The hidden states `[B or 1, T, C]`. Says on standard error what did not fit of a long prompt.
+    func context(_ folder: ModelFolder, engine: Engine) throws -> Tensor {
+        guard let context else {
+            let encoded = try PromptEncoder(folder, engine: engine).encode([prompt ?? ""], clipSkip: clipSkip)
+            warnAboutDropped(encoded.dropped)
+            return encoded.context
+        }
+        let tensor = try TensorFile.read(context, name: "context")
+        let width = folder.unetConfig.layout.contextWidth
+        guard tensor.shape.count == 3, tensor.channels == width, tensor.count > 0 else {
+            throw SimpleFailure(
+                .badData, "\(context): context has shape \(tensor.shape), this model takes [B or 1, T, \(width)]")
+        }
+        return tensor
+    }
+}
+
+func warnAboutDropped(_ dropped: [String?]) {
+    for case let text? in dropped { note("warning: the prompt is too long; left out: \(text)") }
+}
+
+/// Tensors from files that users name.
+enum TensorFile {
+    /// The tensor called `name`, or the only one in the file.
+    static func read(_ path: String, name: String) throws -> Tensor {
+        let file = try SafetensorsFile(path: path)
+        guard file.names.contains(name) || file.names.count == 1 else {
+            throw SimpleFailure(
+                .badData,
+                "\(path): holds \(file.names.count) tensors and none is called '\(name)'; name it so or leave it alone")
+        }
+        let weight = try file.weight(file.names.contains(name) ? name : file.names[0])
+        return Tensor(weight.shape, weight.floats())
+    }
+
+    /// Latents `[B, C, h, w]`; one without the batch axis is accepted.
+    static func latent(_ path: String, channels: Int) throws -> Tensor {
+        let tensor = try read(path, name: "latent")
+        let shape = tensor.shape.count == 3 ? [1] + tensor.shape : tensor.shape
+        guard shape.count == 4, shape[1] == channels, tensor.count > 0 else {
+            throw SimpleFailure(
+                .badData, "\(path): latent has shape \(tensor.shape), expected [B, \(channels), h, w]")
+        }
+        return tensor.reshaped(shape)
+    }
+}

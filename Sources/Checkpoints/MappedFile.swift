@@ -30,6 +30,13 @@ public final class MappedFile: @unchecked Sendable {
         bytes = UnsafeRawBufferPointer(start: start, count: count)
     }
 
+    /// Takes the pages out of this process's memory; touching them again reads them again, mostly from the system's
+    /// cache. For weights that have been packed: they would count twice in the resident size.
+    public func releasePages() {
+        guard let start = bytes.baseAddress else { return }
+        madvise(UnsafeMutableRawPointer(mutating: start), bytes.count, MADV_DONTNEED)
+    }
+
     deinit {
         if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
     }

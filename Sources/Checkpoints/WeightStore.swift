@@ -61,6 +61,13 @@ public final class WeightStore: Sendable {
         return weight
     }
 
+    /// Takes file pages out of this process's memory after layers have packed what they took.
+    public func releasePages() {
+        var files: [ObjectIdentifier: MappedFile] = [:]
+        for case let file as MappedFile in weights.values.map(\.owner) { files[ObjectIdentifier(file)] = file }
+        for file in files.values { file.releasePages() }
+    }
+
     /// Compares every name and shape with the manifest's.
     ///
     /// - Throws: `CheckpointFailure.missingTensors`, `.misshapen` or `.extraTensors`, in this order of precedence.

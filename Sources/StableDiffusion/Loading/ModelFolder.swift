@@ -63,9 +63,9 @@ public struct ModelFolder: Sendable {
         try UNet(config: unetConfig, weights: weights(.unet), upTo: hook, engine: engine)
     }
 
-    /// Bytes of the weights up to and including `hook`'s stage, as they are kept: half precision stays half.
+    /// Bytes of the weights up to and including `hook`'s stage, as they are kept: F16 as it is, all else as float32.
     public func weightBytes(upTo hook: HookPoint? = nil) throws -> Int {
-        let isHalf = try weights(.unet).dtypes.keys.allSatisfy { $0.byteWidth == 2 }
+        let isHalf = try weights(.unet).dtypes.keys.allSatisfy { $0 == .f16 }
         let parameters = unetConfig.cost(to: hook, LatentSize(height: 1, width: 1)).parameters
         return parameters * (isHalf ? 2 : 4)
     }

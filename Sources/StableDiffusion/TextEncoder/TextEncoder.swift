@@ -30,6 +30,7 @@ public final class TextEncoder: Sendable {
         finalLayerNorm = try build.layerNorm("final_layer_norm", layout.width, epsilon: config.layerNormEps)
         self.config = config
         self.engine = engine
+        weights.releasePages()
     }
 
     /// The hidden states that condition the U-Net.

@@ -23,7 +23,11 @@ public final class UNet: Sendable {
         let needed = descriptions[...(end?.stage ?? descriptions.count - 1)]
         let build = LayerBuilder(weights: weights, engine: engine)
         time = try TimeEmbedding(build, config: config, stages: needed)
-        stages = try needed.map { try Stage($0, config: config, build: build) }
+        stages = try needed.map { description in
+            // Stage by stage, so that packed weights and file pages together never exceed one model.
+            defer { weights.releasePages() }
+            return try Stage(description, config: config, build: build)
+        }
     }
 
     /// Whether the weights up to and including `hook`'s stage are there.

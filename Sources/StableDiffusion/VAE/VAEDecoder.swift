@@ -47,6 +47,7 @@ public final class VAEDecoder: Sendable {
         head = try VAEHead(build, layout.widths[0], layout.imageChannels, groups: groups)
         self.config = config
         self.engine = engine
+        weights.releasePages()
     }
 
     /// Pictures are decoded one by one: a map of one 512×512 picture is 268 MB at the widest place.

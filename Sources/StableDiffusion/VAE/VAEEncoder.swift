@@ -47,6 +47,7 @@ public final class VAEEncoder: Sendable {
         quantConv = layout.quantConv ? try root.convolution("quant_conv", moments, moments, kernel: 1) : nil
         self.config = config
         self.engine = engine
+        weights.releasePages()
     }
 
     /// - Throws: `SimpleFailure(.usage)` if a side of the pictures is not a multiple of the pixel factor.

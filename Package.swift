@@ -75,7 +75,8 @@ let package = Package(
             dependencies: [
                 "Visualization", "Reports", "Pictures", "StableDiffusion", "SparseAutoencoders", "Checkpoints",
                 "Yams", .product(name: "Crypto", package: "swift-crypto"),
-            ]),
+            ],
+            resources: [.copy("Resources")]),
         // Floor 7
         .executableTarget(
             name: "lvo",

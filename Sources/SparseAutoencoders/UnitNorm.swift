@@ -6,7 +6,7 @@ public enum UnitNorm {
     static let epsilon: Float = 1e-5
 
     /// Mean and deviation of one token, summed in double precision.
-    static func statistics(_ row: UnsafePointer<Float>, _ width: Int) -> (mean: Float, deviation: Float) {
+    public static func statistics(_ row: UnsafePointer<Float>, _ width: Int) -> (mean: Float, deviation: Float) {
         var sum = 0.0
         for i in 0..<width { sum += Double(row[i]) }
         let mean = sum / Double(width)

@@ -55,6 +55,16 @@ import Testing
         #expect(tokenizer.encode(words.prefix(75).joined(separator: " ")).dropped == nil)
     }
 
+    /// What single-file checkpoints are tokenized with is what folders have.
+    @Test func theBuiltInVocabularyIsThePublishedOne() throws {
+        let (folder, builtIn) = (try Self.published.get(), try Tokenizer.clip())
+        #expect(builtIn.vocabulary.count == 49_408)
+        #expect((0..<49_408).allSatisfy { builtIn.text(of: $0) == folder.text(of: $0) })
+        #expect([builtIn.startID, builtIn.endID, builtIn.padID] == [folder.startID, folder.endID, folder.padID])
+        let text = "A Painting of naïve 日本語 <|endoftext|> don't 123"
+        #expect(builtIn.encode(text).ids == folder.encode(text).ids)
+    }
+
     @Test func decodingGivesBackNormalText() throws {
         let tokenizer = try Self.published.get()
         #expect(tokenizer.decode(tokenizer.tokens(of: "Émile likes 日本")) == "émile likes 日本")
@@ -134,6 +144,33 @@ import Testing
         ("{\"a\": 0", "vocab.json"),
     ]) func badVocabulary(json: String, message: String) throws {
         #expect(failure(of: try write(vocab: Array(json.utf8), merges: [])).contains(message))
+    }
+
+    /// Files with bytes changed, cut or doubled load or fail with a message; they never trap.
+    @Test func damagedFilesDoNotTrap() throws {
+        let good = try write(extra: ["ab", "abc</w>", "<|startoftext|>", "<|endoftext|>"], merges: "a b\nab c</w>\n")
+        defer { try? FileManager.default.removeItem(atPath: good) }
+        let files = ["vocab.json", "merges.txt"]
+        let contents = try files.map { Array(try Data(contentsOf: URL(fileURLWithPath: "\(good)/\($0)"))) }
+        var failures = 0
+        for round in 0..<600 {
+            let random = CounterRandom(seed: 7, purpose: .selection, unit: UInt64(round))
+            let which = round % 2
+            var bytes = contents[which]
+            for change in 0..<random.integer(0, in: 1...4) {
+                let place = random.integer(4 * change + 1, in: 0...bytes.count - 1)
+                switch random.integer(4 * change + 2, in: 0...2) {
+                case 0: bytes[place] = UInt8(random.integer(4 * change + 3, in: 0...255))
+                case 1: bytes.removeSubrange(place..<min(place + 3, bytes.count - 1))
+                default: bytes.insert(contentsOf: bytes[place..<min(place + 9, bytes.count)], at: place)
+                }
+            }
+            try Data(bytes).write(to: URL(fileURLWithPath: "\(good)/\(files[which])"))
+            if (try? Tokenizer(folder: good)) == nil { failures += 1 }
+            try Data(contents[which]).write(to: URL(fileURLWithPath: "\(good)/\(files[which])"))
+        }
+        #expect(failures > 100, "the changes reach what is checked")
+        #expect(try Tokenizer(folder: good).tokens(of: "abc").count == 1)
     }
 
     @Test func aMissingFileIsNamed() throws {

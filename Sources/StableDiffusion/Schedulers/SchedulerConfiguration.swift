@@ -1,4 +1,9 @@
 import Checkpoints
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 import Tensors
 
 /// `scheduler_config.json`, from which any of the samplers can be made.
@@ -142,5 +147,13 @@ public struct SchedulerConfiguration: Sendable {
             .usage,
             "\(timesteps.count) steps with steps_offset \(stepsOffset) reach time step \(Int(last)), "
                 + "beyond the last, \(schedule.trainTimesteps - 1); take fewer steps")
+    }
+}
+
+extension ModelFolder {
+    /// The folder's scheduler; Stable Diffusion 1.5's own if it has none.
+    public func scheduler() throws -> SchedulerConfiguration {
+        let file = path + "/scheduler/scheduler_config.json"
+        return access(file, F_OK) == 0 ? try SchedulerConfiguration(path: file) : .stableDiffusion15()
     }
 }

@@ -4,7 +4,8 @@ import Tensors
 
 /// From prompts to what conditions the U-Net: tokenizer and text encoder of a model folder.
 ///
-/// A folder without a tokenizer still encodes the empty prompt, whose ids its configuration tells.
+/// A folder without a tokenizer gets CLIP's published one if its text encoder has that vocabulary's size; any other still
+/// encodes the empty prompt, whose ids its configuration tells.
 public final class PromptEncoder: Sendable {
     public let textEncoder: TextEncoder
     public let tokenizer: Tokenizer?
@@ -13,10 +14,13 @@ public final class PromptEncoder: Sendable {
     public init(_ folder: ModelFolder, engine: Engine) throws {
         path = folder.path
         textEncoder = try folder.loadTextEncoder(engine: engine)
-        tokenizer =
-            folder.hasTokenizer
-            ? try Tokenizer(
-                folder: folder.path + "/tokenizer", contextLength: textEncoder.config.layout.positions) : nil
+        let layout = textEncoder.config.layout
+        if folder.hasTokenizer {
+            tokenizer = try Tokenizer(folder: folder.path + "/tokenizer", contextLength: layout.positions)
+        } else {
+            let clip = try Tokenizer.clip(contextLength: layout.positions)
+            tokenizer = clip.vocabulary.count == layout.vocabularySize ? clip : nil
+        }
     }
 
     public struct Encoded: Sendable {

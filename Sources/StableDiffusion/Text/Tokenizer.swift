@@ -37,6 +37,12 @@ public struct Tokenizer: Sendable {
             source: folder + "/vocab.json")
     }
 
+    /// CLIP's own tokenizer, for checkpoints that come without one.
+    public static func clip(contextLength: Int = 77) throws -> Tokenizer {
+        try Tokenizer(
+            vocabulary: .clip(), specials: SpecialTokens(), contextLength: contextLength, source: "built-in vocabulary")
+    }
+
     init(vocabulary: Vocabulary, specials: SpecialTokens, contextLength: Int, source: String) throws {
         precondition(contextLength > 2, "context length \(contextLength) leaves no room for a prompt")
         func id(_ token: String) throws -> Int32 {

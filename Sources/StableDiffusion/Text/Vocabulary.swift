@@ -46,11 +46,33 @@ public struct Vocabulary: Sendable {
             texts[id] = text
             ids[text] = Int32(id)
         }
+        let mapped = try MappedFile(path: mergesFile)
+        defer { withExtendedLifetime(mapped) {} }
+        try self.init(ids: ids, texts: texts, merges: mapped.bytes, vocabFile: vocabFile, mergesFile: mergesFile)
+    }
+
+    private init(
+        ids: [String: Int32], texts: [String?], merges: UnsafeRawBufferPointer, vocabFile: String, mergesFile: String
+    ) throws {
         self.ids = ids
         self.texts = texts
         inner = try Self.byteIDs(ids, suffix: "", file: vocabFile)
         final = try Self.byteIDs(ids, suffix: Self.endOfWord, file: vocabFile)
-        merges = try Self.readMerges(mergesFile, tokens: ids)
+        self.merges = try Self.readMerges(merges, file: mergesFile, tokens: ids)
+    }
+
+    /// CLIP's published vocabulary, which Stable Diffusion 1.x uses: the bytes by their symbols, the same at a word's
+    /// end, one token a merge rule, start and end.
+    public static func clip() throws -> Vocabulary {
+        let bytes = ByteSymbols.characters.sorted().map { String($0) }
+        let rules = UnsafeRawBufferPointer(start: ClipMerges.text.utf8Start, count: ClipMerges.text.utf8CodeUnitCount)
+        let merged = lines(rules).dropFirst().filter { !$0.isEmpty }.map { line in
+            String(decoding: line.filter { $0 != UInt8(ascii: " ") }, as: UTF8.self)
+        }
+        let texts = bytes + bytes.map { $0 + endOfWord } + merged + [SpecialTokens().start, SpecialTokens().end]
+        let ids = Dictionary(texts.enumerated().map { ($1, Int32($0)) }, uniquingKeysWith: { first, _ in first })
+        return try Vocabulary(
+            ids: ids, texts: texts, merges: rules, vocabFile: "built-in vocabulary", mergesFile: "built-in merges")
     }
 
     private static func byteIDs(_ tokens: [String: Int32], suffix: String, file: String) throws -> [Int32] {
@@ -68,12 +90,10 @@ public struct Vocabulary: Sendable {
 
     /// One merge a line, two symbols with a space between; a first line starting with `#version` is skipped.
     private static func readMerges(
-        _ file: String, tokens: [String: Int32]
+        _ bytes: UnsafeRawBufferPointer, file: String, tokens: [String: Int32]
     ) throws -> [UInt64: (rank: Int32, merged: Int32)] {
-        let mapped = try MappedFile(path: file)
-        defer { withExtendedLifetime(mapped) {} }
         var result: [UInt64: (rank: Int32, merged: Int32)] = [:]
-        for (index, line) in Self.lines(mapped.bytes).enumerated() {
+        for (index, line) in lines(bytes).enumerated() {
             let trimmed = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
             if trimmed.isEmpty || index == 0 && trimmed.starts(with: Array("#version".utf8)) { continue }
             func fail(_ problem: String) -> SimpleFailure {

@@ -1,0 +1,168 @@
+import Ops
+import Tensors
+
+/// Text to image and image to image: prompt → text encoder → sampler and U-Net → latent.
+///
+/// The same seed gives the picture that diffusers gives on a CPU in float32, up to rounding. Not to be used from
+/// several threads at once: it keeps the last prompt's text conditioning, so that a batch encodes its prompt once.
+public final class Generator {
+    public let prompts: PromptEncoder
+    public let unet: UNet
+    public let scheduler: SchedulerConfiguration
+    /// Pixels per latent position along each axis.
+    public let pixelFactor: Int
+    private var lastText: (key: TextKey, text: GuidedText)?
+
+    public init(prompts: PromptEncoder, unet: UNet, scheduler: SchedulerConfiguration, pixelFactor: Int) {
+        self.prompts = prompts
+        self.unet = unet
+        self.scheduler = scheduler
+        self.pixelFactor = pixelFactor
+    }
+
+    /// The generator of a model folder.
+    ///
+    /// - Parameter prediction: forces what the U-Net's output means; nil: what the scheduler's file says.
+    public convenience init(_ folder: ModelFolder, prediction: PredictionType? = nil, engine: Engine) throws {
+        var scheduler = try folder.scheduler()
+        scheduler.prediction = prediction ?? scheduler.prediction
+        try self.init(
+            prompts: PromptEncoder(folder, engine: engine), unet: folder.loadUNet(engine: engine),
+            scheduler: scheduler, pixelFactor: folder.pixelFactor())
+    }
+
+    /// Where a generation starts.
+    public enum Start: Sendable {
+        case noise
+        /// What the VAE's encoder says of a picture; `GenerationParameters.strength` says how much of it stays.
+        case picture(LatentDistribution)
+    }
+
+    /// The latent `[1, 4, h, w]` of one picture.
+    ///
+    /// - Parameters:
+    ///   - hooks: look at activations and edit them, in every U-Net call.
+    ///   - progress: called after every U-Net call with its index and the number of calls; may throw to stop.
+    /// Throws `SimpleFailure`: `.usage` for sizes and steps that cannot be, `.internalError` if the result is not finite.
+    public func latent(
+        _ parameters: GenerationParameters, from start: Start = .noise, hooks: [GenerationHook] = [],
+        progress: (_ call: Int, _ calls: Int) throws -> Void = { _, _ in }
+    ) throws -> Tensor {
+        let text = try text(of: parameters)
+        var sampler = try scheduler.sampler(parameters.sampler, steps: parameters.steps)
+        var random = TorchGenerator(seed: parameters.seed)
+        var (sample, first) = try begin(parameters, start, sampler, &random)
+        let shape = sample.shape
+        for call in first..<sampler.timesteps.count {
+            let scale = sampler.inputScale(at: call)
+            let input = scale == 1 ? sample : weightedSum([(scale, sample)])
+            let output = predict(input, at: call, of: sampler, text: text, guidance: parameters.guidanceScale, hooks)
+            sample = sampler.step(output, at: call, sample: sample) { random.randn(shape) }
+            try progress(call - first, sampler.timesteps.count - first)
+        }
+        guard sample.array.allSatisfy(\.isFinite) else {
+            throw SimpleFailure(
+                .internalError, "seed \(parameters.seed): the latent is not finite; weaken steering or guidance")
+        }
+        return sample
+    }
+
+    /// Pixels: what was asked for, or what the model was trained for.
+    public func size(_ parameters: GenerationParameters) throws -> (width: Int, height: Int) {
+        let standard = unet.config.sampleSize * pixelFactor
+        let (width, height) = (parameters.width ?? standard, parameters.height ?? standard)
+        for side in [width, height] where side < pixelFactor || side % pixelFactor != 0 {
+            throw SimpleFailure(.usage, "\(width)×\(height) pixels: both sides must be multiples of \(pixelFactor)")
+        }
+        return (width, height)
+    }
+
+    /// The first sample and the index of the first call.
+    private func begin(
+        _ parameters: GenerationParameters, _ start: Start, _ sampler: any Sampler, _ random: inout TorchGenerator
+    ) throws -> (sample: Tensor, first: Int) {
+        switch start {
+        case .noise:
+            let (width, height) = try size(parameters)
+            let channels = unet.config.layout.inChannels
+            let noise = random.randn([1, channels, height / pixelFactor, width / pixelFactor])
+            return (weightedSum([(sampler.initialNoiseSigma, noise)]), 0)
+        case .picture(let distribution):
+            let skipped = parameters.steps - min(Int(Double(parameters.steps) * parameters.strength), parameters.steps)
+            guard parameters.strength <= 1, (0..<parameters.steps).contains(skipped) else {
+                throw SimpleFailure(
+                    .usage, "strength \(parameters.strength) of \(parameters.steps) steps leaves none; expected up to 1")
+            }
+            let shape = distribution.mean.shape
+            let latent = distribution.latent(noise: random.randn(shape))
+            return (sampler.addNoise(latent, noise: random.randn(shape), at: skipped), skipped)
+        }
+    }
+}
+
+/// The text conditioning of a prompt, with that of the negative prompt where there is guidance.
+private struct GuidedText {
+    /// Unconditional and conditional as one batch of two; without guidance the conditional one alone.
+    let together: TextConditioning
+    let halves: [GuidanceHalf]
+}
+
+private struct TextKey: Equatable {
+    let prompt: String
+    /// nil without guidance.
+    let negative: String?
+    let clipSkip: Int
+}
+
+extension Generator {
+    private func text(of parameters: GenerationParameters) throws -> GuidedText {
+        let key = TextKey(
+            prompt: parameters.prompt, negative: parameters.isGuided ? parameters.negativePrompt : nil,
+            clipSkip: parameters.clipSkip)
+        if let last = lastText, last.key == key { return last.text }
+        let conditional = try prompts.encode([key.prompt], clipSkip: key.clipSkip).context
+        // diffusers leaves no layers out for the negative prompt, and its pictures are what seeds are compared by.
+        let unconditional = try key.negative.map { try prompts.encode([$0]).context }
+        let text = GuidedText(
+            together: unet.prepare(context: unconditional.map { $0.stacked(on: conditional) } ?? conditional),
+            halves: unconditional == nil ? [.conditional] : [.unconditional, .conditional])
+        lastText = (key, text)
+        return text
+    }
+
+    /// What the U-Net predicts, after guidance: ε_u + g (ε_c − ε_u).
+    private func predict(
+        _ input: Tensor, at call: Int, of sampler: any Sampler, text: GuidedText, guidance: Float,
+        _ hooks: [GenerationHook]
+    ) -> Tensor {
+        let pass = GenerationPass(call: call, timestep: sampler.timesteps[call], halves: text.halves)
+        let time = unet.prepare(timestep: pass.timestep)
+        let latent = pass.halves.count == 2 ? input.stacked(on: input) : input
+        let output = unet.predict(latent, time: time, text: text.together, observing: points(of: hooks)) {
+            point, activation in
+            var edited: Tensor?
+            for hook in hooks where hook.point == point { edited = hook.visit(pass, edited ?? activation) ?? edited }
+            return edited
+        }
+        guard pass.halves.count == 2 else { return output }
+        let (unconditional, conditional) = (output.slice(0..<1), output.slice(1..<2))
+        let difference = weightedSum([(1, conditional), (-1, unconditional)])
+        return weightedSum([(1, unconditional), (guidance, difference)])
+    }
+
+    private func points(of hooks: [GenerationHook]) -> [HookPoint] {
+        var points: [HookPoint] = []
+        for hook in hooks where !points.contains(hook.point) { points.append(hook.point) }
+        return points
+    }
+}
+
+extension Tensor {
+    /// `[a + b, …]`: these samples, then those.
+    fileprivate func stacked(on other: Tensor) -> Tensor {
+        let result = Tensor([shape[0] + other.shape[0]] + shape.dropFirst())
+        result.pointer.update(from: pointer, count: count)
+        (result.pointer + count).update(from: other.pointer, count: other.count)
+        return result
+    }
+}

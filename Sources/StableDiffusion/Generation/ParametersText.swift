@@ -1,0 +1,178 @@
+import Tensors
+
+/// The `parameters` text that web interfaces store in their PNG files:
+///
+///     prompt, maybe several lines
+///     Negative prompt: …
+///     Steps: 20, Sampler: Euler a, CFG scale: 7, Seed: 1, Size: 512x512, …
+///
+/// The third part is recognized by having at least three `key: value` pairs; a value that holds commas stands in
+/// quotation marks, as a JSON string.
+public enum ParametersText {
+    /// The keyword of the PNG text entry.
+    public static let keyword = "parameters"
+
+    private static let negative = "Negative prompt:"
+
+    /// - Parameters:
+    ///   - sampler: what `parameters.sampler` stands for if that is nil.
+    ///   - usesPicture: whether the picture was made from another, so that `strength` means something.
+    ///   - extra: further keys, such as the model's name.
+    public static func text(
+        _ parameters: GenerationParameters, sampler: SamplerName, width: Int, height: Int, usesPicture: Bool = false,
+        extra: [(String, String)] = []
+    ) -> String {
+        let names = names(of: parameters.sampler ?? sampler)
+        var pairs = [("Steps", "\(parameters.steps)"), ("Sampler", names.sampler)]
+        if let schedule = names.schedule { pairs.append(("Schedule type", schedule)) }
+        pairs += [
+            ("CFG scale", shortest(parameters.guidanceScale)), ("Seed", "\(parameters.seed)"),
+            ("Size", "\(width)x\(height)"),
+        ]
+        if parameters.clipSkip > 0 { pairs.append(("Clip skip", "\(parameters.clipSkip + 1)")) }
+        if usesPicture { pairs.append(("Denoising strength", "\(parameters.strength)")) }
+        var lines = [parameters.prompt]
+        if !parameters.negativePrompt.isEmpty { lines.append("\(negative) \(parameters.negativePrompt)") }
+        lines.append((pairs + extra).map { "\($0.0): \(quoted($0.1))" }.joined(separator: ", "))
+        return lines.joined(separator: "\n")
+    }
+
+    /// Reads such a text. Keys that say nothing about the picture here (the model's hash, the version) are skipped.
+    ///
+    /// - Parameter name: of the file, for messages.
+    /// Throws `SimpleFailure(.badData)` for a sampler that is not implemented or a value that is not a number.
+    public static func parse(_ text: String, name: String) throws -> GenerationParameters {
+        var result = GenerationParameters()
+        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
+        while lines.last?.allSatisfy(\.isWhitespace) == true { lines.removeLast() }
+        var values: [String: String] = [:]
+        if let last = lines.last {
+            let pairs = Self.pairs(last)
+            if pairs.count >= 3 {
+                lines.removeLast()
+                values = Dictionary(pairs, uniquingKeysWith: { first, _ in first })
+            }
+        }
+        let split = lines.firstIndex { $0.hasPrefix(negative) } ?? lines.count
+        result.prompt = lines[..<split].joined(separator: "\n")
+        if split < lines.count {
+            lines[split] = String(lines[split].dropFirst(negative.count).drop(while: \.isWhitespace))
+            result.negativePrompt = lines[split...].joined(separator: "\n")
+        }
+        try read(values, into: &result, name: name)
+        return result
+    }
+
+    private static func read(
+        _ values: [String: String], into result: inout GenerationParameters, name: String
+    ) throws {
+        func number<T: LosslessStringConvertible>(_ key: String) throws -> T? {
+            guard let text = values[key] else { return nil }
+            if let value = T(text) { return value }
+            throw SimpleFailure(.badData, "\(name): parameters: \(key) is '\(text)', expected a number")
+        }
+        result.steps = try number("Steps") ?? result.steps
+        result.guidanceScale = try number("CFG scale") ?? result.guidanceScale
+        result.seed = try number("Seed") ?? result.seed
+        result.strength = try number("Denoising strength") ?? result.strength
+        result.clipSkip = max(0, (try number("Clip skip") ?? 1) - 1)
+        if let size = values["Size"] {
+            let sides = size.split(separator: "x").map { Int($0) }
+            guard sides.count == 2, let width = sides[0], let height = sides[1] else {
+                throw SimpleFailure(.badData, "\(name): parameters: Size is '\(size)', expected WIDTHxHEIGHT")
+            }
+            (result.width, result.height) = (width, height)
+        }
+        if let sampler = values["Sampler"] {
+            result.sampler = try Self.sampler(named: sampler, schedule: values["Schedule type"], file: name)
+        }
+    }
+
+    private static func names(of sampler: SamplerName) -> (sampler: String, schedule: String?) {
+        switch sampler {
+        case .pndm: ("PLMS", nil)
+        case .ddim: ("DDIM", nil)
+        case .euler: ("Euler", nil)
+        case .eulerAncestral: ("Euler a", nil)
+        case .dpmpp2M: ("DPM++ 2M", nil)
+        case .dpmpp2MKarras: ("DPM++ 2M", "Karras")
+        }
+    }
+
+    /// Older files have the schedule in the sampler's name, newer ones beside it.
+    private static func sampler(named name: String, schedule: String?, file: String) throws -> SamplerName {
+        let plain = schedule.map { ["Automatic", "Uniform", "Normal"].contains($0) } ?? true
+        let full = plain ? name : "\(name) \(schedule ?? "")"
+        for candidate in SamplerName.allCases {
+            let known = names(of: candidate)
+            if full == ([known.sampler] + (known.schedule.map { [$0] } ?? [])).joined(separator: " ") {
+                return candidate
+            }
+        }
+        let known = SamplerName.allCases.map(\.rawValue).joined(separator: ", ")
+        throw SimpleFailure(
+            .badData, "\(file): parameters: sampler '\(full)' is not implemented; choose one with --sampler: \(known)")
+    }
+
+    /// `key: value, key: "value, with commas"` as pairs; nothing that is not of this form.
+    private static func pairs(_ line: String) -> [(String, String)] {
+        var result: [(String, String)] = []
+        var rest = line[...]
+        while let colon = rest.firstIndex(of: ":") {
+            let key = rest[..<colon].trimmingSpaces
+            rest = rest[rest.index(after: colon)...].drop(while: \.isWhitespace)
+            let value = takeValue(&rest)
+            if !key.isEmpty { result.append((String(key), value)) }
+        }
+        return result
+    }
+
+    private static func takeValue(_ rest: inout Substring) -> String {
+        guard rest.first == "\"" else {
+            let value = rest.prefix { $0 != "," }
+            rest = rest[value.endIndex...].dropFirst()
+            return String(value.trimmingSpaces)
+        }
+        var value = ""
+        var escaped = false
+        rest = rest.dropFirst()
+        while let character = rest.popFirst() {
+            if escaped {
+                value.append(character == "n" ? "\n" : character)
+                escaped = false
+            } else if character == "\\" {
+                escaped = true
+            } else if character == "\"" {
+                break
+            } else {
+                value.append(character)
+            }
+        }
+        rest = rest.drop { $0 == "," || $0.isWhitespace }
+        return value
+    }
+
+    private static func quoted(_ value: String) -> String {
+        guard value.contains(where: { ",:\n\"".contains($0) }) else { return value }
+        let escaped = value.map { character -> String in
+            switch character {
+            case "\n": "\\n"
+            case "\"", "\\": "\\\(character)"
+            default: String(character)
+            }
+        }
+        return "\"\(escaped.joined())\""
+    }
+
+    private static func shortest(_ value: Float) -> String {
+        value == value.rounded() && abs(value) < 1e6 ? "\(Int(value))" : "\(value)"
+    }
+}
+
+extension Substring {
+    fileprivate var trimmingSpaces: Substring {
+        let start = drop(while: \.isWhitespace)
+        guard let end = start.lastIndex(where: { !$0.isWhitespace }) else { return start.prefix(0) }
+        return start[...end]
+    }
+}

@@ -1,0 +1,65 @@
+import ArgumentParser
+import Pictures
+import StableDiffusion
+import Tensors
+
+extension SamplerName: ExpressibleByArgument {}
+extension PredictionType: ExpressibleByArgument {}
+
+/// How a picture is sampled. What is not given comes from `--params-from`, else from the library's defaults.
+struct SamplingOptions: ParsableArguments {
+    @Option(help: "What the picture should not show; guidance moves away from it.")
+    var negativePrompt: String?
+
+    @Option(help: "Sampling steps. Default: \(GenerationParameters().steps).")
+    var steps: Int?
+
+    @Option(help: "Guidance scale; 1 and below: none. Default: \(GenerationParameters().guidanceScale).")
+    var cfgScale: Float?
+
+    @Option(help: "Sampler. Default: the model's own.")
+    var sampler: SamplerName?
+
+    @Option(help: "Seed of the first picture; the next ones count up. Default: \(GenerationParameters().seed).")
+    var seed: UInt64?
+
+    @Option(help: "Layers of the text encoder left out at its end, as diffusers counts. Default: 0.")
+    var clipSkip: Int?
+
+    @Option(help: "What the U-Net predicts. Default: what the model says.")
+    var prediction: PredictionType?
+
+    @Option(
+        help: ArgumentHelp(
+            "PNG whose 'parameters' text gives prompt, seed and the rest; other options override it.",
+            discussion: "Web interfaces draw noise on GPUs and weigh words by (word:1.2); neither is repeated here.",
+            valueName: "png"))
+    var paramsFrom: String?
+
+    func validate() throws {
+        if let cfgScale, !cfgScale.isFinite { throw ValidationError("--cfg-scale \(cfgScale): expected a number") }
+        if let clipSkip, clipSkip < 0 { throw ValidationError("--clip-skip \(clipSkip): expected 0 or more") }
+    }
+
+    func parameters() throws -> GenerationParameters {
+        var parameters = try paramsFrom.map(Self.read) ?? GenerationParameters()
+        parameters.negativePrompt = negativePrompt ?? parameters.negativePrompt
+        parameters.steps = steps ?? parameters.steps
+        parameters.guidanceScale = cfgScale ?? parameters.guidanceScale
+        parameters.sampler = sampler ?? parameters.sampler
+        parameters.seed = seed ?? parameters.seed
+        parameters.clipSkip = clipSkip ?? parameters.clipSkip
+        return parameters
+    }
+
+    private static func read(_ path: String) throws -> GenerationParameters {
+        guard let text = try PNG.read(path).text.first(where: { $0.keyword == ParametersText.keyword })?.text else {
+            throw SimpleFailure(.badData, "\(path): has no '\(ParametersText.keyword)' text; give the prompt instead")
+        }
+        let parameters = try ParametersText.parse(text, name: path)
+        if parameters.prompt.contains("<lora:") || parameters.prompt.contains("(") {
+            note("warning: \(path): emphasis and <lora:…> in its prompt are taken as plain words")
+        }
+        return parameters
+    }
+}

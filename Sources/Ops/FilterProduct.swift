@@ -78,21 +78,18 @@ struct FilterProduct: @unchecked Sendable {
         let groups = (panels + panelsPerGroup - 1) / panelsPerGroup
         let blocks = depthBlocks()
 
-        let packedCount = rowsPerBlock * Self.maxDepth
+        let packedCount = rowsPerBlock * (packsOnce ? depth * taps.count : Self.maxDepth)
         let panelCount = (Self.maxDepth + gemm.panelWidth) * gemm.panelWidth
         let scratch = Tensor([engine.threads.count, packedCount + panelCount], in: engine.workspace)
-        let scratchBase = Int(bitPattern: scratch.pointer)
 
         engine.threads.forEach(rowBlocks * groups) { task, worker in
             let (block, group) = (task / groups, task % groups)
-            let rowRange = block * rowsPerBlock..<min(rows, (block + 1) * rowsPerBlock)
-            let panelRange = group * panelsPerGroup..<min(panels, (group + 1) * panelsPerGroup)
-            guard let base = UnsafeMutablePointer<Float>(bitPattern: scratchBase) else { return }
-            let packed = base + worker * (packedCount + panelCount)
-            multiply(rowRange, panelRange, blocks, packed, packed + packedCount)
-            finish(rowRange, panelRange)
+            let packed = scratch.pointer + worker * (packedCount + panelCount)
+            multiply(
+                block * rowsPerBlock..<min(rows, (block + 1) * rowsPerBlock),
+                group * panelsPerGroup..<min(panels, (group + 1) * panelsPerGroup), blocks, packed,
+                packed + packedCount)
         }
-        withExtendedLifetime(scratch) {}
     }
 
     /// Size of each of about `pieces` equal pieces of `count` things (at least one thing each).
@@ -100,21 +97,38 @@ struct FilterProduct: @unchecked Sendable {
         max(1, (count + pieces - 1) / max(pieces, 1))
     }
 
+    /// Whether a block of rows is packed in its whole depth at once (up to 1.3 MB), for all panels.
+    private var packsOnce: Bool { depth * taps.count <= 1280 }
+
+    /// All depth for one stripe of panels after the other, so that a stripe of C stays in the second-level cache from
+    /// its first partial sum to its bias: with 640 or 1280 of depth and 5120 or 10240 columns, C would otherwise go
+    /// through memory once per depth block.
     private func multiply(
         _ rowRange: Range<Int>, _ panelRange: Range<Int>, _ blocks: [[Segment]],
         _ packed: UnsafeMutablePointer<Float>, _ panelScratch: UnsafeMutablePointer<Float>
     ) {
         let gemm = engine.kernels.gemm
-        for (index, segments) in blocks.enumerated() {
-            let blockDepth = segments.reduce(0) { $0 + $1.range.count }
-            pack(rowRange, segments, blockDepth, packed)
-            for panel in panelRange {
-                let first = panel * gemm.panelWidth
-                gemm.multiply(
-                    packed, rowRange.count, blockDepth, chunk(panel, segments, panelScratch),
-                    min(gemm.panelWidth, columns - first), out + rowRange.lowerBound * columns + first, columns,
-                    index > 0)
+        let stripe = packsOnce ? 8 : 16
+        for first in stride(from: panelRange.lowerBound, to: panelRange.upperBound, by: stripe) {
+            let panels = first..<min(panelRange.upperBound, first + stripe)
+            var packedBlock = packed
+            for (index, segments) in blocks.enumerated() {
+                let blockDepth = segments.reduce(0) { $0 + $1.range.count }
+                if !packsOnce || first == panelRange.lowerBound {
+                    pack(rowRange, segments, blockDepth, packedBlock)
+                }
+                for panel in panels {
+                    let column = panel * gemm.panelWidth
+                    gemm.multiply(
+                        packedBlock, rowRange.count, blockDepth, chunk(panel, segments, panelScratch),
+                        min(gemm.panelWidth, columns - column), out + rowRange.lowerBound * columns + column, columns,
+                        index > 0)
+                }
+                if packsOnce {
+                    packedBlock += (rowRange.count + gemm.tileRows - 1) / gemm.tileRows * gemm.tileRows * blockDepth
+                }
             }
+            finish(rowRange, panels)
         }
     }
 
@@ -159,7 +173,7 @@ struct FilterProduct: @unchecked Sendable {
         return UnsafePointer(scratch)
     }
 
-    /// Residual and bias, while the block is still in the cache.
+    /// Residual and bias, while the stripe is still in the cache.
     private func finish(_ rowRange: Range<Int>, _ panelRange: Range<Int>) {
         guard bias != nil || residual != nil || sampleBias != nil else { return }
         let gemm = engine.kernels.gemm

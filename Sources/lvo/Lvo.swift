@@ -11,7 +11,14 @@ struct Lvo: AsyncParsableCommand {
         discussion: "`lvo --version -v` tells which kernels and how many threads this machine gets, and why.",
         version: version,
         subcommands: [
-            Generate.self, Layers.self, Probe.self, Embed.self, Decode.self, Tokenize.self, Synthesize.self,
+            Generate.self,
+            Layers.self,
+            Probe.self,
+            Embed.self,
+            Decode.self,
+            Tokenize.self,
+            Synthesize.self,
+            Bench.self,
         ])
 
     static let version = "0.1.0"

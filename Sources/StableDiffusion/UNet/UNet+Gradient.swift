@@ -39,10 +39,12 @@ extension UNet {
     }
 
     /// The activation at a hook point, ready for `backward`.
-    /// - Parameter policies: per stage, what to keep; stages beyond the array keep everything.
+    /// - Parameters:
+    ///   - policies: per stage, what to keep; stages beyond the array keep everything.
+    ///   - progress: called after each stage.
     public func forward(
         _ latent: Tensor, to hook: HookPoint, time: TimeConditioning, text: TextConditioning,
-        policies: [StagePolicy] = []
+        policies: [StagePolicy] = [], progress: (StageDescription) -> Void = { _ in }
     ) -> Trace {
         var entries: [Trace.Entry] = []
         func record(_ step: WalkStep, _ pullback: @escaping Pullback) {
@@ -51,6 +53,7 @@ extension UNet {
                 Trace.Entry(
                     description: step.stage.description,
                     pullback: keeps ? pullback : { step.stage.forward(step.input, step.context).pullback($0) }))
+            progress(step.stage.description)
         }
         let activation = walk(latent, through: hook, time: time, text: text, record: record)
         return Trace(activation: activation, hook: hook, entries: entries)
@@ -58,7 +61,10 @@ extension UNet {
 
     /// The gradient `[B, 4, H, W]` at the latent from the one `[B, h·w, C]` at the activation. Uses up the trace: memory
     /// is given back stage by stage.
-    public func backward(_ trace: Trace, gradient: Tensor) -> Tensor {
+    /// - Parameter progress: called after each stage, the last one first.
+    public func backward(
+        _ trace: Trace, gradient: Tensor, progress: (StageDescription) -> Void = { _ in }
+    ) -> Tensor {
         precondition(gradient.shape == trace.activation.shape, "gradient \(gradient.shape) at \(trace.hook.name)")
         precondition(!trace.entries.isEmpty, "a trace can be walked back once")
         var d = gradient.reshaped(trace.outputShape)
@@ -71,6 +77,7 @@ extension UNet {
             let (dInput, dSkip) = entry.pullback(d)
             if let source = entry.description.skipSource { skipGradients[source] = dSkip }
             d = dInput
+            progress(entry.description)
         }
         return d.channelsFirst(in: engine.workspace)
     }

@@ -1,0 +1,62 @@
+import ArgumentParser
+import Ops
+import Tensors
+
+struct BenchKernels: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "kernels", abstract: "The operations on one block of the U-Net's sizes.")
+
+    @OptionGroup var options: BenchOptions
+
+    func run() throws {
+        let engine = try options.runtime.engine()
+        let report = BenchReport(engine: engine)
+        print(report.header)
+        var measurements: [Measurement] = []
+        func measure(_ name: String, flops: Double = 0, bytes: Double = 0, _ body: () -> Void) {
+            let measurement = Measurement(name, repeats: options.repeats, flops: flops, bytes: bytes, body)
+            measurements.append(measurement)
+            print(report.line(measurement))
+        }
+        attention(engine, measure)
+        memoryBound(engine, measure)
+        try report.write(measurements, to: options.json)
+    }
+
+    private typealias Measure = (String, Double, Double, () -> Void) -> Void
+
+    private func attention(_ engine: Engine, _ measure: Measure) {
+        for (tokens, keys, width) in [(4096, 4096, 320), (1024, 1024, 640), (256, 256, 1280), (4096, 77, 320)] {
+            let query = benchTensor([1, tokens, width]), key = benchTensor([1, keys, width])
+            let value = benchTensor([1, keys, width], scale: 0.5), dOut = benchTensor([1, tokens, width], scale: 0.1)
+            let product = 2 * Double(tokens * keys * width)
+            let name = "attention \(tokens)×\(keys), 8 heads of \(width / 8)"
+            measure(name, 2 * product, 0) {
+                _ = Attention.forward(query: query, key: key, value: value, heads: 8, engine: engine)
+            }
+            let (out, saved) = Attention.forward(query: query, key: key, value: value, heads: 8, engine: engine)
+            measure(name + " backward", 5 * product, 0) {
+                _ = Attention.backwardInput(
+                    dOut, query: query, key: key, value: value, out: out, saved: saved, heads: 8, engine: engine)
+            }
+        }
+    }
+
+    private func memoryBound(_ engine: Engine, _ measure: Measure) {
+        let x = benchTensor([1, 64, 64, 320]), dy = benchTensor([1, 64, 64, 320])
+        let ones = Weight(name: "ones", tensor: benchTensor([320]))
+        let bytes = Double(x.count * 4)
+        let norm = GroupNorm(weight: ones, bias: ones, groups: 32, epsilon: 1e-5, engine: engine)
+        measure("group norm + SiLU 64×64×320", 0, 3 * bytes) { _ = norm.forward(x, silu: true) }
+        let saved = norm.forward(x, silu: true).saved
+        measure("group norm + SiLU backward", 0, 5 * bytes) {
+            _ = norm.backwardInput(dy, x: x, saved: saved, silu: true)
+        }
+        let tokens = x.reshaped([1, 4096, 320])
+        let layerNorm = LayerNorm(weight: ones, bias: ones, epsilon: 1e-5, engine: engine)
+        measure("layer norm 4096×320", 0, 2 * bytes) { _ = layerNorm.forward(tokens) }
+        let gate = benchTensor([1, 4096, 2560])
+        measure("GEGLU 4096×2560", 0, Double(gate.count * 6)) { _ = GEGLU.forward(gate, engine: engine) }
+        measure("sum of two maps 64×64×320", 0, 3 * bytes) { _ = Elementwise.add(x, dy, engine: engine) }
+    }
+}

@@ -1,0 +1,73 @@
+import ArgumentParser
+import Ops
+import Tensors
+
+struct BenchLayers: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "layers", abstract: "Linear layers and convolutions of SD 1.5's shapes, forward and backward.")
+
+    @OptionGroup var options: BenchOptions
+
+    @Option(help: "Samples in the batch.")
+    var batch = 1
+
+    @Flag(help: "Compare the three convolution algorithms instead of taking the rule's choice.")
+    var algorithms = false
+
+    func validate() throws {
+        if batch < 1 { throw ValidationError("--batch \(batch): expected at least 1") }
+    }
+
+    func run() throws {
+        let engine = try options.runtime.engine()
+        let report = BenchReport(engine: engine)
+        print(report.header)
+        var measurements: [Measurement] = []
+        func measure(_ name: String, _ flops: Double, _ body: () -> Void) {
+            let measurement = Measurement(name, repeats: options.repeats, flops: flops, body)
+            measurements.append(measurement)
+            print(report.line(measurement))
+        }
+        if !algorithms { linear(engine, measure) }
+        convolutions(engine, measure)
+        try report.write(measurements, to: options.json)
+    }
+
+    private typealias Measure = (String, Double, () -> Void) -> Void
+
+    private func linear(_ engine: Engine, _ measure: Measure) {
+        let shapes = [
+            (4096, 320, 320), (4096, 320, 2560), (4096, 1280, 320), (1024, 640, 640), (1024, 640, 5120),
+            (1024, 2560, 640), (256, 1280, 1280), (256, 1280, 10240), (256, 5120, 1280), (64, 1280, 1280),
+        ]
+        for (tokens, inputs, outputs) in shapes {
+            let rows = tokens * batch
+            let layer = Linear(weight: benchWeight([outputs, inputs]), engine: engine)
+            let x = benchTensor([rows, inputs]), dy = benchTensor([rows, outputs])
+            let flops = 2 * Double(rows) * Double(inputs * outputs)
+            measure("linear \(rows)×\(inputs)→\(outputs)", flops) { _ = layer.forward(x) }
+            measure("linear \(rows)×\(inputs)→\(outputs) backward", flops) { _ = layer.backwardInput(dy) }
+        }
+    }
+
+    private func convolutions(_ engine: Engine, _ measure: Measure) {
+        let shapes = [
+            (64, 320, 320), (64, 960, 320), (32, 640, 640), (32, 1920, 640), (16, 1280, 1280), (16, 2560, 1280),
+            (8, 1280, 1280), (8, 2560, 1280),
+        ]
+        for (side, inputs, outputs) in shapes {
+            let layer = Convolution(weight: benchWeight([outputs, inputs, 3, 3]), bias: nil, engine: engine)
+            let x = benchTensor([batch, side, side, inputs]), dy = benchTensor([batch, side, side, outputs])
+            let flops = 18 * Double(batch * side * side) * Double(inputs * outputs)
+            let rule = layer.algorithm(height: side, width: side)
+            for algorithm in algorithms ? Convolution.Algorithm.allCases : [rule] {
+                let name = "conv \(batch)×\(side)×\(side), \(inputs)→\(outputs), \(algorithm.rawValue)"
+                    + (algorithms && algorithm == rule ? " (the rule's)" : "")
+                measure(name, flops) { _ = layer.forward(x, algorithm: algorithm) }
+                measure(name + " backward", flops) {
+                    _ = layer.backwardInput(dy, inputShape: x.shape, algorithm: algorithm)
+                }
+            }
+        }
+    }
+}

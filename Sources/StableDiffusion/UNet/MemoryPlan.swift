@@ -1,3 +1,4 @@
+import Ops
 import Tensors
 
 /// Which stages keep their activations between forward and backward, chosen from a memory budget.
@@ -15,8 +16,10 @@ public struct MemoryPlan: Sendable, Equatable, CustomStringConvertible {
     }
     public let entries: [Entry]
     public let weightBytes: Int
-    /// The largest sum of activations and gradients alive at once.
+    /// The largest sum of activations and gradients alive at once, with a fifth for rounded sizes and for storage that
+    /// is larger than what it is reused for.
     public let activationBytes: Int
+    private let hasBudget: Bool
 
     /// What the process needs beside weights and activations: code, tables, the text's keys and values, buffers.
     public static let overheadBytes = 64 << 20
@@ -61,6 +64,12 @@ public struct MemoryPlan: Sendable, Equatable, CustomStringConvertible {
         }
         self.weightBytes = weightBytes
         activationBytes = peak
+        hasBudget = budget != nil
+    }
+
+    /// Makes the engine give idle memory back rather than exceed the plan. Without a budget nothing is limited.
+    public func enforce(on engine: Engine) {
+        if hasBudget { engine.workspace.limit(to: activationBytes) }
     }
 
     public var description: String {
@@ -128,7 +137,7 @@ struct ActivationModel {
         }
     }
 
-    /// The largest sum alive at once, over all moments of the walk.
+    /// The largest sum alive at once over all moments of the walk, and a fifth of it.
     func peak(_ policies: [StagePolicy]) -> Int {
         let last = stages.count - 1
         let recomputes = (0...last).map { policies[$0] == .recompute }
@@ -157,7 +166,7 @@ struct ActivationModel {
             if !forward { alive += 2 * output(i) + pendingSkipGradients(before: i) }
             peak = max(peak, alive)
         }
-        return peak
+        return peak + peak / 5
     }
 
     /// Gradients of skips taken at or after stage i and made before it.

@@ -79,8 +79,15 @@ struct Probe: ParsableCommand {
             throw SimpleFailure(
                 .badData, "context for \(context.shape[0]) samples with \(latents.shape[0]) latents; expected 1 or as many")
         }
+        plan?.enforce(on: engine)
         let unet = try folder.loadUNet(upTo: eps ? nil : hook, engine: engine)
         let tensors = results(unet, hook, objective, plan, latents, context)
+        if memory.memory != nil {
+            let measured = engine.workspace.statistics
+            note(
+                "activations took \(formatBytes(measured.peakBytesInUse)), from the system "
+                    + formatBytes(measured.bytesReserved))
+        }
         try SafetensorsWriter.write(tensors, metadata: metadata(hook), to: output, overwrite: overwrite)
         print(output)
     }

@@ -1,0 +1,92 @@
+import ArgumentParser
+import Checkpoints
+import Pictures
+import StableDiffusion
+import Tensors
+import Visualization
+
+struct Dream: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Find latents that make channels or features of a layer as active as possible.",
+        discussion: """
+            For each channel or feature, time step and seed, writes to the output folder a picture, the latent it was \
+            decoded from (safetensors, `latent` [1, 4, h, w]) and a JSON record of every step. The picture's text chunk \
+            `lvo` holds all settings and the command that repeats it.
+
+              lvo dream --model DIR --layer up_blocks.1.attentions.1 --feature 742 --sae DIR --timestep 301 --output out
+            """)
+
+    @OptionGroup var model: ModelOptions
+
+    @Option(help: "Layer, as `lvo layers` names it.")
+    var layer: String
+
+    @OptionGroup(title: "What to seek") var objective: ObjectiveOptions
+
+    @Option(parsing: .upToNextOption, help: "Time steps, 0…999, at which the layer is looked at.")
+    var timestep: [Int]
+
+    @Option(parsing: .upToNextOption, help: "Seeds, a result for each.")
+    var seed: [UInt64] = DreamSettings.seeds
+
+    @Option(
+        name: .customLong("init"),
+        help: ArgumentHelp(
+            "Where to start: noise, or a safetensors file with `latent` [4, h, w], or [B, 4, h, w] with one per seed.",
+            valueName: "noise|file"))
+    var start = "noise"
+
+    @OptionGroup var prompt: PromptOptions
+    @OptionGroup var size: SizeOptions
+    @OptionGroup(title: "Optimization") var options: DreamOptions
+
+    @Option(help: "Latents computed together when they are independent. Default: one per seed.")
+    var batch: Int?
+
+    @OptionGroup(title: "Output") var output: DreamOutputOptions
+    @OptionGroup var runtime: RuntimeOptions
+    @OptionGroup var memory: MemoryOptions
+
+    func validate() throws {
+        if seed.isEmpty { throw ValidationError("--seed needs at least one number") }
+        if let large = seed.first(where: { $0 > UInt64(Int.max) }) {
+            throw ValidationError("--seed \(large): expected at most \(Int.max)")
+        }
+        if Set(seed).count != seed.count { throw ValidationError("--seed has a number twice") }
+        if Set(timestep).count != timestep.count { throw ValidationError("--timestep has a number twice") }
+        for step in timestep where !(0...999).contains(step) {
+            throw ValidationError("--timestep \(step): expected 0…999")
+        }
+        if let batch, batch < 1 { throw ValidationError("--batch \(batch): expected at least 1") }
+        if start != "noise", size.width != nil || size.height != nil {
+            throw ValidationError("-W and -H go with noise; a latent file has its own size")
+        }
+    }
+
+    func run() throws {
+        let job = try DreamJob(self)
+        try job.run()
+    }
+}
+
+/// What is written, and how it is told.
+struct DreamOutputOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Folder to write to; made if it is missing.", valueName: "dir"))
+    var output: String
+
+    @Option(help: ArgumentHelp("Also write a picture every so many steps.", valueName: "steps"))
+    var every: Int?
+
+    @Option(help: "How values become colours: unit maps −1…1, stretch a batch's own minimum and maximum.")
+    var display = DisplayRange.unit
+
+    @Flag(help: "Tell what happens as lines of JSON on standard output.")
+    var json = false
+
+    @Flag(help: "Replace files that exist.")
+    var overwrite = false
+
+    func validate() throws {
+        if let every, every < 1 { throw ValidationError("--every \(every): expected at least 1") }
+    }
+}

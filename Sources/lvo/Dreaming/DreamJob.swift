@@ -1,0 +1,191 @@
+import Checkpoints
+import Ops
+import Pictures
+import StableDiffusion
+import Tensors
+import Visualization
+
+/// Carries out a `DreamPlan`.
+struct DreamJob {
+    private let plan: DreamPlan
+    private let engine: Engine
+    private let dreamer: Dreamer
+    private let decoder: VAEDecoder
+    private let progress: Progress
+
+    init(_ command: Dream) throws {
+        plan = try DreamPlan(command)
+        try plan.prepareOutput()
+        engine = try command.runtime.engine()
+        if command.memory.memory != nil { note("memory plan\n\(plan.memory)") }
+        let context = try command.prompt.context(plan.folder, engine: engine)
+        guard context.shape[0] == 1 else {
+            throw SimpleFailure(.badData, "context for \(context.shape[0]) samples; dreams share one")
+        }
+        decoder = try plan.folder.loadVAEDecoder(engine: engine)
+        let unet = try plan.folder.loadUNet(upTo: plan.hook, engine: engine)
+        dreamer = Dreamer(
+            unet: unet, hook: plan.hook, text: unet.prepare(context: context),
+            schedule: try plan.folder.scheduler().schedule, policies: plan.memory.policies)
+        progress = Progress(total: plan.batches.count * plan.settings.steps, emitsEvents: command.output.json)
+    }
+
+    func run() throws {
+        progress.event("start", [("results", .integer(plan.batches.joined().count)), ("settings", plan.settings.json)])
+        for batch in plan.batches { try run(batch) }
+        progress.close()
+        progress.event("done")
+    }
+
+    private func run(_ items: [DreamItem]) throws {
+        let clock = ContinuousClock()
+        let begin = clock.now
+        let start = joined(items.map(plan.start))
+        let (objectives, seeds) = (items.map { plan.objectives[$0.objective] }, items.map { plan.seeds[$0.seed] })
+        let timestep = items[0].timestep
+        func measure(_ latents: Tensor) -> [Double] {
+            dreamer.measure(latents, objectives: objectives, timestep: timestep, seeds: seeds)
+        }
+        let before = measure(start)
+        var run = dreamer.run(
+            start: start, objectives: objectives, timestep: timestep, seeds: seeds, settings: plan.settings)
+        var history = DreamHistory()
+        while let step = run.next() {
+            history.append(step, seconds: (clock.now - begin).seconds)
+            report(step, items)
+            if let every = plan.command.output.every, run.stepsDone % every == 0, !run.isFinished {
+                try writePictures(run.latent, items, suffix: "_step\(padded(run.stepsDone))")
+            }
+        }
+        let after = measure(run.latent)
+        let paths = try writePictures(run.latent, items, suffix: "")
+        for (index, item) in items.enumerated() {
+            let group = plan.settings.coupling == .coupled ? 0 : index
+            let result = DreamResult(
+                path: paths[index], latent: run.latent.slice(index..<index + 1), start: before[index],
+                final: after[index], divergedAt: run.divergedAt[group],
+                history: history.json(latent: index, group: group),
+                runtime: runtime(seconds: (clock.now - begin).seconds, batch: items.count))
+            try write(result, item)
+        }
+    }
+
+    private struct DreamResult {
+        let path: String
+        let latent: Tensor
+        let start: Double
+        let final: Double
+        let divergedAt: Int?
+        let history: JSON
+        let runtime: JSON
+    }
+
+    private func write(_ result: DreamResult, _ item: DreamItem) throws {
+        let (stem, overwrite) = (plan.stem(item), plan.command.output.overwrite)
+        try SafetensorsWriter.write(
+            [("latent", result.latent)], metadata: ["lvo": description(item).serialized()],
+            to: stem + ".safetensors", overwrite: overwrite)
+        var record = description(item).object ?? JSONObject()
+        record["start_activation"] = .number(result.start)
+        record["final_activation"] = .number(result.final)
+        record["diverged_at"] = result.divergedAt.map { .integer($0) } ?? .null
+        record["history"] = result.history
+        record["runtime"] = result.runtime
+        try JSON.object(record).write(to: stem + ".json", overwrite: overwrite)
+        if let step = result.divergedAt {
+            progress.close()
+            note("\(result.path): numbers overflowed at step \(step); kept the latent before it")
+        }
+        let numbers: [(String, JSON)] = [("start", .number(result.start)), ("final", .number(result.final))]
+        progress.event("result", [("path", .string(result.path))] + numbers)
+        progress.result(result.path)
+    }
+
+    private func report(_ step: DreamStep, _ items: [DreamItem]) {
+        let mean = step.activations.reduce(0, +) / Double(step.activations.count)
+        let names = Set(items.map(\.objective)).sorted().map { plan.objectives[$0].name }
+        progress.advance("\(names.joined(separator: ", ")) t=\(items[0].timestep) activation \(rounded(mean))")
+        progress.event(
+            "step",
+            [
+                ("objectives", .array(items.map { .string(plan.objectives[$0.objective].name) })),
+                ("timestep", .integer(items[0].timestep)),
+                ("seeds", .array(items.map { .integer(Int(plan.seeds[$0.seed])) })),
+                ("step", .integer(step.index)), ("activation", .array(step.activations.map(JSON.number))),
+                ("loss", .array(step.losses.map(JSON.number))),
+            ])
+    }
+
+    @discardableResult
+    private func writePictures(_ latents: Tensor, _ items: [DreamItem], suffix: String) throws -> [String] {
+        let pictures: [Bitmap]
+        if plan.settings.coupling == .coupled {
+            pictures = Bitmap.pictures(decoder.decode(latents), range: plan.command.output.display)
+        } else {
+            pictures = items.indices.flatMap {
+                Bitmap.pictures(decoder.decode(latents.slice($0..<$0 + 1)), range: plan.command.output.display)
+            }
+        }
+        return try zip(items, pictures).map { item, picture in
+            let path = plan.stem(item) + suffix + ".png"
+            let text = [PNGText("lvo", description(item).serialized()), PNGText("Software", "lvo \(Lvo.version)")]
+            try PNG.write(picture, text: text, to: path, overwrite: plan.command.output.overwrite)
+            if !suffix.isEmpty { progress.event("picture", [("path", .string(path))]) }
+            return path
+        }
+    }
+
+    /// Everything that the result follows from. The same in picture, latent and record.
+    private func description(_ item: DreamItem) -> JSON {
+        [
+            "version": .string(Lvo.version), "model": .string(plan.command.model.model), "layer": .string(plan.hook.name),
+            "objective": .string(plan.objectives[item.objective].name), "timestep": .integer(item.timestep),
+            "seed": .integer(Int(plan.seeds[item.seed])), "prompt": .string(plan.command.prompt.prompt ?? ""),
+            "init": .string(plan.command.start), "latent_size": [.integer(plan.size.height), .integer(plan.size.width)],
+            "settings": plan.settings.json, "command": .string(plan.repeating(item)),
+        ]
+    }
+
+    private func runtime(seconds: Double, batch: Int) -> JSON {
+        [
+            "seconds": .number(seconds), "batch": .integer(batch), "threads": .integer(engine.threads.count),
+            "instruction_set": .string(engine.kernels.instructionSet),
+            "peak_memory_bytes": SystemMemory.peak.map { .integer($0) } ?? .null,
+        ]
+    }
+
+    private func joined(_ parts: [Tensor]) -> Tensor {
+        Tensor([parts.count] + parts[0].shape[1...], parts.flatMap(\.array))
+    }
+
+    private func rounded(_ value: Double) -> String { "\((value * 1000).rounded() / 1000)" }
+
+    private func padded(_ step: Int) -> String {
+        String(repeating: "0", count: max(0, 4 - "\(step)".count)) + "\(step)"
+    }
+}
+
+/// What was noted at each step, quantity by quantity.
+struct DreamHistory {
+    private var steps: [DreamStep] = []
+    private var seconds: [Double] = []
+
+    mutating func append(_ step: DreamStep, seconds: Double) {
+        steps.append(step)
+        self.seconds.append(seconds)
+    }
+
+    /// - Parameter seconds: since the batch began.
+    func json(latent: Int, group: Int) -> JSON {
+        func numbers(_ value: (DreamStep) -> Double) -> JSON { .array(steps.map { .number(value($0)) }) }
+        return [
+            "activation": numbers { $0.activations[latent] },
+            "batch_activation": numbers { $0.activations.reduce(0, +) / Double($0.activations.count) },
+            "total_variation": numbers { $0.penalties[group].totalVariation },
+            "range": numbers { $0.penalties[group].range }, "moment": numbers { $0.penalties[group].moment },
+            "diversity": numbers { $0.diversity }, "loss": numbers { $0.losses[group] },
+            "gradient_was_zero": .array(steps.map { .bool($0.isFlat[latent]) }),
+            "seconds": .array(seconds.map { .number(($0 * 1000).rounded() / 1000) }),
+        ]
+    }
+}

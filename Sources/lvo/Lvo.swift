@@ -11,10 +11,13 @@ struct Lvo: AsyncParsableCommand {
         discussion: "`lvo --version -v` tells which kernels and how many threads this machine gets, and why.",
         version: version,
         subcommands: [
+            Dream.self,
+            Demo.self,
             Generate.self,
             Layers.self,
             Probe.self,
             Embed.self,
+            Encode.self,
             Decode.self,
             Tokenize.self,
             Synthesize.self,

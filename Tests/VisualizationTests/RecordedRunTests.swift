@@ -83,7 +83,8 @@ import Testing
             draws: { step, _ in draws[step] })
         #expect(relativeError(run.lossGradient().gradient, try golden("\(tag)/grad0")) < Self.tolerance)
         for expected in log {
-            let step = try #require(run.next())
+            let next = run.next()
+            let step = try #require(next)
             try compare(step, expected)
             if step.index == 0 { #expect(relativeError(run.latent, try golden("\(tag)/latent1")) < Self.tolerance) }
         }

@@ -7,9 +7,9 @@
 import KernelInterface
 
 /// Queries per block: with two panels of keys, S, dP and dSᵀ take 16 kB each or less.
-@inline(__always) var gradientQueries: Int { 64 }
+@inline(always) var gradientQueries: Int { 64 }
 /// Keys per product for dQ, whose depth they are.
-@inline(__always) var gradientKeys: Int { 64 }
+@inline(always) var gradientKeys: Int { 64 }
 
 /// Where the parts of the scratch memory of `attentionBackward` begin.
 struct BackwardScratch {
@@ -18,7 +18,7 @@ struct BackwardScratch {
     let queryTokens, dOutTokens, queryChannels, dOutChannels: Int
     let dQuery, scores, products, transposedGradients, count: Int
 
-    @inline(__always) init(keys: Int, width: Int) {
+    @inline(always) init(keys: Int, width: Int) {
         panels = (keys + panelWidth - 1) / panelWidth
         let panelFloats = panels * panelWidth * width
         keyPanels = 0
@@ -85,7 +85,7 @@ func attentionBackward(
 }
 
 /// Keys and values as panels, keys also a channel per row for each `gradientKeys`; the sums of dK and dV set to zero.
-@inline(__always) func packKeys(
+@inline(always) func packKeys(
     _ head: AttentionHead, _ key: UnsafePointer<Float>, _ value: UnsafePointer<Float>, _ keys: Range<Int>,
     _ at: BackwardScratch, _ scratch: UnsafeMutablePointer<Float>
 ) {
@@ -146,7 +146,7 @@ func attentionBackward(
 }
 
 /// Sets the scores of keys beyond each row's query to −∞.
-@inline(__always) func maskRows(_ scores: UnsafeMutablePointer<Float>, _ rows: Int, _ key: Int, _ query: Int) {
+@inline(always) func maskRows(_ scores: UnsafeMutablePointer<Float>, _ rows: Int, _ key: Int, _ query: Int) {
     for row in 0..<rows {
         for k in max(0, min(panelWidth, query + row + 1 - key))..<panelWidth {
             scores[row * panelWidth + k] = -.infinity

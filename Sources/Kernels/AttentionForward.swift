@@ -10,8 +10,8 @@
 import KernelInterface
 
 /// Panels of queries per call of `forward`: 128 queries with AVX-512, 64 with AVX2, 32 with SSE.
-@inline(__always) var queryPanels: Int { 4 }
-@inline(__always) var log2e: Float { 1.44269504 }
+@inline(always) var queryPanels: Int { 4 }
+@inline(always) var log2e: Float { 1.44269504 }
 
 func makeAttentionKernels() -> AttentionKernels {
     AttentionKernels(
@@ -74,7 +74,7 @@ func attentionForward(
 }
 
 /// Sets the scores of keys beyond the query to −∞.
-@inline(__always) func maskScores(_ scores: UnsafeMutablePointer<Float>, _ key: Int, _ keys: Int, _ query: Int) {
+@inline(always) func maskScores(_ scores: UnsafeMutablePointer<Float>, _ key: Int, _ keys: Int, _ query: Int) {
     for k in 0..<keys {
         let visible = min(panelWidth, max(0, key + k - query))
         for q in 0..<visible { scores[k * panelWidth + q] = -.infinity }
@@ -116,7 +116,7 @@ func attentionForward(
 }
 
 /// Maximum over the keys, with four chains: one would wait for its own latency.
-@inline(__always) func columnMaximum(_ scores: UnsafePointer<Float>, _ keys: Int) -> (Vec, Vec) {
+@inline(always) func columnMaximum(_ scores: UnsafePointer<Float>, _ keys: Int) -> (Vec, Vec) {
     var (left, right) = (scores.vec(0), scores.vec(lanes))
     var (left1, right1) = (left, right)
     var k = 0
@@ -135,7 +135,7 @@ func attentionForward(
 }
 
 /// Divides the output by the sum; leaves the reciprocal of the sum in its place.
-@inline(__always) func normalizePanel(
+@inline(always) func normalizePanel(
     _ total: UnsafeMutablePointer<Float>, _ width: Int, _ running: UnsafeMutablePointer<Float>
 ) {
     let (left, right) = (1 / running.vec(panelWidth), 1 / running.vec(panelWidth + lanes))
@@ -155,7 +155,8 @@ func rowDots(
     for row in 0..<rows {
         let (a, b) = (a + row * stride, b + row * stride)
         var sum = Vec.zero
-        forEachVector(width) { c, n in sum = multiplyAdd(a.vec(c, n), b.vec(c, n), sum) }
+        @inline(always) func step(_ c: Int, _ n: Int) { sum = multiplyAdd(a.vec(c, n), b.vec(c, n), sum) }
+        forEachVector(width, step)
         result[row] = horizontalSum(sum)
     }
 }

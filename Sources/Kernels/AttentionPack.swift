@@ -7,17 +7,17 @@
 import KernelInterface
 
 /// Keys per step of the forward pass: whole tiles of 6 and 12 rows. 240 × 2 vectors of scores are 15–30 kB.
-@inline(__always) var keyBlock: Int { 240 }
-@inline(__always) var packSlack: Int { 16 }
+@inline(always) var keyBlock: Int { 240 }
+@inline(always) var packSlack: Int { 16 }
 
-@inline(__always) func tiled(_ count: Int) -> Int { (count + tileRows - 1) / tileRows * tileRows }
+@inline(always) func tiled(_ count: Int) -> Int { (count + tileRows - 1) / tileRows * tileRows }
 
 /// Floats of `count` rows packed in tiles of the given depth.
-@inline(__always) func tileCount(_ rows: Int, _ depth: Int) -> Int { tiled(rows) * depth + packSlack }
+@inline(always) func tileCount(_ rows: Int, _ depth: Int) -> Int { tiled(rows) * depth + packSlack }
 
 /// Transposes columns `column ..< column + columns` (at most a vector) of `count` rows, missing rows being zero, and
 /// hands each to `sink(column within the block, vector)`.
-@inline(__always) func transposeRows(
+@inline(always) func transposeRows(
     _ rows: UnsafePointer<Float>, _ stride: Int, _ count: Int, _ column: Int, _ columns: Int, _ sink: (Int, Vec) -> Void
 ) {
     transposeSquare(
@@ -33,7 +33,7 @@ import KernelInterface
 
 /// Calls `body(column, columns)` for blocks that cover `0..<width`: of a whole vector each, the last overlapping the one
 /// before it when `width` is no multiple; of `width` columns if that is less than a vector.
-@inline(__always) func forEachBlock(_ width: Int, _ body: (_ column: Int, _ columns: Int) -> Void) {
+@inline(always) func forEachBlock(_ width: Int, _ body: (_ column: Int, _ columns: Int) -> Void) {
     if width < lanes { return body(0, width) }
     var column = 0
     while column < width {

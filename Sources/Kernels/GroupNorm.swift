@@ -6,8 +6,8 @@ import KernelInterface
 func makeNormKernels() -> NormKernels {
     NormKernels(
         groupStatistics: groupStatistics,
-        groupNormalize: { normalize($0, $1, $2, $3, $4) { $0 } },
-        groupNormalizeSilu: { normalize($0, $1, $2, $3, $4) { $0 * sigmoid($0) } },
+        groupNormalize: { normalize($0, $1, $2, $3, $4, silu: false) },
+        groupNormalizeSilu: { normalize($0, $1, $2, $3, $4, silu: true) },
         groupGradientSums: { gradientSums($0, $1, $2, $3, $4, $5, $6, $7, silu: false) },
         groupGradientSumsSilu: { gradientSums($0, $1, $2, $3, $4, $5, $6, $7, silu: true) },
         groupBackward: { groupBackward($0, $1, $2, $3, $4, $5, $6, silu: false) },
@@ -32,7 +32,7 @@ func groupStatistics(
     while row + 4 <= rows {
         let (x0, x1) = (x + row * channels, x + (row + 1) * channels)
         let (x2, x3) = (x1 + channels, x1 + 2 * channels)
-        forEachVector(channels) { c, n in
+        @inline(always) func step(_ c: Int, _ n: Int) {
             let a = shift.vec(c, n)
             let (d0, d1, d2, d3) = (x0.vec(c, n) - a, x1.vec(c, n) - a, x2.vec(c, n) - a, x3.vec(c, n) - a)
             sums.store(sums.vec(c, n) + ((d0 + d1) + (d2 + d3)), c, n)
@@ -40,15 +40,17 @@ func groupStatistics(
             let odd = multiplyAdd(d2, d2, d3 * d3)
             squares.store(squares.vec(c, n) + (even + odd), c, n)
         }
+        forEachVector(channels, step)
         row += 4
     }
     while row < rows {
         let x0 = x + row * channels
-        forEachVector(channels) { c, n in
+        @inline(always) func step(_ c: Int, _ n: Int) {
             let d = x0.vec(c, n) - shift.vec(c, n)
             sums.store(sums.vec(c, n) + d, c, n)
             squares.store(multiplyAdd(d, d, squares.vec(c, n)), c, n)
         }
+        forEachVector(channels, step)
         row += 1
     }
     let count = Float(rows * width)
@@ -60,7 +62,7 @@ func groupStatistics(
     }
 }
 
-@inline(__always) func groupSums(
+@inline(always) func groupSums(
     _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ start: Int, _ width: Int
 ) -> (Float, Float) {
     var (first, second): (Float, Float) = (0, 0)
@@ -71,21 +73,22 @@ func groupStatistics(
     return (first, second)
 }
 
-@inline(__always) func normalize(
+@inline(always) func normalize(
     _ x: UnsafePointer<Float>, _ rows: Int, _ channels: Int, _ coefficients: UnsafePointer<Float>,
-    _ y: UnsafeMutablePointer<Float>, _ function: (Vec) -> Vec
+    _ y: UnsafeMutablePointer<Float>, silu useSilu: Bool
 ) {
     for row in 0..<rows {
         let (x, y) = (x + row * channels, y + row * channels)
-        forEachVector(channels) { c, n in
+        @inline(always) func step(_ c: Int, _ n: Int) {
             let affine = multiplyAdd(x.vec(c, n), coefficients.vec(c, n), coefficients.vec(channels + c, n))
-            y.store(function(affine), c, n)
+            y.store(useSilu ? silu(affine) : affine, c, n)
         }
+        forEachVector(channels, step)
     }
 }
 
 /// x̂ and the gradient at x̂·weight + bias times the weight, of one vector.
-@inline(__always) func normalizedAndGradient(
+@inline(always) func normalizedAndGradient(
     _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ coefficients: UnsafePointer<Float>, _ channels: Int,
     _ c: Int, _ n: Int, silu: Bool
 ) -> (Vec, Vec) {
@@ -97,7 +100,7 @@ func groupStatistics(
     return (normalized, gradient * siluDerivative(affine))
 }
 
-@inline(__always) func gradientSums(
+@inline(always) func gradientSums(
     _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ rows: Int, _ channels: Int, _ groups: Int,
     _ coefficients: UnsafePointer<Float>, _ scratch: UnsafeMutablePointer<Float>,
     _ result: UnsafeMutablePointer<Float>, silu: Bool
@@ -106,11 +109,12 @@ func groupStatistics(
     for i in 0..<2 * channels { sums[i] = 0 }
     for row in 0..<rows {
         let (dy, x) = (dy + row * channels, x + row * channels)
-        forEachVector(channels) { c, n in
+        @inline(always) func step(_ c: Int, _ n: Int) {
             let (normalized, g) = normalizedAndGradient(dy, x, coefficients, channels, c, n, silu: silu)
             sums.store(sums.vec(c, n) + g, c, n)
             products.store(multiplyAdd(g, normalized, products.vec(c, n)), c, n)
         }
+        forEachVector(channels, step)
     }
     let width = channels / groups
     for group in 0..<groups {
@@ -118,13 +122,13 @@ func groupStatistics(
     }
 }
 
-@inline(__always) func groupBackward(
+@inline(always) func groupBackward(
     _ dy: UnsafePointer<Float>, _ x: UnsafePointer<Float>, _ rows: Int, _ channels: Int,
     _ coefficients: UnsafePointer<Float>, _ base: UnsafePointer<Float>?, _ dx: UnsafeMutablePointer<Float>, silu: Bool
 ) {
     for row in 0..<rows {
         let (dy, x, dx) = (dy + row * channels, x + row * channels, dx + row * channels)
-        let gradient = { (c: Int, n: Int) -> Vec in
+        @inline(always) func gradient(_ c: Int, _ n: Int) -> Vec {
             let (normalized, g) = normalizedAndGradient(dy, x, coefficients, channels, c, n, silu: silu)
             let centred = g - multiplyAdd(
                 normalized, coefficients.vec(5 * channels + c, n), coefficients.vec(4 * channels + c, n))
@@ -132,9 +136,11 @@ func groupStatistics(
         }
         if let base {
             let base = base + row * channels
-            forEachVector(channels) { c, n in dx.store(base.vec(c, n) + gradient(c, n), c, n) }
+            @inline(always) func step(_ c: Int, _ n: Int) { dx.store(base.vec(c, n) + gradient(c, n), c, n) }
+            forEachVector(channels, step)
         } else {
-            forEachVector(channels) { c, n in dx.store(gradient(c, n), c, n) }
+            @inline(always) func step(_ c: Int, _ n: Int) { dx.store(gradient(c, n), c, n) }
+            forEachVector(channels, step)
         }
     }
 }

@@ -2,23 +2,23 @@
 // iteration in double precision, 1000 nodes) of the stated function on the stated interval; bounds hold for float32
 // arithmetic with and without fused multiply-add and are tested against Double.
 
-@inline(__always) func horner(_ x: Vec, _ high: Float, _ low: Float) -> Vec {
+@inline(always) func horner(_ x: Vec, _ high: Float, _ low: Float) -> Vec {
     multiplyAdd(x, Vec(repeating: high), Vec(repeating: low))
 }
 
-@inline(__always) func horner(_ x: Vec, _ sum: Vec, _ low: Float) -> Vec {
+@inline(always) func horner(_ x: Vec, _ sum: Vec, _ low: Float) -> Vec {
     multiplyAdd(x, sum, Vec(repeating: low))
 }
 
-@inline(__always) func bits(_ x: Vec) -> IntVec { unsafeBitCast(x, to: IntVec.self) }
-@inline(__always) func float(_ x: IntVec) -> Vec { unsafeBitCast(x, to: Vec.self) }
-@inline(__always) func magnitude(_ x: Vec) -> Vec { float(bits(x) & IntVec(repeating: 0x7FFF_FFFF)) }
+@inline(always) func bits(_ x: Vec) -> IntVec { unsafeBitCast(x, to: IntVec.self) }
+@inline(always) func float(_ x: IntVec) -> Vec { unsafeBitCast(x, to: Vec.self) }
+@inline(always) func magnitude(_ x: Vec) -> Vec { float(bits(x) & IntVec(repeating: 0x7FFF_FFFF)) }
 
 /// 1.5·2²³: added to |x| < 2²², the sum's low bits are x rounded to an integer.
-@inline(__always) var roundingShift: Float { 12_582_912 }
+@inline(always) var roundingShift: Float { 12_582_912 }
 
 /// 2^f for f in −½…½, relative error 2e-9 before rounding; exactly 1 at 0.
-@inline(__always) func exp2Fraction(_ f: Vec) -> Vec {
+@inline(always) func exp2Fraction(_ f: Vec) -> Vec {
     var p = horner(f, 0.000153533623, 0.00133988746)
     p = horner(f, p, 0.00961843736)
     p = horner(f, p, 0.0555033247)
@@ -28,7 +28,7 @@
 }
 
 /// 2^x for x ≤ 127, at most 2 ulp; exactly 1 at 0; 0 below −126 (no subnormal results), also for −∞; NaN for NaN.
-@inline(__always) func exp2(_ x: Vec) -> Vec {
+@inline(always) func exp2(_ x: Vec) -> Vec {
     let shifted = x + roundingShift
     let fraction = x - (shifted - roundingShift)
     let power = float(bits(exp2Fraction(fraction)) &+ (bits(shifted) &<< 23))
@@ -37,7 +37,7 @@
 
 /// e^x, at most 2 ulp; x is cut to −87…88, so that the result is never 0, subnormal or ∞; NaN for NaN.
 /// x is reduced by n·ln 2 in two parts (the first with few bits, so that the product is exact).
-@inline(__always) func exp(_ x: Vec) -> Vec {
+@inline(always) func exp(_ x: Vec) -> Vec {
     let x = smaller(larger(x, Vec(repeating: -87)), Vec(repeating: 88))
     let shifted = multiplyAdd(x, Vec(repeating: 1.44269504), Vec(repeating: roundingShift))
     let n = shifted - roundingShift
@@ -48,10 +48,12 @@
 }
 
 /// 1/(1 + e^−x), at most 4 ulp for x ≥ −87; for smaller x the value at −88, which is below 1e-38.
-@inline(__always) func sigmoid(_ x: Vec) -> Vec { 1 / (1 + exp(-x)) }
+@inline(always) func sigmoid(_ x: Vec) -> Vec { 1 / (1 + exp(-x)) }
+
+@inline(always) func silu(_ x: Vec) -> Vec { x * sigmoid(x) }
 
 /// d/dx of x·σ(x) = σ + x·σ·(1 − σ).
-@inline(__always) func siluDerivative(_ x: Vec) -> Vec {
+@inline(always) func siluDerivative(_ x: Vec) -> Vec {
     let s = sigmoid(x)
     return multiplyAdd(x * s, 1 - s, s)
 }
@@ -60,7 +62,7 @@
 ///
 /// With w = x²/2: for w < 1, ½ + x·P(w); beyond, the tail t·Q(t)·e^−w with t = 1/(1 + 0.28|x|) (the form of Abramowitz
 /// and Stegun 7.1.26 with more terms). One formula for all x loses two bits near 0; a rational function has no tail.
-@inline(__always) func normalDistribution(_ x: Vec) -> (cumulative: Vec, gaussian: Vec) {
+@inline(always) func normalDistribution(_ x: Vec) -> (cumulative: Vec, gaussian: Vec) {
     let w = x * x * 0.5
     let gaussian = exp(-w)
     var near = horner(w, 2.77675633e-05, -0.00028320302)
@@ -83,13 +85,13 @@
 }
 
 /// d/dx of x·Φ(x) = Φ(x) + x·e^(−x²/2)/√(2π).
-@inline(__always) func geluErfDerivative(_ x: Vec) -> Vec {
+@inline(always) func geluErfDerivative(_ x: Vec) -> Vec {
     let (cumulative, gaussian) = normalDistribution(x)
     return multiplyAdd(x * 0.398942280, gaussian, cumulative)
 }
 
 /// d/dx of x·σ(1.702x).
-@inline(__always) func geluQuickDerivative(_ x: Vec) -> Vec {
+@inline(always) func geluQuickDerivative(_ x: Vec) -> Vec {
     let s = sigmoid(x * 1.702)
     return multiplyAdd(x * 1.702 * s, 1 - s, s)
 }

@@ -2,7 +2,7 @@
 
 extension UnsafePointer<Float> {
     /// The first `count` lanes from element `index`, the others zero. Reads nothing beyond them.
-    @inline(__always) func vec(_ index: Int, _ count: Int) -> Vec {
+    @inline(always) func vec(_ index: Int, _ count: Int) -> Vec {
         if count >= lanes { return vec(index) }
         var result = Vec.zero
         for lane in 0..<count { result[lane] = self[index + lane] }
@@ -12,18 +12,19 @@ extension UnsafePointer<Float> {
 
 extension UnsafeMutablePointer<Float> {
     /// The first `count` lanes from element `index`, the others zero. Reads nothing beyond them.
-    @inline(__always) func vec(_ index: Int, _ count: Int) -> Vec { UnsafePointer(self).vec(index, count) }
+    @inline(always) func vec(_ index: Int, _ count: Int) -> Vec { UnsafePointer(self).vec(index, count) }
 
     /// Writes the first `count` lanes at element `index` and nothing beyond.
-    @inline(__always) func store(_ value: Vec, _ index: Int, _ count: Int) {
+    @inline(always) func store(_ value: Vec, _ index: Int, _ count: Int) {
         if count >= lanes { return store(value, index) }
         for lane in 0..<count { self[index + lane] = value[lane] }
     }
 }
 
 /// Calls `body(index, width)` for `0..<count` in steps of one vector; only the last `width` may be less than `lanes`.
-/// Two calls in the source, so that the full-width one is compiled without any test of the width.
-@inline(__always) func forEachVector(_ count: Int, _ body: (_ index: Int, _ width: Int) -> Void) {
+/// Two calls in the source, so that the full-width one is compiled without any test of the width; to have both inlined,
+/// `body` must be a named function marked `@inline(always)`.
+@inline(always) func forEachVector(_ count: Int, _ body: (_ index: Int, _ width: Int) -> Void) {
     var index = 0
     while index + lanes <= count {
         body(index, lanes)
@@ -32,11 +33,11 @@ extension UnsafeMutablePointer<Float> {
     if index < count { body(index, count - index) }
 }
 
-@inline(__always) func larger(_ a: Vec, _ b: Vec) -> Vec { a.replacing(with: b, where: a .< b) }
-@inline(__always) func smaller(_ a: Vec, _ b: Vec) -> Vec { a.replacing(with: b, where: a .> b) }
+@inline(always) func larger(_ a: Vec, _ b: Vec) -> Vec { a.replacing(with: b, where: a .< b) }
+@inline(always) func smaller(_ a: Vec, _ b: Vec) -> Vec { a.replacing(with: b, where: a .> b) }
 
 /// The sum of all lanes, by halves (`Vec.sum()` adds one lane after the other).
-@inline(__always) func horizontalSum(_ v: Vec) -> Float {
+@inline(always) func horizontalSum(_ v: Vec) -> Float {
     #if LVO_AVX512
     let eight = v.lowHalf + v.highHalf
     let four = eight.lowHalf + eight.highHalf
@@ -51,7 +52,7 @@ extension UnsafeMutablePointer<Float> {
 
 extension Vec {
     /// The lanes from `count` on set to zero.
-    @inline(__always) func firstLanes(_ count: Int) -> Vec {
+    @inline(always) func firstLanes(_ count: Int) -> Vec {
         if count >= Vec.scalarCount { return self }
         var result = self
         for lane in count..<Vec.scalarCount { result[lane] = 0 }

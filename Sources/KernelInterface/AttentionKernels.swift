@@ -21,9 +21,9 @@ public struct AttentionHead: Sendable {
 /// Softmax attention `out = softmax(scale·Q·Kᵀ)·V` of one head, a block of queries (or keys) at a time. Scores exist
 /// only as tiles of a few tens of kilobytes.
 ///
-/// `softmax` holds two floats per query, `softmax[i]` = m, the largest score times log₂e, and `softmax[softmaxStride + i]`
-/// = 1/Σ 2^(score·log₂e − m): together the log-sum-exp, kept apart because their sum would round the probabilities of
-/// the backward pass (an error of 1e-6 at a log-sum-exp of 20).
+/// `softmax` holds two floats per query, `softmax[i]` = m, the largest score times log₂e, and `softmax[softmaxStride
+/// + i]` = 1/Σ 2^(score·log₂e − m): together the log-sum-exp, kept apart because their sum would round the
+/// probabilities of the backward pass (an error of 1e-6 at a log-sum-exp of 20).
 ///
 /// Pointers need no alignment and no output overlaps an input. Outputs are overwritten. Query and key tensors have the
 /// strides of `AttentionHead`: queryStride for query, out and their gradients, keyStride for key, value and theirs.
@@ -64,8 +64,8 @@ public struct AttentionKernels: Sendable {
         _ dQuery: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
     ) -> Void
 
-    /// `dQ = scale · dS·K` with `dS = P∘(dO·Vᵀ − delta)` of the queries in `queries`; pointers as in `forward`, `delta[i]`
-    /// from `rowDots`.
+    /// `dQ = scale · dS·K` with `dS = P∘(dO·Vᵀ − delta)` of the queries in `queries`; pointers as in `forward`,
+    /// `delta[i]` from `rowDots`.
     public let backwardQuery: BackwardQuery
 
     public typealias Backward = @Sendable (

@@ -5,8 +5,8 @@
 //  · maximum and sum over the keys are lane by lane: no horizontal reduction,
 //  · the tile rows of the second product are the head's channels, and 40, 80 and 160 fill tiles of 6 and 12 (with the
 //    four-row one) exactly, whereas panels of 16 or 32 columns would waste up to 38 % of them.
-// Blocks of `keyBlock` keys keep Sᵀ in the first-level cache; each is used by all panels of a query block while it is in
-// the second level. Scores carry a factor log₂e, so that probabilities are powers of two.
+// Blocks of `keyBlock` keys keep Sᵀ in the first-level cache; each is used by all panels of a query block while it is
+// in the second level. Scores carry a factor log₂e, so that probabilities are powers of two.
 import KernelInterface
 
 /// Panels of queries per call of `forward`: 128 queries with AVX-512, 64 with AVX2, 32 with SSE.

@@ -31,8 +31,8 @@ import KernelInterface
 
 @inline(never) func partialRow(_ row: UnsafePointer<Float>, _ count: Int) -> Vec { row.vec(0, count) }
 
-/// Calls `body(column, columns)` for blocks that cover `0..<width`: of a whole vector each, the last overlapping the one
-/// before it when `width` is no multiple; of `width` columns if that is less than a vector.
+/// Calls `body(column, columns)` for blocks that cover `0..<width`: of a whole vector each, the last overlapping the
+/// one before it when `width` is no multiple; of `width` columns if that is less than a vector.
 @inline(always) func forEachBlock(_ width: Int, _ body: (_ column: Int, _ columns: Int) -> Void) {
     if width < lanes { return body(0, width) }
     var column = 0

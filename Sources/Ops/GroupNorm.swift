@@ -4,9 +4,9 @@ import Tensors
 /// Group normalization over `[B, ..., C]`: per sample and group of C/groups neighbouring channels,
 /// `y = (x − mean)/√(variance + ε) · weight + bias`, with SiLU after it on request.
 ///
-/// Forward reads x twice and writes y once. Saved: 2 floats per sample and group; backward takes x again, reads dy and x
-/// twice and writes dx once. Statistics are sums over fixed blocks of rows, combined in double precision in a fixed
-/// order, so that they do not depend on the number of threads.
+/// Forward reads x twice and writes y once. Saved: 2 floats per sample and group; backward takes x again, reads dy
+/// and x twice and writes dx once. Statistics are sums over fixed blocks of rows, combined in double precision in a
+/// fixed order, so that they do not depend on the number of threads.
 public struct GroupNorm: Sendable {
     public let channels: Int
     public let groups: Int
@@ -48,8 +48,9 @@ public struct GroupNorm: Sendable {
     }
 
     /// The gradient at x; `silu` as in forward; plus `adding` if given (the gradient of a residual branch).
-    public func backwardInput(_ dy: Tensor, x: Tensor, saved: Saved, silu: Bool = false, adding: Tensor? = nil) -> Tensor
-    {
+    public func backwardInput(
+        _ dy: Tensor, x: Tensor, saved: Saved, silu: Bool = false, adding: Tensor? = nil
+    ) -> Tensor {
         precondition(
             dy.count == x.count && (adding?.count ?? x.count) == x.count,
             "group norm backward: dy \(dy.shape), x \(x.shape), adding \(adding?.shape ?? x.shape)")
@@ -90,7 +91,8 @@ public struct GroupNorm: Sendable {
         return result
     }
 
-    /// Mean and variance from those of blocks: Chan, Golub & LeVeque 1983, "Algorithms for computing the sample variance".
+    /// Mean and variance from those of blocks: Chan, Golub & LeVeque 1983, "Algorithms for computing the sample
+    /// variance".
     private func combine(_ partial: Tensor, _ blocks: RowBlocks, _ sample: Int, _ group: Int) -> (Double, Double) {
         var (count, mean, deviations) = (0.0, 0.0, 0.0)
         for block in 0..<blocks.perSample {

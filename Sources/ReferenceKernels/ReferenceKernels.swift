@@ -27,8 +27,8 @@ extension Complex<Double>: ReferenceScalar {
 /// The slow twins of the kernels and of the operations made from them: the same formulas as plain loops over arrays,
 /// never optimized, generic over the number type. For tests and benchmarks; nothing that ships imports this module.
 public enum Reference {
-    /// erf(z) = 2/√π · e^(−z²) · Σ 2ⁿ z^(2n+1)/(2n+1)!!, which for real z has terms of one sign only (Abramowitz & Stegun
-    /// 7.1.6). It serves complex numbers too. 200 terms are enough for |z| < 7; beyond, erf is ±1 to 1e-22.
+    /// erf(z) = 2/√π · e^(−z²) · Σ 2ⁿ z^(2n+1)/(2n+1)!!, which for real z has terms of one sign only (Abramowitz &
+    /// Stegun 7.1.6). It serves complex numbers too. 200 terms are enough for |z| < 7; beyond, erf is ±1 to 1e-22.
     public static func erf<T: ReferenceScalar>(_ z: T) -> T {
         if abs(z.realPart) > 7 { return T.real(z.realPart > 0 ? 1 : -1) }
         var term = z

@@ -15,8 +15,8 @@ import TestSupport
     }
 
     /// Bounds: the contracts', with an ulp of at most 1.2e-7 relative. GELU's is 1.2e-7·|x|, absolute where the tail
-    /// cancels (|x| < 6); quick GELU's argument is rounded, which the exponential multiplies by it; derivatives are sums
-    /// of values of about 1 that cancel near their zeros.
+    /// cancels (|x| < 6); quick GELU's argument is rounded, which the exponential multiplies by it; derivatives are
+    /// sums of values of about 1 that cancel near their zeros.
     private func cases(_ kernels: ElementwiseKernels) -> [Case] {
         func unary(_ kernel: @escaping ElementwiseKernels.Unary) -> ElementwiseKernels.Binary {
             { _, x, y, count in kernel(x, y, count) }

@@ -1,5 +1,5 @@
-/// Floats between guard words, at a chosen misalignment, filled with a NaN of its own bit pattern: reading what was never
-/// written spreads NaN, and writing outside changes a guard.
+/// Floats between guard words, at a chosen misalignment, filled with a NaN of its own bit pattern: reading what was
+/// never written spreads NaN, and writing outside changes a guard.
 public final class GuardedBuffer {
     public let count: Int
     private let storage: UnsafeMutablePointer<Float>

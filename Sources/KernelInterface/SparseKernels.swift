@@ -50,10 +50,10 @@ public struct SparseKernels: Sendable {
 
     public typealias DotRows = @Sendable (
         _ vector: UnsafePointer<Float>, _ ids: UnsafePointer<UInt32>, _ count: Int, _ matrix: UnsafePointer<Float>,
-        _ stride: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>
+        _ stride: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>, _ accumulate: Bool
     ) -> Void
 
-    /// `out[i] = Σ_c vector[c] · matrix[ids[i]][c]`, `i < count`.
+    /// `out[i] (+)= Σ_c vector[c] · matrix[ids[i]][c]`, `i < count`.
     public let dotRows: DotRows
 
     public typealias Dot = @Sendable (

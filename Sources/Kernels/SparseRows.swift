@@ -65,9 +65,65 @@ private func sumEightVectors(
 /// `SparseKernels.dotRows`.
 func sparseDotRows(
     _ vector: UnsafePointer<Float>, _ ids: UnsafePointer<UInt32>, _ count: Int, _ matrix: UnsafePointer<Float>,
-    _ stride: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>
+    _ stride: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>, _ accumulate: Bool
 ) {
-    for i in 0..<count { out[i] = sparseDot(vector, matrix + Int(ids[i]) * stride, columns) }
+    var i = 0
+    while i + 4 <= count {
+        let sums = dotFourRows(
+            vector, matrix + Int(ids[i]) * stride, matrix + Int(ids[i + 1]) * stride,
+            matrix + Int(ids[i + 2]) * stride, matrix + Int(ids[i + 3]) * stride, columns)
+        for j in 0..<4 { out[i + j] = accumulate ? out[i + j] + sums[j] : sums[j] }
+        i += 4
+    }
+    while i < count {
+        let row = matrix + Int(ids[i]) * stride
+        let sum = dotFourRows(vector, row, row, row, row, columns)[0]
+        out[i] = accumulate ? out[i] + sum : sum
+        i += 1
+    }
+}
+
+/// Four rows share the vector's loads, and their horizontal sums overlap.
+@inline(__always)
+private func dotFourRows(
+    _ vector: UnsafePointer<Float>, _ r0: UnsafePointer<Float>, _ r1: UnsafePointer<Float>,
+    _ r2: UnsafePointer<Float>, _ r3: UnsafePointer<Float>, _ columns: Int
+) -> SIMD4<Float> {
+    var (s0, s1, s2, s3) = (Vec.zero, Vec.zero, Vec.zero, Vec.zero)
+    var (t0, t1, t2, t3) = (Vec.zero, Vec.zero, Vec.zero, Vec.zero)
+    var i = 0
+    while i + 2 * lanes <= columns {
+        let (left, right) = (vector.vec(i), vector.vec(i + lanes))
+        s0 = multiplyAdd(left, r0.vec(i), s0)
+        t0 = multiplyAdd(right, r0.vec(i + lanes), t0)
+        s1 = multiplyAdd(left, r1.vec(i), s1)
+        t1 = multiplyAdd(right, r1.vec(i + lanes), t1)
+        s2 = multiplyAdd(left, r2.vec(i), s2)
+        t2 = multiplyAdd(right, r2.vec(i + lanes), t2)
+        s3 = multiplyAdd(left, r3.vec(i), s3)
+        t3 = multiplyAdd(right, r3.vec(i + lanes), t3)
+        i += 2 * lanes
+    }
+    var sums = SIMD4(laneSum(s0 + t0), laneSum(s1 + t1), laneSum(s2 + t2), laneSum(s3 + t3))
+    while i < columns {
+        sums += vector[i] * SIMD4(r0[i], r1[i], r2[i], r3[i])
+        i += 1
+    }
+    return sums
+}
+
+/// Sum of a vector's lanes by halves (`sum()` adds one lane after the other).
+@inline(__always) func laneSum(_ v: Vec) -> Float {
+    #if LVO_AVX512
+    let half = v.lowHalf + v.highHalf
+    let quarter = half.lowHalf + half.highHalf
+    #elseif LVO_AVX2
+    let quarter = v.lowHalf + v.highHalf
+    #else
+    let quarter = v
+    #endif
+    let pair = quarter.lowHalf + quarter.highHalf
+    return pair.x + pair.y
 }
 
 /// `SparseKernels.dot`.
@@ -85,7 +141,7 @@ func sparseDot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: In
         s0 = multiplyAdd(a.vec(i), b.vec(i), s0)
         i += lanes
     }
-    var sum = ((s0 + s1) + (s2 + s3)).sum()
+    var sum = laneSum((s0 + s1) + (s2 + s3))
     while i < count {
         sum += a[i] * b[i]
         i += 1
@@ -106,7 +162,7 @@ func sparseCombine(
         squares = multiplyAdd(value, value, squares)
         i += lanes
     }
-    var sum = squares.sum()
+    var sum = laneSum(squares)
     while i < count {
         let value = alpha * a[i] + beta * b[i]
         out[i] = value

@@ -23,63 +23,122 @@ final class GradientWriter: @unchecked Sendable {
         bias = [Double](repeating: 0, count: loss.autoencoder.inputWidth)
     }
 
+    /// - Parameter centered: what the encoder saw of the reconstructions' tokens.
     func add(_ reconstructions: [Reconstruction], centered: Tensor) {
+        if isFirst { clear(exceptIn: reconstructions[0].codes) }
         for reconstruction in reconstructions {
             for (i, sum) in columnSums(reconstruction.levels[0], engine: engine).enumerated() { bias[i] += sum }
+            let pass = FeaturePass(
+                autoencoder: autoencoder, engine: engine, gradients: gradients, reconstruction: reconstruction,
+                centered: centered, overwrite: isFirst)
+            pass.run()
+            isFirst = false
         }
-        let tokens = centered.rows
-        let factors = Scratch<Float>(2 * tokens * engine.threads.count, engine)
-        let overwrite = isFirst
-        engine.threads.forRanges(autoencoder.numLatents, grain: 16) { [self] range, worker in
-            let scratch = factors.pointer + 2 * tokens * worker
-            for feature in range {
-                var fresh = overwrite
-                for reconstruction in reconstructions where !reconstruction.codes.feature(feature).isEmpty {
-                    add(reconstruction, feature, centered, (scratch, scratch + tokens), overwrite: fresh)
-                    fresh = false
-                }
-                if fresh { clear(feature) }
+    }
+
+    private func clear(exceptIn codes: SparseCodes) {
+        let width = autoencoder.inputWidth
+        engine.threads.forRanges(autoencoder.numLatents, grain: 64) { [gradients] range, _ in
+            for feature in range where codes.feature(feature).isEmpty {
+                (gradients.decoderWeight.pointer + feature * width).update(repeating: 0, count: width)
+                (gradients.encoderWeight.pointer + feature * width).update(repeating: 0, count: width)
+                gradients.encoderBias.pointer[feature] = 0
+                gradients.threshold?.pointer[feature] = 0
             }
         }
-        isFirst = false
-    }
-
-    private func add(
-        _ reconstruction: Reconstruction, _ feature: Int, _ centered: Tensor,
-        _ scratch: (values: UnsafeMutablePointer<Float>, slopes: UnsafeMutablePointer<Float>), overwrite: Bool
-    ) {
-        let (codes, width) = (reconstruction.codes, autoencoder.inputWidth)
-        let range = codes.feature(feature)
-        let tokens = codes.entryTokens.pointer + range.lowerBound
-        var (bias, gate): (Float, Float) = (0, 0)
-        for (i, place) in range.enumerated() {
-            let entry = Int(codes.entries.pointer[place])
-            scratch.values[i] = codes.values.pointer[entry]
-            scratch.slopes[i] = codes.slopes.pointer[entry]
-            bias += scratch.slopes[i]
-            if let jump = reconstruction.jump { gate += jump.slopes.pointer[entry] }
-        }
-        let sumRows = engine.kernels.sparse.sumRows
-        sumRows(
-            tokens, scratch.values, range.count, reconstruction.levels[reconstruction.level(of: feature)].pointer,
-            width, width, gradients.decoderWeight.pointer + feature * width, !overwrite)
-        sumRows(
-            tokens, scratch.slopes, range.count, centered.pointer, width, width,
-            gradients.encoderWeight.pointer + feature * width, !overwrite)
-        gradients.encoderBias.pointer[feature] = (overwrite ? 0 : gradients.encoderBias.pointer[feature]) + bias
-        if let target = gradients.threshold?.pointer { target[feature] = (overwrite ? 0 : target[feature]) + gate }
-    }
-
-    private func clear(_ feature: Int) {
-        let width = autoencoder.inputWidth
-        (gradients.decoderWeight.pointer + feature * width).update(repeating: 0, count: width)
-        (gradients.encoderWeight.pointer + feature * width).update(repeating: 0, count: width)
-        gradients.encoderBias.pointer[feature] = 0
-        gradients.threshold?.pointer[feature] = 0
     }
 
     func finish() {
         let encoder = weightedSum(autoencoder.encoderWeight, gradients.encoderBias.pointer, engine: engine)
         for i in bias.indices { gradients.decoderBias.pointer[i] = Float(bias[i] - encoder[i]) }
+    }
+}
+
+/// One reconstruction's part of the gradients.
+private struct FeaturePass: Sendable {
+    let autoencoder: SparseAutoencoder
+    let engine: Engine
+    let gradients: SAEGradients
+    let reconstruction: Reconstruction
+    let centered: Tensor
+    let overwrite: Bool
+
+    private var codes: SparseCodes { reconstruction.codes }
+    private var width: Int { autoencoder.inputWidth }
+
+    func run() {
+        let features = (0..<codes.numLatents).filter { !codes.feature($0).isEmpty }
+        // Few entries a feature: rows are read whole. Many (the auxiliary reconstruction): strips of columns and blocks
+        // of tokens small enough for the second cache, shared by the features of a task.
+        let dense = codes.count > 128 * features.count
+        let strips = dense ? Self.strips(width) : [0..<width]
+        let block = dense ? 1024 : codes.tokens
+        let values = Scratch<Float>(codes.count, engine)
+        let slopes = Scratch<Float>(codes.count, engine)
+        engine.threads.forRanges(features.count, grain: dense ? 64 : 16) { range, _ in
+            for index in range { gather(features[index], values, slopes) }
+            for strip in strips {
+                var next = range.map { codes.feature(features[$0]).lowerBound }
+                for start in stride(from: 0, to: codes.tokens, by: block) {
+                    for index in range {
+                        let feature = features[index]
+                        let first = next[index - range.lowerBound]
+                        let last = end(of: feature, from: first, before: start + block)
+                        next[index - range.lowerBound] = last
+                        let fresh = overwrite && first == codes.feature(feature).lowerBound
+                        add(feature, first..<last, strip, values, slopes, overwrite: fresh)
+                    }
+                }
+            }
+        }
+    }
+
+    /// 128 columns: half a kilobyte of a row, so that the strips of a block of tokens take half a megabyte.
+    private static func strips(_ width: Int) -> [Range<Int>] {
+        stride(from: 0, to: width, by: 128).map { $0..<min(width, $0 + 128) }
+    }
+
+    /// Where the entries of tokens from `token` on begin.
+    private func end(of feature: Int, from first: Int, before token: Int) -> Int {
+        var (low, high) = (first, codes.feature(feature).upperBound)
+        if token >= codes.tokens { return high }
+        while low < high {
+            let middle = (low + high) / 2
+            if Int(codes.entryTokens.pointer[middle]) < token { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
+    /// Values and slopes in the order of the feature's tokens, and their sums into the biases' gradients.
+    private func gather(_ feature: Int, _ values: Scratch<Float>, _ slopes: Scratch<Float>) {
+        var (bias, gate): (Float, Float) = (0, 0)
+        for place in codes.feature(feature) {
+            let entry = Int(codes.entries.pointer[place])
+            values.pointer[place] = codes.values.pointer[entry]
+            slopes.pointer[place] = codes.slopes.pointer[entry]
+            bias += slopes.pointer[place]
+            if let jump = reconstruction.jump { gate += jump.slopes.pointer[entry] }
+        }
+        func put(_ target: UnsafeMutablePointer<Float>?, _ sum: Float) {
+            if let target { target[feature] = (overwrite ? 0 : target[feature]) + sum }
+        }
+        put(gradients.encoderBias.pointer, bias)
+        put(gradients.threshold?.pointer, gate)
+    }
+
+    private func add(
+        _ feature: Int, _ places: Range<Int>, _ strip: Range<Int>, _ values: Scratch<Float>, _ slopes: Scratch<Float>,
+        overwrite: Bool
+    ) {
+        guard !places.isEmpty else { return }
+        let tokens = codes.entryTokens.pointer + places.lowerBound
+        let gradient = reconstruction.levels[reconstruction.level(of: feature)]
+        let (sumRows, target) = (engine.kernels.sparse.sumRows, feature * width + strip.lowerBound)
+        sumRows(
+            tokens, values.pointer + places.lowerBound, places.count, gradient.pointer + strip.lowerBound, width,
+            strip.count, gradients.decoderWeight.pointer + target, !overwrite)
+        sumRows(
+            tokens, slopes.pointer + places.lowerBound, places.count, centered.pointer + strip.lowerBound, width,
+            strip.count, gradients.encoderWeight.pointer + target, !overwrite)
     }
 }

@@ -90,11 +90,18 @@ final class LossBatch: @unchecked Sendable {
 
     /// Decodes, measures, and leaves the loss's gradients in the reconstructions' levels and slopes.
     func decode(_ reconstructions: [Reconstruction], _ slice: Range<Int>, gradient: Bool) {
-        engine.threads.forRanges(slice.count, grain: 16) { [self] range, _ in
-            for token in range {
-                measure(reconstructions, token, at: slice.lowerBound + token)
-                if gradient { backward(reconstructions, token) }
+        engine.threads.forRanges(slice.count, grain: 64) { [self] tokens, _ in
+            for reconstruction in reconstructions {
+                if let threshold = autoencoder.threshold {
+                    for token in tokens { reconstruction.applyThreshold(token, threshold) }
+                }
+                reconstruction.decode(tokens, autoencoder, engine)
             }
+            for token in tokens { measure(reconstructions, token, at: slice.lowerBound + token) }
+            guard gradient else { return }
+            for token in tokens { differentiate(reconstructions, token) }
+            for reconstruction in reconstructions { reconstruction.backward(tokens, autoencoder, engine) }
+            for token in tokens { addPenaltySlopes(reconstructions[0], token) }
         }
         let published = reconstructions.first { $0.role == .multi } ?? reconstructions[0]
         let countsZeros = configuration.rule.countsK
@@ -113,8 +120,6 @@ final class LossBatch: @unchecked Sendable {
         let x = target.pointer + index * width
         var main: UnsafeMutablePointer<Float>?
         for reconstruction in reconstructions {
-            if let threshold = autoencoder.threshold { reconstruction.applyThreshold(token, threshold) }
-            reconstruction.decode(token, autoencoder, engine)
             for level in reconstruction.levels.indices {
                 let row = reconstruction.row(level, token)
                 switch reconstruction.role {
@@ -140,9 +145,9 @@ final class LossBatch: @unchecked Sendable {
         }
     }
 
-    /// From the errors to the gradients: (1) by the reconstructions, (2) suffix sums over nested levels, because an entry
-    /// takes part in its own level and all after it, (3) by the entries, with the penalties' part.
-    private func backward(_ reconstructions: [Reconstruction], _ token: Int) {
+    /// From the errors to the gradients by the reconstructions; then suffix sums over nested levels, because an entry
+    /// takes part in its own level and in all after it.
+    private func differentiate(_ reconstructions: [Reconstruction], _ token: Int) {
         let (width, combine) = (configuration.inputWidth, engine.kernels.sparse.combine)
         let main = reconstructions[0]
         let scale = Float(2 / variance.total)
@@ -164,8 +169,6 @@ final class LossBatch: @unchecked Sendable {
             let row = main.row(level, token)
             _ = combine(row, 1, main.row(level + 1, token), 1, width, row)
         }
-        for reconstruction in reconstructions { reconstruction.backward(token, autoencoder, engine) }
-        addPenaltySlopes(main, token)
     }
 
     private func addPenaltySlopes(_ main: Reconstruction, _ token: Int) {

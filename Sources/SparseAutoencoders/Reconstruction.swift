@@ -52,31 +52,49 @@ struct Reconstruction: Sendable {
         }
     }
 
-    /// Reconstructions of one token: `b_dec + Σ value · W_dec[feature]`, level upon level.
-    func decode(_ token: Int, _ autoencoder: SparseAutoencoder, _ engine: Engine) {
+    /// Reconstructions of some tokens: `b_dec + Σ value · W_dec[feature]`, level upon level.
+    ///
+    /// Columns go by in strips: the strips of the rows that these tokens share stay in the second cache.
+    func decode(_ tokens: Range<Int>, _ autoencoder: SparseAutoencoder, _ engine: Engine) {
         let width = autoencoder.inputWidth
-        for level in levels.indices {
-            let target = row(level, token)
-            target.update(
-                from: level == 0 ? autoencoder.decoderBias.pointer : row(level - 1, token), count: width)
-            let range = entries(token, level)
-            engine.kernels.sparse.sumRows(
-                codes.features.pointer + range.lowerBound, codes.values.pointer + range.lowerBound, range.count,
-                autoencoder.decoderWeight.pointer, width, width, target, true)
+        for strip in Self.strips(width) {
+            for token in tokens {
+                for level in levels.indices {
+                    let target = row(level, token) + strip.lowerBound
+                    let base = level == 0 ? autoencoder.decoderBias.pointer : row(level - 1, token)
+                    target.update(from: base + strip.lowerBound, count: strip.count)
+                    let range = entries(token, level)
+                    engine.kernels.sparse.sumRows(
+                        codes.features.pointer + range.lowerBound, codes.values.pointer + range.lowerBound,
+                        range.count, autoencoder.decoderWeight.pointer + strip.lowerBound, width, strip.count, target,
+                        true)
+                }
+            }
         }
     }
 
-    /// The derivative of every entry of one token from the gradients in `levels`; 0 for entries at value 0.
-    func backward(_ token: Int, _ autoencoder: SparseAutoencoder, _ engine: Engine) {
+    /// The derivative of every entry of some tokens from the gradients in `levels`; 0 for entries at value 0.
+    func backward(_ tokens: Range<Int>, _ autoencoder: SparseAutoencoder, _ engine: Engine) {
         let width = autoencoder.inputWidth
-        for level in levels.indices {
-            let range = entries(token, level)
-            engine.kernels.sparse.dotRows(
-                row(level, token), codes.features.pointer + range.lowerBound, range.count,
-                autoencoder.decoderWeight.pointer, width, width, codes.slopes.pointer + range.lowerBound)
+        for strip in Self.strips(width) {
+            for token in tokens {
+                for level in levels.indices {
+                    let range = entries(token, level)
+                    engine.kernels.sparse.dotRows(
+                        row(level, token) + strip.lowerBound, codes.features.pointer + range.lowerBound, range.count,
+                        autoencoder.decoderWeight.pointer + strip.lowerBound, width, strip.count,
+                        codes.slopes.pointer + range.lowerBound, strip.lowerBound > 0)
+                }
+            }
         }
         guard jump == nil else { return }
-        for entry in codes.token(token) where codes.values.pointer[entry] == 0 { codes.slopes.pointer[entry] = 0 }
+        for entry in codes.tokenStart.pointer[tokens.lowerBound]..<codes.tokenStart.pointer[tokens.upperBound]
+        where codes.values.pointer[entry] == 0 { codes.slopes.pointer[entry] = 0 }
+    }
+
+    /// 256 columns: a kilobyte of a row, so that a thousand rows fit a cache of a megabyte.
+    static func strips(_ width: Int) -> [Range<Int>] {
+        stride(from: 0, to: width, by: 256).map { $0..<min(width, $0 + 256) }
     }
 
     /// Derivatives of the threshold by a window of width w (straight-through estimator): with u = (pre − θ)/w and

@@ -104,26 +104,12 @@ private func dotFourRows(
         t3 = multiplyAdd(right, r3.vec(i + lanes), t3)
         i += 2 * lanes
     }
-    var sums = SIMD4(laneSum(s0 + t0), laneSum(s1 + t1), laneSum(s2 + t2), laneSum(s3 + t3))
+    var sums = SIMD4(horizontalSum(s0 + t0), horizontalSum(s1 + t1), horizontalSum(s2 + t2), horizontalSum(s3 + t3))
     while i < columns {
         sums += vector[i] * SIMD4(r0[i], r1[i], r2[i], r3[i])
         i += 1
     }
     return sums
-}
-
-/// Sum of a vector's lanes by halves (`sum()` adds one lane after the other).
-@inline(__always) func laneSum(_ v: Vec) -> Float {
-    #if LVO_AVX512
-    let half = v.lowHalf + v.highHalf
-    let quarter = half.lowHalf + half.highHalf
-    #elseif LVO_AVX2
-    let quarter = v.lowHalf + v.highHalf
-    #else
-    let quarter = v
-    #endif
-    let pair = quarter.lowHalf + quarter.highHalf
-    return pair.x + pair.y
 }
 
 /// `SparseKernels.dot`.
@@ -141,7 +127,7 @@ func sparseDot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: In
         s0 = multiplyAdd(a.vec(i), b.vec(i), s0)
         i += lanes
     }
-    var sum = laneSum((s0 + s1) + (s2 + s3))
+    var sum = horizontalSum((s0 + s1) + (s2 + s3))
     while i < count {
         sum += a[i] * b[i]
         i += 1
@@ -162,7 +148,7 @@ func sparseCombine(
         squares = multiplyAdd(value, value, squares)
         i += lanes
     }
-    var sum = laneSum(squares)
+    var sum = horizontalSum(squares)
     while i < count {
         let value = alpha * a[i] + beta * b[i]
         out[i] = value

@@ -33,7 +33,7 @@ extension StageDescription {
 
     /// The cost up to and including `end`. What depends on the time step or the text alone costs parameters but no
     /// operations: it is computed once per run.
-    func cost(_ size: LatentSize, config: UNetConfig, upTo end: InnerPoint = .output) -> Cost {
+    public func cost(_ size: LatentSize, config: UNetConfig, upTo end: InnerPoint = .output) -> Cost {
         let n = rows(size)
         let (input, c) = (inChannels + skipChannels, outChannels)
         switch kind {

@@ -85,7 +85,7 @@ struct BenchUNet: ParsableCommand {
         }
         print(report.header)
         print(report.line(measurement))
-        print("peak memory \(formatBytes(peakResidentBytes()))")
+        print("peak memory \(formatBytes(SystemMemory.peak ?? 0))")
         try report.write([measurement], to: options.json)
     }
 }
@@ -107,7 +107,7 @@ struct BenchVAE: ParsableCommand {
         }
         print(report.header)
         print(report.line(measurement))
-        print("peak memory \(formatBytes(peakResidentBytes()))")
+        print("peak memory \(formatBytes(SystemMemory.peak ?? 0))")
         try report.write([measurement], to: options.json)
     }
 }

@@ -26,8 +26,7 @@ struct BenchStep: ParsableCommand {
         let start = ContinuousClock.now
         let unet = try folder.loadUNet(upTo: hook, engine: engine)
         let loading = ContinuousClock.now - start
-        let plan = try MemoryPlan(
-            folder.unetConfig, to: hook, size, weightBytes: unet.weightBytes, budget: memory.memory?.bytes)
+        let plan = try folder.memoryPlan(to: hook, size, budget: memory.memory?.bytes)
         let step = Step(unet: unet, hook: hook, model: model, policies: plan.policies)
         let measurement = Measurement(
             "step to \(hook.name), \(model.size)", repeats: options.repeats,
@@ -37,7 +36,7 @@ struct BenchStep: ParsableCommand {
         }
         print(report.header)
         print(report.line(measurement))
-        print("loading \(loading.formatted(.units(allowed: [.milliseconds]))), peak memory \(formatBytes(peakResidentBytes()))")
+        print("loading \(loading), peak memory \(formatBytes(SystemMemory.peak ?? 0))")
         if profile { printProfile(step, unet.config, size) }
         try report.write([measurement], to: options.json)
     }

@@ -92,7 +92,7 @@ struct BenchReport {
         [
             "name": .string(m.name), "seconds_median": .number(m.median), "seconds_min": .number(m.minimum),
             "gflops": .number(m.gflops), "percent_of_peak": .number(100 * m.gflops / peak),
-            "gigabytes_per_second": .number(m.bytes / m.median / 1e9), "peak_rss_bytes": .integer(peakResidentBytes()),
+            "gigabytes_per_second": .number(m.bytes / m.median / 1e9), "peak_rss_bytes": .integer(SystemMemory.peak ?? 0),
             "threads": .integer(engine.threads.count), "kernels": .string(engine.kernels.instructionSet),
             "peak_gflops": .number(peak),
         ]
@@ -108,13 +108,6 @@ struct BenchReport {
             throw SimpleFailure(.cannotWrite, "\(path): cannot write: \(error.localizedDescription)")
         }
     }
-}
-
-/// The most memory this process ever had resident.
-func peakResidentBytes() -> Int {
-    var usage = rusage()
-    getrusage(RUSAGE_SELF, &usage)
-    return usage.ru_maxrss * 1024
 }
 
 /// Reproducible filling for benchmarks: values in −1…1.

@@ -2,8 +2,8 @@ import Foundation
 import Tensors
 
 /// The small trained model that comes with the program: a text-to-image latent diffusion model of Stable Diffusion
-/// 1.5's own kind, of pictures with known factors (shape, colour, ground, pattern, size, place), and an autoencoder of one
-/// of its layers.
+/// 1.5's own kind, of pictures with known factors (shape, colour, ground, pattern, size, place), and an autoencoder of
+/// one of its layers.
 public enum EmbeddedModel {
     /// What `--model` and `--sae` take for it.
     public static let name = "embedded"

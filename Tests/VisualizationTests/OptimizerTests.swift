@@ -3,7 +3,7 @@ import Tensors
 import Testing
 
 @Suite struct OptimizerTests {
-    /// One parameter by hand: the first update moves by the learning rate against the gradient's sign, whatever its size.
+    /// By hand: the first update moves by the learning rate against the gradient's sign, whatever the gradient's size.
     @Test func adamFirstStep() {
         let parameters = Tensor([2], [1, -2])
         var adam = Adam(count: 2, epsilon: 0)

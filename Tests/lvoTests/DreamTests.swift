@@ -52,7 +52,8 @@ import Testing
     @Test func aPictureRepeatsItself() throws {
         let folder = try TemporaryFolder()
         let first = try dream(
-            folder, ["--seed": ["7", "8"], "--rectifier": ["leaky"], "--no-spectral-filter": []], environment: ["LVO_THREADS": "1"])
+            folder, ["--seed": ["7", "8"], "--rectifier": ["leaky"], "--no-spectral-filter": []],
+            environment: ["LVO_THREADS": "1"])
         #expect(first.status == 0, "\(first.errors)")
         let stem = stem("feature-718", seed: 8)
         let text = try #require(PNG.read(folder.file(stem + ".png")).text.first { $0.keyword == "lvo" }).text
@@ -72,7 +73,7 @@ import Testing
         let result = try dream(
             folder,
             [
-                "--feature": .some(nil), "--sae": .some(nil), "--channel": ["3", "5"], "--timestep": ["1", "500"],
+                "--feature": nil, "--sae": nil, "--channel": ["3", "5"], "--timestep": ["1", "500"],
                 "--seed": ["1", "2"], "--coupling": ["independent"], "--batch": ["3"], "--json": [],
             ])
         #expect(result.status == 0, "\(result.errors)")
@@ -125,15 +126,16 @@ import Testing
         try expect(["--model": [folder.path]], 66, "not a model folder")
         try expect(["--layer": ["up_blocks.2.attention.1"]], 2, "up_blocks.2.attentions.1")
         try expect(["--feature": ["768"]], 2, "features 0 to 767")
-        try expect(["--feature": ["-1"]], 2, "-1")
-        try expect(["--feature": .some(nil), "--sae": .some(nil)], 2, "--channel")
-        try expect(["--feature": .some(nil), "--sae": .some(nil), "--channel": ["64"]], 2, "channels 0 to 63")
-        try expect(["--sae": .some(nil)], 2, "--sae")
+        try expect(["--feature": ["-1"]], 2, "--feature")
+        try expect(["--feature": nil, "--sae": nil], 2, "--channel")
+        try expect(["--feature": nil, "--sae": nil, "--channel": ["64"]], 2, "channels 0 to 63")
+        try expect(["--sae": nil], 2, "--sae")
         try expect(["--sae": [folder.file("none")]], 66, "no sparse autoencoder")
         try expect(["--layer": ["mid_block.attentions.0"]], 66, "no sparse autoencoder")
         try expect(["--timestep": ["1000"]], 2, "0…999")
         try expect(["--timestep": ["half"]], 2, "half")
-        try expect(["--steps": ["-5"]], 2, "-5")
+        try expect(["--steps": ["-5"]], 2, "found -5")
+        try expect(["--moment": ["-1"]], 2, "found -1.0")
         try expect(["--steps": ["0"]], 2, "at least 1")
         try expect(["--learning-rate": ["nan"]], 2, "learning rate")
         try expect(["--rectifier": ["soft"]], 2, "soft")

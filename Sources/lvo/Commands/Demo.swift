@@ -12,8 +12,8 @@ struct Demo: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Dream features of the embedded model, in under a minute on two cores.",
         discussion: """
-            Shows what four features of a small trained model look for: a row for each, a column per seed. The last line \
-            of output is the path of the picture.
+            Shows what four features of a small trained model look for: a row for each, a column per seed. The last \
+            line of output is the path of the picture.
             """)
 
     @Option(help: ArgumentHelp("Folder to write to; made if it is missing.", valueName: "dir"))
@@ -60,7 +60,8 @@ struct Demo: ParsableCommand {
             }
         }
         progress.close()
-        let sheet = ContactSheet(rows: rows, enlargement: 3, title: "What four features look for (t = \(Self.timestep))")
+        let title = "What four features look for (t = \(Self.timestep))"
+        let sheet = ContactSheet(rows: rows, enlargement: 3, title: title)
         try PNG.write(sheet.draw(), to: path, overwrite: overwrite)
         progress.result(path)
     }

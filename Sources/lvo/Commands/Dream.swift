@@ -10,8 +10,8 @@ struct Dream: ParsableCommand {
         abstract: "Find latents that make channels or features of a layer as active as possible.",
         discussion: """
             For each channel or feature, time step and seed, writes to the output folder a picture, the latent it was \
-            decoded from (safetensors, `latent` [1, 4, h, w]) and a JSON record of every step. The picture's text chunk \
-            `lvo` holds all settings and the command that repeats it.
+            decoded from (safetensors, `latent` [1, 4, h, w]) and a JSON record of every step. The picture's text \
+            chunk `lvo` holds all settings and the command that repeats it.
 
               lvo dream --model DIR --layer up_blocks.1.attentions.1 --feature 742 --sae DIR --timestep 301 --output out
             """)
@@ -40,7 +40,8 @@ struct Dream: ParsableCommand {
     @OptionGroup var size: SizeOptions
     @OptionGroup(title: "Optimization") var options: DreamOptions
 
-    @Option(help: "Latents computed together when they are independent. Default: one per seed.")
+    @Option(
+        parsing: .unconditional, help: "Latents computed together when they are independent. Default: one per seed.")
     var batch: Int?
 
     @OptionGroup(title: "Output") var output: DreamOutputOptions

@@ -8,8 +8,8 @@ struct Encode: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Turn pictures into latents, to start dreams from or to look at with `lvo probe`.",
         discussion: """
-            Writes `latent` [B, 4, h, w] as the U-Net has it: the mean that the encoder gives, times the model's scaling \
-            factor. Several pictures must have the same size, a multiple of the model's pixel factor.
+            Writes `latent` [B, 4, h, w] as the U-Net has it: the mean that the encoder gives, times the model's \
+            scaling factor. Several pictures must have the same size, a multiple of the model's pixel factor.
             """)
 
     @OptionGroup var model: ModelOptions

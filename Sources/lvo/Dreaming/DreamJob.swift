@@ -138,7 +138,8 @@ struct DreamJob {
     /// Everything that the result follows from. The same in picture, latent and record.
     private func description(_ item: DreamItem) -> JSON {
         [
-            "version": .string(Lvo.version), "model": .string(plan.command.model.model), "layer": .string(plan.hook.name),
+            "version": .string(Lvo.version), "model": .string(plan.command.model.model),
+            "layer": .string(plan.hook.name),
             "objective": .string(plan.objectives[item.objective].name), "timestep": .integer(item.timestep),
             "seed": .integer(Int(plan.seeds[item.seed])), "prompt": .string(plan.command.prompt.prompt ?? ""),
             "init": .string(plan.command.start), "latent_size": [.integer(plan.size.height), .integer(plan.size.width)],

@@ -41,7 +41,8 @@ struct DreamPlan {
             guard [1, command.seed.count].contains(latents.shape[0]) else {
                 throw SimpleFailure(
                     .usage,
-                    "\(command.start): \(latents.shape[0]) latents for \(command.seed.count) seeds; expected 1 or as many")
+                    "\(command.start): \(latents.shape[0]) latents for \(command.seed.count) seeds;"
+                        + " expected 1 or as many")
             }
             guard latents.array.allSatisfy(\.isFinite) else {
                 throw SimpleFailure(.badData, "\(command.start): latent holds numbers that are not finite")
@@ -66,9 +67,9 @@ struct DreamPlan {
         if let smaller = try? folder.memoryPlan(to: hook, size, budget: free) { return smaller }
         throw SimpleFailure(
             .usage,
-            "\(hook.name) for \(size.batch) latents of \(size.height)×\(size.width) needs \(formatBytes(plan.totalBytes)),"
-                + " or somewhat less if layers are computed twice; \(formatBytes(free)) are free;"
-                + " choose a smaller size or fewer seeds")
+            "\(hook.name) for \(size.batch) latents of \(size.height)×\(size.width) needs "
+                + "\(formatBytes(plan.totalBytes)), or somewhat less if layers are computed twice; "
+                + "\(formatBytes(free)) are free; choose a smaller size or fewer seeds")
     }
 
     /// The results in batches: all seeds of one objective at one time step; independent ones in any company.
@@ -107,10 +108,9 @@ struct DreamPlan {
             throw SimpleFailure(.cannotWrite, "\(command.output.output): no permission to write there")
         }
         if command.output.overwrite { return }
-        for stem in stems {
-            for ending in [".png", ".safetensors", ".json"] where FileManager.default.fileExists(atPath: stem + ending) {
-                throw CheckpointFailure.exists(file: stem + ending)
-            }
+        let files = stems.flatMap { stem in [".png", ".safetensors", ".json"].map { stem + $0 } }
+        if let file = files.first(where: FileManager.default.fileExists(atPath:)) {
+            throw CheckpointFailure.exists(file: file)
         }
     }
 

@@ -20,46 +20,56 @@ struct DreamOptions: ParsableArguments {
     @Option(help: "Settings of the paper's code: raw for channels, sae for features. Default: by what is sought.")
     var preset: DreamSettings.Preset?
 
-    @Option(help: "Steps. \(standard { $0.steps })")
+    @Option(parsing: .unconditional, help: "Steps. \(standard { $0.steps })")
     var steps: Int?
 
-    @Option(help: "Learning rate of AdamW. \(standard { $0.learningRate })")
+    @Option(parsing: .unconditional, help: "Learning rate of AdamW. \(standard { $0.learningRate })")
     var learningRate: Double?
 
-    @Option(help: "Weight of the total variation. \(standard { $0.penalties.totalVariation })")
+    @Option(
+        parsing: .unconditional,
+        help: "Weight of the total variation. \(standard { $0.penalties.totalVariation })")
     var totalVariation: Double?
 
-    @Option(help: "Weight of the penalty on values beyond the threshold. \(standard { $0.penalties.range })")
+    @Option(
+        parsing: .unconditional,
+        help: "Weight of the penalty on values beyond the threshold. \(standard { $0.penalties.range })")
     var range: Double?
 
-    @Option(help: "Where that penalty begins. \(standard { $0.penalties.rangeThreshold })")
+    @Option(parsing: .unconditional, help: "Where that penalty begins. \(standard { $0.penalties.rangeThreshold })")
     var rangeThreshold: Double?
 
-    @Option(help: "Weight of the penalty on mean ≠ 0 and deviation ≠ 1. \(standard { $0.penalties.moment })")
+    @Option(
+        parsing: .unconditional,
+        help: "Weight of the penalty on mean ≠ 0 and deviation ≠ 1. \(standard { $0.penalties.moment })")
     var moment: Double?
 
-    @Option(help: "Smoothing of the gradient at the first step, in latent places. \(standard { $0.sigmaStart })")
+    @Option(
+        parsing: .unconditional,
+        help: "Smoothing of the gradient at the first step, in latent places. \(standard { $0.sigmaStart })")
     var sigmaStart: Double?
 
-    @Option(help: "Smoothing of the gradient at the last step. \(standard { $0.sigmaEnd })")
+    @Option(parsing: .unconditional, help: "Smoothing of the gradient at the last step. \(standard { $0.sigmaEnd })")
     var sigmaEnd: Double?
 
     @Flag(inversion: .prefixedNo, help: "Damp high frequencies of the gradient. \(standard { $0.spectralFilter })")
     var spectralFilter: Bool?
 
-    @Option(help: "Robustness preset 0…3 for jitter, rotation, scale; 1 is the paper's.")
+    @Option(parsing: .unconditional, help: "Robustness preset 0…3 for jitter, rotation, scale; 1 is the paper's.")
     var robustness: Int?
 
-    @Option(help: "Largest random roll, in latent places. \(standard { $0.jitter })")
+    @Option(parsing: .unconditional, help: "Largest random roll, in latent places. \(standard { $0.jitter })")
     var jitter: Int?
 
-    @Option(help: "Largest random rotation, in degrees. \(standard { $0.rotate })")
+    @Option(parsing: .unconditional, help: "Largest random rotation, in degrees. \(standard { $0.rotate })")
     var rotate: Double?
 
-    @Option(help: "Largest random enlargement. \(standard { $0.scale })")
+    @Option(parsing: .unconditional, help: "Largest random enlargement. \(standard { $0.scale })")
     var scale: Double?
 
-    @Flag(inversion: .prefixedNo, help: "Noise as the schedule has it at the time step. \(standard { $0.scheduleNoise })")
+    @Flag(
+        inversion: .prefixedNo,
+        help: "Noise as the schedule has it at the time step. \(standard { $0.scheduleNoise })")
     var scheduleNoise: Bool?
 
     @Option(
@@ -76,7 +86,9 @@ struct DreamOptions: ParsableArguments {
             """)
     var coupling: Coupling?
 
-    @Option(help: "Weight of a term that makes the results of a batch differ. \(standard { $0.diversity })")
+    @Option(
+        parsing: .unconditional,
+        help: "Weight of a term that makes the results of a batch differ. \(standard { $0.diversity })")
     var diversity: Double?
 
     /// - Parameter standard: the preset if none is given.

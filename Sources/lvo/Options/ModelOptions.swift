@@ -2,14 +2,17 @@ import ArgumentParser
 import Checkpoints
 import Ops
 import StableDiffusion
+import Studies
 import Tensors
 
 /// Which model.
 struct ModelOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Model folder in diffusers layout.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Model folder in diffusers layout, or: embedded.", valueName: "dir"))
     var model: String
 
-    func folder() throws -> ModelFolder { try ModelFolder(model) }
+    func folder() throws -> ModelFolder {
+        try ModelFolder(model == EmbeddedModel.name ? EmbeddedModel.model() : model)
+    }
 }
 
 /// Picture size in pixels.

@@ -66,6 +66,44 @@ import Testing
         #expect(Set(file.names) == ["activations", "mean"])
     }
 
+    @Test func featureOfASparseAutoencoder() throws {
+        let folder = try TemporaryFolder()
+        let model = try model(folder)
+        let (width, features, feature) = (16, 32, 5)
+        let sae = folder.file("unet." + Self.layer)
+        try OutputFile.makeFolder(sae)
+        let cfg: JSON = [
+            "expansion_factor": 2, "normalize_decoder": true, "num_latents": 0, "k": 4, "batch_topk": false,
+            "sample_topk": false, "input_unit_norm": false, "multi_topk": false, "d_in": 16,
+        ]
+        try cfg.write(to: sae + "/cfg.json", overwrite: false)
+        func weight(_ name: String, _ shape: [Int]) -> (name: String, tensor: Tensor) {
+            (name, SyntheticWeights(name: name, shape: shape).tensor())
+        }
+        let tensors = [
+            weight("encoder.weight", [features, width]), weight("encoder.bias", [features]),
+            weight("W_dec", [features, width]), weight("b_dec", [width]),
+        ]
+        try SafetensorsWriter.write(tensors, to: sae + "/sae.safetensors")
+        let result = try Program.run(
+            "probe", "--model", model, "--layer", Self.layer, "--timestep", "3", "--seed", "1", "--context",
+            folder.file("context.safetensors"), "--feature", "\(feature)", "--sae", folder.path, "--gradient",
+            "--output", folder.file("out.safetensors"))
+        #expect(result.status == 0, "\(result.errors)")
+        let file = try SafetensorsFile(path: folder.file("out.safetensors"))
+        let activations = try file.weight("activations").floats()
+        let (encoder, bias, center) = (tensors[0].tensor.array, tensors[1].tensor.array, tensors[3].tensor.array)
+        let rows = activations.count / width
+        let expected = (0..<rows).reduce(0.0) { sum, row in
+            let pre = (0..<width).reduce(Double(bias[feature])) {
+                $0 + Double(encoder[feature * width + $1]) * Double(activations[row * width + $1] - center[$1])
+            }
+            return sum + max(pre, 0) / Double(rows)
+        }
+        #expect(abs(Double(try file.weight("objective").floats()[0]) - expected) < 1e-5)
+        #expect(try file.weight("gradient").floats().contains { $0 != 0 })
+    }
+
     @Test func layersListsEveryHookPoint() throws {
         let folder = try TemporaryFolder()
         let result = try Program.run("layers", "--model", try model(folder), "--json")

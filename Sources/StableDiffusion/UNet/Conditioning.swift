@@ -1,14 +1,16 @@
 import Ops
 import Tensors
 
-/// Everything in the U-Net that depends on the time step alone: each resnet's channel bias. Computed once per time step.
+/// Everything in the U-Net that depends on the time step alone: each resnet's channel bias. Computed once per step
+/// number, not per optimization step.
 public struct TimeConditioning: Sendable {
     public let timestep: Float
     /// Per stage: `[1, Cout]`; nil where a stage has none.
     let biases: [Tensor?]
 }
 
-/// Everything in the U-Net that depends on the text alone: the cross-attentions' keys and values. Computed once per text.
+/// Everything in the U-Net that depends on the text alone: the cross-attentions' keys and values. Computed once per
+/// text.
 public struct TextConditioning: Sendable {
     /// 1 (shared by all samples) or the batch size.
     public let batch: Int

@@ -53,8 +53,8 @@ public struct MemoryPlan: Sendable, Equatable, CustomStringConvertible {
             throw SimpleFailure(
                 .usage,
                 "--memory \(formatBytes(budget)) is not enough for \(hook.name), batch \(size.batch), latent "
-                    + "\(size.width)×\(size.height): weights \(formatBytes(weightBytes)), activations at least \(formatBytes(peak)), "
-                    + "other \(formatBytes(Self.overheadBytes)); give "
+                    + "\(size.width)×\(size.height): weights \(formatBytes(weightBytes)), activations at least "
+                    + "\(formatBytes(peak)), other \(formatBytes(Self.overheadBytes)); give "
                     + "\(formatBytes(weightBytes + peak + Self.overheadBytes)), or choose a smaller batch or size")
         }
         entries = stages.indices.map {

@@ -59,8 +59,8 @@ extension UNet {
         return Trace(activation: activation, hook: hook, entries: entries)
     }
 
-    /// The gradient `[B, 4, H, W]` at the latent from the one `[B, h·w, C]` at the activation. Uses up the trace: memory
-    /// is given back stage by stage.
+    /// The gradient `[B, 4, H, W]` at the latent from the one `[B, h·w, C]` at the activation. Uses up the trace:
+    /// memory is given back stage by stage.
     /// - Parameter progress: called after each stage, the last one first.
     public func backward(
         _ trace: Trace, gradient: Tensor, progress: (StageDescription) -> Void = { _ in }

@@ -77,7 +77,8 @@ struct Probe: ParsableCommand {
         let context = try prompt.context(folder, engine: engine)
         guard [1, latents.shape[0]].contains(context.shape[0]) else {
             throw SimpleFailure(
-                .badData, "context for \(context.shape[0]) samples with \(latents.shape[0]) latents; expected 1 or as many")
+                .badData,
+                "context for \(context.shape[0]) samples with \(latents.shape[0]) latents; expected 1 or as many")
         }
         plan?.enforce(on: engine)
         let unet = try folder.loadUNet(upTo: eps ? nil : hook, engine: engine)

@@ -8,7 +8,7 @@ import TestSupport
     @Test(arguments: [0, 1, 3])
     func aGuardedBufferNoticesWritesOutside(misalignment: Int) {
         let buffer = GuardedBuffer(5, misalignment: misalignment)
-        #expect(buffer.array.allSatisfy(\.isNaN), "unwritten floats are NaN")
+        #expect(buffer.array.allSatisfy { $0.isNaN }, "unwritten floats are NaN")
         for i in 0..<5 { buffer.pointer[i] = Float(i) }
         #expect(buffer.isIntact && buffer.array == [0, 1, 2, 3, 4])
         for place in [-1, 5] {

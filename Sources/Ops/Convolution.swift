@@ -42,20 +42,25 @@ public struct Convolution: Sendable {
     public var inputs: Int { filter.inputs }
     public var outputs: Int { filter.outputs }
 
-    /// The algorithm for maps of `height × width`: the least of the three in multiplications a filter, where Winograd's
-    /// also pay for transforming the filter (`lvo bench layers --algorithms` measures all three; docs/performance.md).
+    /// The algorithm for maps of `height × width`; `rule` where Winograd's applies, else the direct product.
+    public func algorithm(height: Int, width: Int) -> Algorithm {
+        guard size == 3, stride == 1, padding == .symmetric else { return .direct }
+        return Self.rule(inputs: inputs, outputs: outputs, height: height, width: width)
+    }
+
+    /// How a 3×3 convolution of stride 1 is computed: the least of the three in multiplications a filter, where
+    /// Winograd's also pay for transforming the filter (`lvo bench layers --algorithms` measures all three;
+    /// docs/performance.md). Channels that do not fill whole vectors are left to the direct product.
     ///
     /// A rule and not a stopwatch at load time: a choice that followed timing noise would change bits from run to run.
     /// It looks at one sample, so that a latent's result does not depend on the batch it is in.
-    public func algorithm(height: Int, width: Int) -> Algorithm {
-        guard size == 3, stride == 1, padding == .symmetric, inputs % 16 == 0, outputs % 16 == 0 else {
-            return .direct
-        }
+    public static func rule(inputs: Int, outputs: Int, height: Int, width: Int) -> Algorithm {
+        guard inputs % 16 == 0, outputs % 16 == 0 else { return .direct }
         func tiles(_ size: Int) -> Int { ((height + size - 1) / size) * ((width + size - 1) / size) }
         let costs: [(Algorithm, Int)] = [
             (.winograd4, 36 * tiles(4) + 80), (.winograd2, 16 * tiles(2) + 36), (.direct, 9 * height * width),
         ]
-        return costs.min { $0.1 < $1.1 }!.0
+        return costs.min { $0.1 < $1.1 }?.0 ?? .direct
     }
 
     private func winograd(_ algorithm: Algorithm) -> WinogradKernels? {

@@ -18,9 +18,13 @@ struct Layers: ParsableCommand {
     @Flag(help: "Print one JSON object per layer.")
     var json = false
 
+    @Flag(help: "Print instead how every convolution of the U-Net is computed at this size.")
+    var plan = false
+
     func run() throws {
         let folder = try model.folder()
         let (height, width) = try size.latentSize(folder)
+        if plan { return printPlan(folder.unetConfig, height: height, width: width) }
         let latent = LatentSize(height: height, width: width)
         let config = folder.unetConfig
         let rows = config.hookPoints().map { hook in
@@ -37,6 +41,14 @@ struct Layers: ParsableCommand {
                     padded(row.hook.name, nameWidth) + aligned(shape, 23) + aligned(decimal(row.cost.flops, 1e9), 11)
                         + aligned(decimal(row.cost.parameters, 1e6), 12))
             }
+        }
+    }
+
+    private func printPlan(_ config: UNetConfig, height: Int, width: Int) {
+        for step in config.convolutions(height: height, width: width) {
+            let shape = "\(step.height)×\(step.width), \(step.inputs) → \(step.outputs)"
+            let stride = step.stride > 1 ? ", stride \(step.stride)" : ""
+            print(padded(step.name, 36) + padded(shape + stride, 34) + step.algorithm.rawValue)
         }
     }
 

@@ -15,9 +15,10 @@ MODEL, SAES = os.path.join(RESOURCES, "shapes"), os.path.join(RESOURCES, "shapes
 LAYER = "up_blocks.2.attentions.1"
 FEATURES = [742, 508, 439, 647, 718, 731]
 SETTINGS = [
-    "relu-100=--rectifier relu",
-    "leaky-100=--rectifier leaky --coupling independent",
-    "leaky-200=--rectifier leaky --coupling independent --steps 200",
+    "paper=--preset sae",
+    "leaky-100=--preset sae --rectifier leaky --coupling independent --moment 0.1667 --range 0.1667",
+    "leaky-200=--preset sae --rectifier leaky --coupling independent --moment 0.1667 --range 0.1667 --steps 200",
+    "tuned=--preset tuned",
 ]
 
 

@@ -157,6 +157,12 @@ import Testing
         }
     }
 
+    @Test func tunedGoesBeyondThePaper() {
+        let tuned = DreamSettings(.tuned)
+        #expect(tuned.rectifier == .leaky && tuned.coupling == .independent && tuned.steps == 200)
+        #expect(tuned.penalties == Penalties(range: 0.5, moment: 0.05))
+    }
+
     /// Draws stay in their ranges, differ from step to step, and are a function of the seed.
     @Test func draws() {
         var settings = DreamSettings(.raw)

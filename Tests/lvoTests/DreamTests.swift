@@ -75,6 +75,7 @@ import Testing
             [
                 "--feature": nil, "--sae": nil, "--channel": ["3", "5"], "--timestep": ["1", "500"],
                 "--seed": ["1", "2"], "--coupling": ["independent"], "--batch": ["3"], "--json": [],
+                "--sheet": [folder.file("sheet.png")],
             ])
         #expect(result.status == 0, "\(result.errors)")
         let events = try result.output.split(separator: "\n").map { try JSON.parse(String($0)) }
@@ -83,6 +84,8 @@ import Testing
         // Two time steps of two batches (3 + 1) of 3 steps.
         #expect(events.filter { $0["event"] == "step" }.count == 12)
         #expect(result.errors.isEmpty)
+        let sheet = try PNG.read(folder.file("sheet.png")).bitmap
+        #expect(sheet.width > 2 * 192 && sheet.width < 3 * 192 && sheet.height > 4 * 192)
         for channel in [3, 5] {
             for timestep in [1, 500] {
                 for seed in [1, 2] {

@@ -31,13 +31,7 @@ struct Demo: ParsableCommand {
     private static let seeds: [UInt64] = Array(DreamSettings.seeds.prefix(3))
     private static let timestep = 301
 
-    /// The paper's for features, but able to start with a feature that is off.
-    private static var settings: DreamSettings {
-        var settings = DreamSettings(.sae)
-        settings.rectifier = .leaky
-        settings.coupling = .independent
-        return settings
-    }
+    private static let settings = DreamSettings(.tuned)
 
     func run() throws {
         let path = "\(output)/dreams.png"

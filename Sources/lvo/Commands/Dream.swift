@@ -78,6 +78,12 @@ struct DreamOutputOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Also write a picture every so many steps.", valueName: "steps"))
     var every: Int?
 
+    @Option(
+        help: ArgumentHelp(
+            "Also write a PNG with all results: a row per channel or feature and time step, a column per seed.",
+            valueName: "file"))
+    var sheet: String?
+
     @Option(help: "How values become colours: unit maps −1…1, stretch a batch's own minimum and maximum.")
     var display = DisplayRange.unit
 

@@ -32,12 +32,29 @@ struct DreamJob {
 
     func run() throws {
         progress.event("start", [("results", .integer(plan.batches.joined().count)), ("settings", plan.settings.json)])
-        for batch in plan.batches { try run(batch) }
+        let pictures = try plan.batches.flatMap { batch in
+            zip(batch, try run(batch)).map { (item: $0, picture: $1) }
+        }
+        if let sheet = plan.command.output.sheet {
+            try PNG.write(contactSheet(pictures).draw(), to: sheet, overwrite: plan.command.output.overwrite)
+            progress.result(sheet)
+        }
         progress.close()
         progress.event("done")
     }
 
-    private func run(_ items: [DreamItem]) throws {
+    /// Batches come in the order of time steps, objectives, seeds, which is that of the sheet's rows and columns.
+    private func contactSheet(_ results: [(item: DreamItem, picture: Bitmap)]) -> ContactSheet {
+        let cells = results.map { item, picture in
+            let name = "\(plan.objectives[item.objective].name) t=\(item.timestep)"
+            return ContactSheet.Cell(picture, label: item.seed == 0 ? name : "seed \(plan.seeds[item.seed])")
+        }
+        let enlargement = max(1, 192 / max(1, results[0].picture.width))
+        return ContactSheet(cells, columns: plan.seeds.count, enlargement: enlargement, title: plan.hook.name)
+    }
+
+    /// The results' pictures.
+    private func run(_ items: [DreamItem]) throws -> [Bitmap] {
         let clock = ContinuousClock()
         let begin = clock.now
         let start = joined(items.map(plan.start))
@@ -58,16 +75,17 @@ struct DreamJob {
             }
         }
         let after = measure(run.latent)
-        let paths = try writePictures(run.latent, items, suffix: "")
+        let pictures = try writePictures(run.latent, items, suffix: "")
         for (index, item) in items.enumerated() {
             let group = plan.settings.coupling == .coupled ? 0 : index
             let result = DreamResult(
-                path: paths[index], latent: run.latent.slice(index..<index + 1), start: before[index],
+                path: plan.stem(item) + ".png", latent: run.latent.slice(index..<index + 1), start: before[index],
                 final: after[index], divergedAt: run.divergedAt[group],
                 history: history.json(latent: index, group: group),
                 runtime: runtime(seconds: (clock.now - begin).seconds, batch: items.count))
             try write(result, item)
         }
+        return pictures
     }
 
     private struct DreamResult {
@@ -117,7 +135,7 @@ struct DreamJob {
     }
 
     @discardableResult
-    private func writePictures(_ latents: Tensor, _ items: [DreamItem], suffix: String) throws -> [String] {
+    private func writePictures(_ latents: Tensor, _ items: [DreamItem], suffix: String) throws -> [Bitmap] {
         let pictures: [Bitmap]
         if plan.settings.coupling == .coupled {
             pictures = Bitmap.pictures(decoder.decode(latents), range: plan.command.output.display)
@@ -126,13 +144,13 @@ struct DreamJob {
                 Bitmap.pictures(decoder.decode(latents.slice($0..<$0 + 1)), range: plan.command.output.display)
             }
         }
-        return try zip(items, pictures).map { item, picture in
+        for (item, picture) in zip(items, pictures) {
             let path = plan.stem(item) + suffix + ".png"
             let text = [PNGText("lvo", description(item).serialized()), PNGText("Software", "lvo \(Lvo.version)")]
             try PNG.write(picture, text: text, to: path, overwrite: plan.command.output.overwrite)
             if !suffix.isEmpty { progress.event("picture", [("path", .string(path))]) }
-            return path
         }
+        return pictures
     }
 
     /// Everything that the result follows from. The same in picture, latent and record.

@@ -108,7 +108,9 @@ struct DreamPlan {
             throw SimpleFailure(.cannotWrite, "\(command.output.output): no permission to write there")
         }
         if command.output.overwrite { return }
-        let files = stems.flatMap { stem in [".png", ".safetensors", ".json"].map { stem + $0 } }
+        let files =
+            stems.flatMap { stem in [".png", ".safetensors", ".json"].map { stem + $0 } }
+            + (command.output.sheet.map { [$0] } ?? [])
         if let file = files.first(where: FileManager.default.fileExists(atPath:)) {
             throw CheckpointFailure.exists(file: file)
         }

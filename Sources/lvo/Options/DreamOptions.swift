@@ -17,7 +17,11 @@ struct DreamOptions: ParsableArguments {
         return raw == sae ? "Default: \(raw)." : "Default: \(raw) raw, \(sae) sae."
     }
 
-    @Option(help: "Settings of the paper's code: raw for channels, sae for features. Default: by what is sought.")
+    @Option(
+        help: """
+            raw and sae: the paper's settings for channels and for features; tuned: 200 steps, leaky, independent, moment \
+            0.05. Default: raw or sae, by what is sought.
+            """)
     var preset: DreamSettings.Preset?
 
     @Option(parsing: .unconditional, help: "Steps. \(standard { $0.steps })")

@@ -38,6 +38,7 @@ RUNS = {
     "unguided": {"sampler": "ddim", "steps": 10, "guidance": 1.0, "seed": 8},
     "negative": {"sampler": "pndm", "steps": 10, "guidance": 7.5, "seed": 9, "negative": "dots"},
     "wide": {"sampler": "euler", "steps": 10, "guidance": 4.0, "seed": 10, "width": 96, "height": 64},
+    "large": {"sampler": "ddim", "steps": 6, "guidance": 4.0, "seed": 16, "width": 96, "height": 96},
     "clip_skip": {"sampler": "ddim", "steps": 10, "guidance": 4.0, "seed": 11, "clip_skip": 1},
     "picture_pndm": {"sampler": "pndm", "steps": 20, "guidance": 4.0, "seed": 12, "strength": 0.6},
     "picture_euler": {"sampler": "euler", "steps": 20, "guidance": 4.0, "seed": 13, "strength": 0.5},

@@ -41,8 +41,8 @@ import Testing
     }
 
     static let runs = [
-        "pndm", "ddim", "euler", "euler_a", "dpmpp_2m", "dpmpp_2m_karras", "unguided", "negative", "wide", "clip_skip",
-        "picture_pndm", "picture_euler", "picture_dpmpp_2m",
+        "pndm", "ddim", "euler", "euler_a", "dpmpp_2m", "dpmpp_2m_karras", "unguided", "negative", "wide", "large",
+        "clip_skip", "picture_pndm", "picture_euler", "picture_dpmpp_2m",
     ]
 
     @Test(arguments: runs) func agreesWithDiffusers(name: String) throws {
@@ -54,7 +54,8 @@ import Testing
         if run["strength"] != nil {
             let pixels = try tensors.weight("picture")
             let picture = Tensor([1] + pixels.shape, pixels.floats().map { $0 / 127.5 - 1 })
-            start = .picture(try ModelFolder(Self.modelPath).loadVAEEncoder(engine: generator.unet.engine).encode(picture))
+            let encoder = try ModelFolder(Self.modelPath).loadVAEEncoder(engine: generator.unet.engine)
+            start = .picture(try encoder.encode(picture))
         }
         let prompt = try #require(golden["prompt"]?.string)
         let latent = try generator.latent(Self.parameters(run, prompt: prompt), from: start)

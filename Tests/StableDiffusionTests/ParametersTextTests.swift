@@ -10,8 +10,9 @@ import Testing
             second line
             Negative prompt: dog, blurry
             also this
-            Steps: 20, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 2833049034, Size: 512x768, Model hash: 6ce0161689, \
-            Model: v1-5-pruned-emaonly, Denoising strength: 0.75, Clip skip: 2, Lora hashes: "a: 1, b: 2", Version: v1.6.0
+            Steps: 20, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 2833049034, Size: 512x768, \
+            Model hash: 6ce0161689, Model: v1-5-pruned-emaonly, Denoising strength: 0.75, Clip skip: 2, \
+            Lora hashes: "a: 1, b: 2", Version: v1.6.0
             """
         let parameters = try ParametersText.parse(text, name: "x.png")
         #expect(parameters.prompt == "a cat, sitting on a mat\nsecond line")
@@ -26,7 +27,8 @@ import Testing
     }
 
     @Test(arguments: [
-        ("DPM++ 2M, Schedule type: Karras", SamplerName.dpmpp2MKarras), ("DPM++ 2M, Schedule type: Automatic", .dpmpp2M),
+        ("DPM++ 2M, Schedule type: Karras", SamplerName.dpmpp2MKarras),
+        ("DPM++ 2M, Schedule type: Automatic", .dpmpp2M),
         ("Euler a, Schedule type: Automatic", .eulerAncestral), ("Euler", .euler), ("PLMS", .pndm), ("DDIM", .ddim),
     ]) func samplers(text: String, expected: SamplerName) throws {
         let parameters = try ParametersText.parse("p\nSteps: 5, Seed: 1, Sampler: \(text)", name: "x.png")

@@ -36,7 +36,7 @@ public struct GenerationHook {
     public static func adding(
         _ direction: [Float], at point: HookPoint, strength: @escaping (_ timestep: Float) -> Float
     ) -> GenerationHook {
-        precondition(direction.count == point.channels, "direction of \(direction.count) for \(point.channels) channels")
+        precondition(direction.count == point.channels, "direction of \(direction.count) at \(point.name)")
         return GenerationHook(at: point) { pass, activation in
             let factor = strength(pass.timestep)
             if factor == 0 { return nil }

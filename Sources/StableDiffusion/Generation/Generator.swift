@@ -43,20 +43,22 @@ public final class Generator {
     /// - Parameters:
     ///   - hooks: look at activations and edit them, in every U-Net call.
     ///   - progress: called after every U-Net call with its index and the number of calls; may throw to stop.
-    /// Throws `SimpleFailure`: `.usage` for sizes and steps that cannot be, `.internalError` if the result is not finite.
+    /// Throws `SimpleFailure`: `.usage` for sizes and steps that cannot be, `.internalError` for a result that is not
+    /// finite.
     public func latent(
         _ parameters: GenerationParameters, from start: Start = .noise, hooks: [GenerationHook] = [],
         progress: (_ call: Int, _ calls: Int) throws -> Void = { _, _ in }
     ) throws -> Tensor {
-        let text = try text(of: parameters)
         var sampler = try scheduler.sampler(parameters.sampler, steps: parameters.steps)
         var random = TorchGenerator(seed: parameters.seed)
         var (sample, first) = try begin(parameters, start, sampler, &random)
         let shape = sample.shape
+        let text = try text(of: parameters)
         for call in first..<sampler.timesteps.count {
             let scale = sampler.inputScale(at: call)
             let input = scale == 1 ? sample : weightedSum([(scale, sample)])
-            let output = predict(input, at: call, of: sampler, text: text, guidance: parameters.guidanceScale, hooks)
+            let prediction = predict(input, call: call, timestep: sampler.timesteps[call], text, hooks)
+            let output = guided(prediction, scale: parameters.guidanceScale)
             sample = sampler.step(output, at: call, sample: sample) { random.randn(shape) }
             try progress(call - first, sampler.timesteps.count - first)
         }
@@ -71,8 +73,10 @@ public final class Generator {
     public func size(_ parameters: GenerationParameters) throws -> (width: Int, height: Int) {
         let standard = unet.config.sampleSize * pixelFactor
         let (width, height) = (parameters.width ?? standard, parameters.height ?? standard)
-        for side in [width, height] where side < pixelFactor || side % pixelFactor != 0 {
-            throw SimpleFailure(.usage, "\(width)×\(height) pixels: both sides must be multiples of \(pixelFactor)")
+        let largest = 4096 * pixelFactor
+        for side in [width, height] where !(pixelFactor...largest).contains(side) || side % pixelFactor != 0 {
+            throw SimpleFailure(
+                .usage, "\(width)×\(height) pixels: both sides must be multiples of \(pixelFactor), up to \(largest)")
         }
         return (width, height)
     }
@@ -91,7 +95,8 @@ public final class Generator {
             let skipped = parameters.steps - min(Int(Double(parameters.steps) * parameters.strength), parameters.steps)
             guard parameters.strength <= 1, (0..<parameters.steps).contains(skipped) else {
                 throw SimpleFailure(
-                    .usage, "strength \(parameters.strength) of \(parameters.steps) steps leaves none; expected up to 1")
+                    .usage,
+                    "strength \(parameters.strength) of \(parameters.steps) steps leaves none; expected up to 1")
             }
             let shape = distribution.mean.shape
             let latent = distribution.latent(noise: random.randn(shape))
@@ -100,10 +105,11 @@ public final class Generator {
     }
 }
 
-/// The text conditioning of a prompt, with that of the negative prompt where there is guidance.
+/// The text conditioning of a prompt, with that of the negative prompt where there is guidance: a batch of two, which
+/// goes through the U-Net in one call. Two calls of one took 20 % more processor time on the small model at 16×16 and
+/// the same, within 2 %, on SD 1.5 at 32×32 and 64×64.
 private struct GuidedText {
-    /// Unconditional and conditional as one batch of two; without guidance the conditional one alone.
-    let together: TextConditioning
+    let conditioning: TextConditioning
     let halves: [GuidanceHalf]
 }
 
@@ -124,30 +130,33 @@ extension Generator {
         // diffusers leaves no layers out for the negative prompt, and its pictures are what seeds are compared by.
         let unconditional = try key.negative.map { try prompts.encode([$0]).context }
         let text = GuidedText(
-            together: unet.prepare(context: unconditional.map { $0.stacked(on: conditional) } ?? conditional),
+            conditioning: unet.prepare(context: unconditional.map { $0.stacked(on: conditional) } ?? conditional),
             halves: unconditional == nil ? [.conditional] : [.unconditional, .conditional])
         lastText = (key, text)
         return text
     }
 
-    /// What the U-Net predicts, after guidance: ε_u + g (ε_c − ε_u).
+    /// What the U-Net predicts, `[1 or 2, 4, h, w]`: the unconditional half first.
     private func predict(
-        _ input: Tensor, at call: Int, of sampler: any Sampler, text: GuidedText, guidance: Float,
-        _ hooks: [GenerationHook]
+        _ input: Tensor, call: Int, timestep: Float, _ text: GuidedText, _ hooks: [GenerationHook]
     ) -> Tensor {
-        let pass = GenerationPass(call: call, timestep: sampler.timesteps[call], halves: text.halves)
-        let time = unet.prepare(timestep: pass.timestep)
+        let pass = GenerationPass(call: call, timestep: timestep, halves: text.halves)
         let latent = pass.halves.count == 2 ? input.stacked(on: input) : input
-        let output = unet.predict(latent, time: time, text: text.together, observing: points(of: hooks)) {
+        let time = unet.prepare(timestep: timestep)
+        return unet.predict(latent, time: time, text: text.conditioning, observing: points(of: hooks)) {
             point, activation in
             var edited: Tensor?
             for hook in hooks where hook.point == point { edited = hook.visit(pass, edited ?? activation) ?? edited }
             return edited
         }
-        guard pass.halves.count == 2 else { return output }
-        let (unconditional, conditional) = (output.slice(0..<1), output.slice(1..<2))
+    }
+
+    /// ε_u + g (ε_c − ε_u); a single prediction as it is.
+    private func guided(_ prediction: Tensor, scale: Float) -> Tensor {
+        guard prediction.shape[0] == 2 else { return prediction }
+        let (unconditional, conditional) = (prediction.slice(0..<1), prediction.slice(1..<2))
         let difference = weightedSum([(1, conditional), (-1, unconditional)])
-        return weightedSum([(1, unconditional), (guidance, difference)])
+        return weightedSum([(1, unconditional), (scale, difference)])
     }
 
     private func points(of hooks: [GenerationHook]) -> [HookPoint] {

@@ -1,5 +1,5 @@
-/// The merge rules of CLIP's tokenizer as OpenAI published them with CLIP (MIT license): the contents of `merges.txt` in
-/// Stable Diffusion's folders. Single-file checkpoints come without a tokenizer; the vocabulary follows from the rules.
+/// The merge rules of CLIP's tokenizer as OpenAI published them with CLIP (MIT license): the contents of `merges.txt`
+/// in Stable Diffusion's folders. Single-file checkpoints come without a tokenizer; the vocabulary follows from the rules.
 /// A string literal, because an array literal would cost minutes of compiling and a resource a second file beside the
 /// program.
 enum ClipMerges {

@@ -4,8 +4,8 @@ import Tensors
 
 /// From prompts to what conditions the U-Net: tokenizer and text encoder of a model folder.
 ///
-/// A folder without a tokenizer gets CLIP's published one if its text encoder has that vocabulary's size; any other still
-/// encodes the empty prompt, whose ids its configuration tells.
+/// A folder without a tokenizer gets CLIP's published one if its text encoder has that vocabulary's size; any other
+/// still encodes the empty prompt, whose ids its configuration tells.
 public final class PromptEncoder: Sendable {
     public let textEncoder: TextEncoder
     public let tokenizer: Tokenizer?
@@ -14,13 +14,7 @@ public final class PromptEncoder: Sendable {
     public init(_ folder: ModelFolder, engine: Engine) throws {
         path = folder.path
         textEncoder = try folder.loadTextEncoder(engine: engine)
-        let layout = textEncoder.config.layout
-        if folder.hasTokenizer {
-            tokenizer = try Tokenizer(folder: folder.path + "/tokenizer", contextLength: layout.positions)
-        } else {
-            let clip = try Tokenizer.clip(contextLength: layout.positions)
-            tokenizer = clip.vocabulary.count == layout.vocabularySize ? clip : nil
-        }
+        tokenizer = try folder.loadTokenizer(for: textEncoder.config.layout)
     }
 
     public struct Encoded: Sendable {
@@ -53,5 +47,14 @@ public final class PromptEncoder: Sendable {
                     + "encoded")
         }
         return (textEncoder.config.emptyPromptIDs, nil)
+    }
+}
+
+extension ModelFolder {
+    /// The folder's tokenizer; CLIP's published one if it has none and the text encoder's vocabulary is of its size.
+    public func loadTokenizer(for layout: TextEncoderLayout) throws -> Tokenizer? {
+        if hasTokenizer { return try Tokenizer(folder: path + "/tokenizer", contextLength: layout.positions) }
+        let clip = try Tokenizer.clip(contextLength: layout.positions)
+        return clip.vocabulary.count == layout.vocabularySize ? clip : nil
     }
 }

@@ -5,8 +5,8 @@ import Tensors
 
 /// A wish to keep activations as users write it: `LAYER[:features][:maps][@T0-T1]`.
 ///
-/// `features` records the sparse autoencoder's (before selection) instead of the layer's channels, `maps` every position
-/// instead of the average over positions.
+/// `features` records the sparse autoencoder's (before selection) instead of the layer's channels, `maps` every
+/// position instead of the average over positions.
 public struct RecordingRequest: Sendable, Equatable {
     public let layer: String
     public let features: Bool

@@ -119,6 +119,7 @@ enum TimestepRange {
         guard values.count == ends.count, (1...2).contains(values.count), values.allSatisfy(\.isFinite) else {
             throw SimpleFailure(.usage, "'\(text)': expected time steps after @ as T or T0-T1, such as @0-500")
         }
-        return (String(text[..<mark]), min(values[0], values[values.count - 1])...max(values[0], values[values.count - 1]))
+        let (first, last) = (values[0], values[values.count - 1])
+        return (String(text[..<mark]), min(first, last)...max(first, last))
     }
 }

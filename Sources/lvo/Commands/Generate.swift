@@ -53,7 +53,8 @@ struct Generate: ParsableCommand {
         parameters.width = size.width ?? parameters.width
         parameters.height = size.height ?? parameters.height
         parameters.strength = strength ?? parameters.strength
-        let texts = try prompts.map { try Prompt.read($0).map(\.text) } ?? (prompt.isEmpty ? [parameters.prompt] : prompt)
+        let given = prompt.isEmpty ? [parameters.prompt] : prompt
+        let texts = try prompts.map { try Prompt.read($0).map(\.text) } ?? given
         let pictures = texts.flatMap { text in
             (0..<batchCount).map { index in
                 var picture = parameters

@@ -1,14 +1,14 @@
 import ArgumentParser
 import Checkpoints
 import StableDiffusion
+import Tensors
 
 struct Tokenize: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show how a model's tokenizer cuts a prompt.",
         discussion: "Prints ids and tokens as the text encoder gets them, without padding, and what is cut off.")
 
-    @Option(help: "Model folder (its 'tokenizer' folder is read).")
-    var model: String
+    @OptionGroup var model: ModelOptions
 
     @Flag(help: "Print one JSON object a prompt, with all ids including padding.")
     var json = false
@@ -17,7 +17,11 @@ struct Tokenize: ParsableCommand {
     var text: [String]
 
     func run() throws {
-        let tokenizer = try Tokenizer(folder: model + "/tokenizer")
+        let folder = try model.folder()
+        let layout = try TextEncoderConfig(folder.config(.textEncoder)).layout
+        guard let tokenizer = try folder.loadTokenizer(for: layout) else {
+            throw SimpleFailure(.missingInput, "\(folder.path)/tokenizer: vocab.json and merges.txt are missing")
+        }
         for prompt in text {
             let encoding = tokenizer.encode(prompt)
             print(json ? object(prompt, encoding).serialized() : lines(encoding, tokenizer))

@@ -11,7 +11,11 @@ public final class WeightStore: Sendable {
     public let file: String
     /// Tensors of the file that are known not to belong to the model, such as `position_ids`.
     public let leftovers: [String]
+    /// Changes a weight as it is taken; its name and shape stay.
+    public typealias Edit = @Sendable (Weight) -> Weight
+
     private let weights: [String: Weight]
+    private let edits: [String: Edit]
     private let taken = Mutex<Set<String>>([])
 
     /// - Parameter component: whose historical tensor names are understood; nil takes names as they are.
@@ -32,14 +36,24 @@ public final class WeightStore: Sendable {
         }
         self.weights = named
         self.leftovers = unused.sorted()
+        edits = [:]
     }
 
-    /// Opens one safetensors file, or the parts named by a `*.safetensors.index.json`.
-    public convenience init(path: String, component: ModelComponent? = nil) throws(CheckpointFailure) {
-        let weights =
-            path.hasSuffix(".index.json")
-            ? try ShardIndex.weights(path: path) : try SafetensorsFile(path: path).weights
-        try self.init(file: path, weights: weights, component: component)
+    /// Opens one weights file of any container, or the parts named by a `*.safetensors.index.json`.
+    public convenience init(path: String, component: ModelComponent? = nil) throws {
+        try self.init(file: path, weights: WeightFile(path: path).weights, component: component)
+    }
+
+    private init(_ store: WeightStore, edits: [String: Edit]) {
+        file = store.file
+        leftovers = store.leftovers
+        weights = store.weights
+        self.edits = edits
+    }
+
+    /// The same tensors, changed as they are taken.
+    func edited(_ edits: [String: Edit]) -> WeightStore {
+        edits.isEmpty ? self : WeightStore(self, edits: edits)
     }
 
     /// Names of the model's tensors, sorted.
@@ -47,6 +61,9 @@ public final class WeightStore: Sendable {
 
     /// The tensor's shape, or nil if there is none of that name.
     public func shape(of name: String) -> [Int]? { weights[name]?.shape }
+
+    /// All names with their shapes.
+    public var shapes: [String: [Int]] { weights.mapValues(\.shape) }
 
     /// How many tensors there are of each dtype.
     public var dtypes: [DType: Int] { weights.values.reduce(into: [:]) { $0[$1.dtype, default: 0] += 1 } }
@@ -58,7 +75,7 @@ public final class WeightStore: Sendable {
             throw .misshapen(file: file, tensor: name, expected: shape, found: weight.shape)
         }
         taken.withLock { _ = $0.insert(name) }
-        return weight
+        return edits[name]?(weight) ?? weight
     }
 
     /// Takes file pages out of this process's memory after layers have packed what they took.
@@ -106,34 +123,5 @@ public final class WeightStore: Sendable {
     public func finish() throws(CheckpointFailure) {
         let extra = taken.withLock { Set(weights.keys).subtracting($0) }
         if !extra.isEmpty { throw .extraTensors(file: file, names: extra.sorted()) }
-    }
-}
-
-/// `*.safetensors.index.json`: which part file holds which tensor.
-enum ShardIndex {
-    static func weights(path: String) throws(CheckpointFailure) -> [Weight] {
-        guard let map = try JSON.read(path)["weight_map"]?.object else {
-            throw .badKey(file: path, key: "weight_map", expected: "an object", found: "nothing of the kind")
-        }
-        var parts: [String: SafetensorsFile] = [:]
-        var weights: [Weight] = []
-        for (tensor, value) in map {
-            guard let name = value.string, !name.isEmpty, !name.contains("/"), name != ".." else {
-                throw .badKey(
-                    file: path, key: "weight_map.\(tensor)", expected: "the name of a file in the same folder",
-                    found: value.string ?? value.typeName)
-            }
-            if parts[name] == nil { parts[name] = try SafetensorsFile(path: folder(of: path) + name) }
-            if let part = parts[name] { weights.append(try part.weight(tensor)) }
-        }
-        for part in parts.values.sorted(by: { $0.path < $1.path }) {
-            let extra = part.names.filter { map[$0] == nil }
-            if !extra.isEmpty { throw .extraTensors(file: part.path, names: extra) }
-        }
-        return weights
-    }
-
-    private static func folder(of path: String) -> Substring {
-        path.lastIndex(of: "/").map { path[...$0] } ?? ""
     }
 }

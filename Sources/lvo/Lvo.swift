@@ -20,6 +20,8 @@ struct Lvo: AsyncParsableCommand {
             Encode.self,
             Decode.self,
             Tokenize.self,
+            Inspect.self,
+            Convert.self,
             Synthesize.self,
             Bench.self,
         ])

@@ -4,7 +4,7 @@ import Testing
 @Suite struct JSONTests {
     @Test func parsesEveryKindOfValue() throws {
         let json = try JSON.parse(#" {"a": [1, -2.5e3, true, false, null], "b": "x\u00e9\ud83d\ude00\n\/", "c": {}} "#)
-        let expected: JSON = ["a": [1, -2500.0, true, false, nil], "b": "xé😀\n/", "c": [:]]
+        let expected: JSON = ["a": [1, -2500.0, true, false, .null], "b": "xé😀\n/", "c": [:]]
         #expect(json == expected)
         #expect(json.object?.keys == ["a", "b", "c"])
     }
@@ -20,8 +20,10 @@ import Testing
     }
 
     @Test(arguments: [
-        ("", 0), ("[1,]", 3), ("[1 2]", 3), ("{\"a\":1,}", 7), ("{\"a\" 1}", 5), ("{a:1}", 1), ("01", 2), ("1.", 2), (".5", 0),
-        ("+1", 0), ("1e", 2), ("1e999", 5), ("NaN", 0), ("Infinity", 0), ("-", 1), ("tru", 3), ("\"\u{1}\"", 1), ("\"abc", 4),
+        ("", 0), ("[1,]", 3), ("[1 2]", 3), ("{\"a\":1,}", 7), ("{\"a\" 1}", 5), ("{a:1}", 1), ("01", 2), ("1.", 2),
+        (".5", 0),
+        ("+1", 0), ("1e", 2), ("1e999", 5), ("NaN", 0), ("Infinity", 0), ("-", 1), ("tru", 3), ("\"\u{1}\"", 1),
+        ("\"abc", 4),
         ("\"\\x\"", 3), ("\"\\u12g4\"", 5), ("\"\\ud800\"", 7), ("\"\\ud800\\u0041\"", 13), ("\"\\udc00\"", 7),
         ("1 1", 2), ("[", 1), ("{\"a\":1", 6), ("{\"a\":1,\"\\u0061\":2}", 7), ("'a'", 0), ("[1]]", 3), ("\"\\", 2),
     ])
@@ -52,15 +54,19 @@ import Testing
     }
 
     @Test func serializesDeterministically() throws {
-        let json: JSON = ["b": [1, 0.1, .number(.nan), .number(-.infinity)], "a": ["ü\"\\\u{1}", nil], "c": [:], "d": []]
+        let json: JSON = [
+            "b": [1, 0.1, .number(.nan), .number(-.infinity)], "a": ["ü\"\\\u{1}", .null], "c": [:], "d": [],
+        ]
         #expect(json.serialized() == #"{"a":["ü\"\\\u0001",null],"b":[1,0.1,null,null],"c":{},"d":[]}"#)
-        let reordered: JSON = ["d": [], "c": [:], "b": json["b"] ?? nil, "a": json["a"] ?? nil]
+        let reordered: JSON = ["d": [], "c": [:], "b": json["b"] ?? .null, "a": json["a"] ?? .null]
         #expect(reordered.serialized(pretty: true) == json.serialized(pretty: true))
         #expect(json.serialized(pretty: true).hasPrefix("{\n  \"a\": [\n    \"ü"))
         #expect(json.serialized(pretty: true).hasSuffix("\"d\": []\n}\n"))
     }
 
-    @Test(arguments: [0.1, 1e-45, .leastNonzeroMagnitude, 1.7976931348623157e308, 123456789012345680, -0.0, 1 / 3.0])
+    @Test(arguments: [
+        0.1, 1e-45, .leastNonzeroMagnitude, 1.7976931348623157e308, 123_456_789_012_345_680, -0.0, 1 / 3.0,
+    ])
     func numbersSurviveTheRoundTrip(_ value: Double) throws {
         let back = try #require(JSON.parse(JSON.number(value).serialized()).double)
         #expect(back.bitPattern == value.bitPattern)
@@ -83,11 +89,13 @@ import Testing
     }
 
     @Test func configurationsNameWhatIsWrong() throws {
-        let config = try ConfigFile(file: "unet/config.json", json: ["a": 1, "b": nil, "c": "x", "d": [1, "y"]])
+        let config = try ConfigFile(file: "unet/config.json", json: ["a": 1, "b": .null, "c": "x", "d": [1, "y"]])
         #expect(try config.int("a") == 1)
         #expect(try config.int("b", default: 7) == 7)
-        #expect(throws: CheckpointFailure.badKey(
-            file: "unet/config.json", key: "c", expected: "a whole number", found: "a string")) { try config.int("c") }
+        #expect(
+            throws: CheckpointFailure.badKey(
+                file: "unet/config.json", key: "c", expected: "a whole number", found: "a string")
+        ) { try config.int("c") }
         #expect(throws: CheckpointFailure.self) { try config.int("b") }
         #expect(throws: CheckpointFailure.self) { try config.ints("d") }
         #expect(throws: CheckpointFailure.self) { try ConfigFile(file: "x", json: [1]) }

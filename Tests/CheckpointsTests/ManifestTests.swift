@@ -10,7 +10,9 @@ import Testing
     func agreesWithThePublishedModel(_ fixture: String, _ manifest: Manifest, _ parameters: Int) throws {
         let json = try JSON.read(Fixtures.path("manifests/\(fixture).json"))
         let listed = try #require(json.object)
-        #expect(manifest.shapes == Dictionary(uniqueKeysWithValues: listed.map { ($0.key, $0.value.array?.compactMap(\.int)) }))
+        #expect(
+            manifest.shapes
+                == Dictionary(uniqueKeysWithValues: listed.map { ($0.key, $0.value.array?.compactMap(\.int)) }))
         #expect(manifest.tensors.count == listed.count)
         #expect(manifest.parameterCount == parameters)
     }
@@ -26,7 +28,8 @@ import Testing
 
     @Test func unknownBlocksAreNamed() throws {
         let config = try ConfigFile(
-            file: "unet", json: ["block_out_channels": [8], "down_block_types": ["AttnDownBlock2D"], "up_block_types": ["UpBlock2D"]])
+            file: "unet",
+            json: ["block_out_channels": [8], "down_block_types": ["AttnDownBlock2D"], "up_block_types": ["UpBlock2D"]])
         #expect(performing: { try UNetLayout(config) }, throws: { "\($0)".contains("AttnDownBlock2D") })
         let vae = try ConfigFile(file: "vae", json: ["down_block_types": ["AttnDownEncoderBlock2D"]])
         #expect(performing: { try VAELayout(vae) }, throws: { "\($0)".contains("AttnDownEncoderBlock2D") })

@@ -18,7 +18,9 @@ import Testing
     @Test func readsWhatItWrote() throws {
         let folder = try TemporaryFolder()
         let path = folder.file("a.safetensors")
-        let tensors = [("x", Tensor([2, 3], [1, -2, 3.5, 0, 1e-8, 65504])), ("empty", Tensor([0, 4])), ("s", Tensor([], [7]))]
+        let tensors = [
+            ("x", Tensor([2, 3], [1, -2, 3.5, 0, 1e-8, 65504])), ("empty", Tensor([0, 4])), ("s", Tensor([], [7])),
+        ]
         try SafetensorsWriter.write(tensors.map { (name: $0.0, tensor: $0.1) }, metadata: ["k": "v"], to: path)
         let file = try SafetensorsFile(path: path)
         #expect(Set(file.names) == ["x", "empty", "s"])
@@ -63,7 +65,8 @@ import Testing
         #expect(weight.dtype == .i64)
         #expect(Array(weight.bytes.bindMemory(to: Int.self)) == values)
         let mixed = folder.file("mixed.safetensors")
-        let half = Weight(name: "half", shape: [1], dtype: .f16, bytes: .init(rebasing: weight.bytes[0..<2]), owner: folder)
+        let half = Weight(
+            name: "half", shape: [1], dtype: .f16, bytes: .init(rebasing: weight.bytes[0..<2]), owner: folder)
         try SafetensorsWriter.write([half, weight], to: mixed)
         #expect(try SafetensorsFile(path: mixed).names == ["ids", "half"])
     }
@@ -90,7 +93,9 @@ import Testing
         let values: [Float] = [1, 1.00390625, 1.01171875, -3.14159, 0, .infinity]
         try SafetensorsWriter.write([(name: "x", tensor: Tensor([6], values))], to: folder.file("b"), dtype: .bf16)
         #expect(
-            try SafetensorsFile(path: folder.file("b")).weight("x").floats() == [1, 1, 1.015625, -3.140625, 0, .infinity])
+            try SafetensorsFile(path: folder.file("b")).weight("x").floats() == [
+                1, 1, 1.015625, -3.140625, 0, .infinity,
+            ])
     }
 
     static let malformed: [(String, [UInt8])] = [
@@ -121,17 +126,21 @@ import Testing
     @Test(arguments: malformed) func refuses(_ what: String, _ bytes: [UInt8]) throws {
         let folder = try TemporaryFolder()
         let path = try folder.write("bad.safetensors", bytes)
-        #expect(performing: { try SafetensorsFile(path: path) }, throws: { error in
-            "\(error)".hasPrefix(path + ": ") && (error as? CheckpointFailure)?.kind == .badData
-        })
+        #expect(
+            performing: { try SafetensorsFile(path: path) },
+            throws: { error in
+                "\(error)".hasPrefix(path + ": ") && (error as? CheckpointFailure)?.kind == .badData
+            })
     }
 
     @Test func absentFilesAndFoldersAreMissingInput() throws {
         let folder = try TemporaryFolder()
         for path in [folder.path, folder.file("none")] {
-            #expect(performing: { try SafetensorsFile(path: path) }, throws: { error in
-                (error as? CheckpointFailure)?.kind == .missingInput
-            })
+            #expect(
+                performing: { try SafetensorsFile(path: path) },
+                throws: { error in
+                    (error as? CheckpointFailure)?.kind == .missingInput
+                })
         }
     }
 

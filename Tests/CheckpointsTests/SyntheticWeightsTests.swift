@@ -5,14 +5,17 @@ import Testing
 
 @Suite struct SyntheticWeightsTests {
     /// Bits computed by a separate program from the written rule.
-    @Test(arguments: [
-        ("conv_in.weight", [320, 4, 3, 3], 0, "", 0x3d28_7e74), ("conv_in.weight", [320, 4, 3, 3], 1, "", 0x3e62_96ac),
-        ("conv_in.weight", [320, 4, 3, 3], 11519, "", 0x3d81_0b10), ("conv_in.bias", [320], 0, "", 0xbd37_063d),
-        ("conv_in.bias", [320], 319, "", 0x3d27_0bd3), ("time_embedding.linear_1.weight", [1280, 320], 5, "", 0xbd02_6984),
-        ("down_blocks.0.resnets.0.norm1.weight", [320], 3, "", 0x3f80_a6ff),
-        ("text_model.embeddings.token_embedding.weight", [49408, 768], 37_945_343, "", 0x3ca0_94b4),
-        ("conv_in.weight", [320, 4, 3, 3], 0, "other", 0xbe86_cb74),
-    ] as [(String, [Int], Int, String, UInt32)])
+    @Test(
+        arguments: [
+            ("conv_in.weight", [320, 4, 3, 3], 0, "", 0x3d28_7e74),
+            ("conv_in.weight", [320, 4, 3, 3], 1, "", 0x3e62_96ac),
+            ("conv_in.weight", [320, 4, 3, 3], 11519, "", 0x3d81_0b10), ("conv_in.bias", [320], 0, "", 0xbd37_063d),
+            ("conv_in.bias", [320], 319, "", 0x3d27_0bd3),
+            ("time_embedding.linear_1.weight", [1280, 320], 5, "", 0xbd02_6984),
+            ("down_blocks.0.resnets.0.norm1.weight", [320], 3, "", 0x3f80_a6ff),
+            ("text_model.embeddings.token_embedding.weight", [49408, 768], 37_945_343, "", 0x3ca0_94b4),
+            ("conv_in.weight", [320, 4, 3, 3], 0, "other", 0xbe86_cb74),
+        ] as [(String, [Int], Int, String, UInt32)])
     func followsTheRule(_ name: String, _ shape: [Int], _ index: Int, _ salt: String, _ bits: UInt32) {
         #expect(SyntheticWeights(name: name, shape: shape, salt: salt).element(index).bitPattern == bits)
     }

@@ -1,0 +1,151 @@
+import Tensors
+
+/// A file written by `torch.save`: a zip of a pickle and of the raw storages that it refers to.
+final class TorchFile: Sendable {
+    let path: String
+    /// The tensors of the dictionary, or of its member `state_dict`, in the file's order.
+    let weights: [Weight]
+
+    init(path: String) throws {
+        let file = try MappedFile(path: path)
+        defer { withExtendedLifetime(file) {} }
+        guard file.bytes.count >= 4, file.bytes.loadUnaligned(as: UInt32.self).littleEndian == 0x0403_4B50 else {
+            throw Self.notAZip(file)
+        }
+        let archive = try ZipArchive(file.bytes, file: path)
+        guard let pickleName = archive.entries.keys.filter({ $0.hasSuffix("/data.pkl") }).min() else {
+            throw CheckpointFailure.malformed(file: path, reason: "a zip file without the data.pkl of torch.save")
+        }
+        let folder = String(pickleName.dropLast("data.pkl".count))
+        if let order = archive.entries[folder + "byteorder"], !order.elementsEqual("little".utf8) {
+            throw CheckpointFailure.unsupported(
+                file: path, found: "its numbers are not little-endian", advice: "save it on an x86 or ARM machine")
+        }
+        var reader = try PickleReader(archive.entries[pickleName] ?? .init(start: nil, count: 0), file: path)
+        let top = try reader.value()
+        var views = TensorViews(file: file, archive: archive, folder: folder)
+        weights = try Self.stateDictionary(top, reader).map { name, tensor in try views.weight(name, tensor) }
+        self.path = path
+    }
+
+    /// The format of PyTorch before 1.6 is a series of bare pickles, or a tar file.
+    private static func notAZip(_ file: MappedFile) -> CheckpointFailure {
+        let isPickle = file.bytes.first == 0x80
+        return isPickle
+            ? .unsupported(
+                file: file.path, found: "written in the format of PyTorch before 1.6",
+                advice: "load it with a newer PyTorch and torch.save it again")
+            : .malformed(file: file.path, reason: "not a zip file as torch.save writes")
+    }
+
+    private static func stateDictionary(
+        _ top: PickleValue, _ reader: PickleReader
+    ) throws -> [(name: String, tensor: PickleTensor)] {
+        guard case .dictionary(var index) = top else {
+            throw CheckpointFailure.malformed(file: reader.file, reason: "its pickle is not a dictionary of tensors")
+        }
+        for (key, value) in reader.dictionaries[index] where key.string == "state_dict" {
+            if case .dictionary(let inner) = value { index = inner }
+        }
+        return reader.dictionaries[index].compactMap { key, value in
+            guard let name = key.string, case .tensor(let tensor) = value else { return nil }
+            return (name, reader.tensors[tensor])
+        }
+    }
+}
+
+/// Turns the pickle's tensors into weights: views of the file where the elements lie in order, copies otherwise.
+private struct TensorViews {
+    let file: MappedFile
+    let archive: ZipArchive
+    let folder: String
+    /// Bytes copied so far. Many views of one storage could ask for far more memory than the file has bytes.
+    private var copied = 0
+
+    init(file: MappedFile, archive: ZipArchive, folder: String) {
+        self.file = file
+        self.archive = archive
+        self.folder = folder
+    }
+
+    mutating func weight(_ name: String, _ tensor: PickleTensor) throws -> Weight {
+        func bad(_ reason: String) -> CheckpointFailure {
+            .malformed(file: file.path, reason: "tensor \(name): \(reason)")
+        }
+        let storage = tensor.storage
+        let width = storage.dtype.byteWidth
+        guard let bytes = archive.entries["\(folder)data/\(storage.key)"] else {
+            throw bad("its storage \(storage.key) is not in the file")
+        }
+        guard let count = Shapes.count(tensor.shape), storage.count <= bytes.count / width,
+            let last = Self.lastElement(tensor), tensor.offset >= 0, count == 0 || last < storage.count
+        else { throw bad("shape \(tensor.shape) exceeds its storage of \(bytes.count) bytes") }
+        let isEmpty = count == 0
+        if isEmpty || Self.isContiguous(tensor) {
+            let start = isEmpty ? 0 : tensor.offset * width
+            let part = UnsafeRawBufferPointer(rebasing: bytes[start..<start + count * width])
+            return Weight(name: name, shape: tensor.shape, dtype: storage.dtype, bytes: part, owner: file)
+        }
+        guard count <= storage.count, copied <= file.bytes.count else { throw bad("its elements overlap") }
+        copied += count * width
+        return Self.gathered(name, tensor, count: count, from: bytes)
+    }
+
+    /// Index of the last element in the storage, or nil if it overflows; meaningless for an empty tensor.
+    private static func lastElement(_ tensor: PickleTensor) -> Int? {
+        var last = tensor.offset
+        for (size, stride) in zip(tensor.shape, tensor.strides) where size > 1 {
+            let (span, overflow) = (size - 1).multipliedReportingOverflow(by: stride)
+            let (sum, overflow2) = last.addingReportingOverflow(span)
+            if overflow || overflow2 { return nil }
+            last = sum
+        }
+        return last
+    }
+
+    private static func isContiguous(_ tensor: PickleTensor) -> Bool {
+        var expected = 1
+        for (size, stride) in zip(tensor.shape, tensor.strides).reversed() where size != 1 {
+            if stride != expected { return false }
+            expected *= size
+        }
+        return true
+    }
+
+    /// A row-major copy.
+    private static func gathered(
+        _ name: String, _ tensor: PickleTensor, count: Int, from bytes: UnsafeRawBufferPointer
+    ) -> Weight {
+        let width = tensor.storage.dtype.byteWidth
+        let copy = OwnedBytes(count: count * width)
+        var index = [Int](repeating: 0, count: tensor.shape.count)
+        var source = tensor.offset
+        for element in 0..<count {
+            copy.buffer.baseAddress?.advanced(by: element * width).copyMemory(
+                from: UnsafeRawPointer(bytes.baseAddress!) + source * width, byteCount: width)
+            for dimension in tensor.shape.indices.reversed() {
+                index[dimension] += 1
+                source += tensor.strides[dimension]
+                if index[dimension] < tensor.shape[dimension] { break }
+                source -= tensor.strides[dimension] * index[dimension]
+                index[dimension] = 0
+            }
+        }
+        return Weight(
+            name: name, shape: tensor.shape, dtype: tensor.storage.dtype, bytes: UnsafeRawBufferPointer(copy.buffer),
+            owner: copy)
+    }
+}
+
+/// Bytes on the heap that live as long as whoever refers to them.
+final class OwnedBytes: @unchecked Sendable {
+    let buffer: UnsafeMutableRawBufferPointer
+
+    init(count: Int) {
+        buffer = .allocate(byteCount: count, alignment: 16)
+    }
+
+    deinit {
+        buffer.deallocate()
+    }
+}

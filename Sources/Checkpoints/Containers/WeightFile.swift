@@ -1,0 +1,42 @@
+import Tensors
+
+/// The tensors of one weights file of any kind that is read here, told apart by its first bytes, not by its name:
+/// safetensors, a zip by `torch.save`, or the index of a sharded set.
+public struct WeightFile: Sendable {
+    public enum Container: String, Sendable {
+        case safetensors
+        case shardedSafetensors = "sharded safetensors"
+        case torch = "PyTorch zip"
+    }
+
+    public let path: String
+    public let container: Container
+    public let weights: [Weight]
+    /// Safetensors' `__metadata__`; empty for others.
+    public let metadata: [String: String]
+
+    /// - Throws: `CheckpointFailure` if the file is absent, damaged, or of a refused kind.
+    public init(path: String) throws {
+        self.path = path
+        if path.hasSuffix(".index.json") {
+            (container, metadata) = (.shardedSafetensors, [:])
+            weights = try ShardIndex.weights(path: path)
+        } else if try Self.isTorch(path) {
+            (container, metadata) = (.torch, [:])
+            weights = try TorchFile(path: path).weights
+        } else {
+            let file = try SafetensorsFile(path: path)
+            (container, metadata) = (.safetensors, file.metadata)
+            weights = file.weights
+        }
+    }
+
+    /// A safetensors file has a small number in its first eight bytes and '{' in the ninth; a zip starts with "PK", a
+    /// bare pickle with 0x80.
+    private static func isTorch(_ path: String) throws -> Bool {
+        try MappedFile.withBytes(of: path) { bytes in
+            if bytes.count >= 9, bytes[8] == UInt8(ascii: "{") { return false }
+            return bytes.starts(with: [UInt8(ascii: "P"), UInt8(ascii: "K")]) || bytes.first == 0x80
+        }
+    }
+}

@@ -1,0 +1,29 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// Questions about paths.
+enum FileSystem {
+    static func isFolder(_ path: String) -> Bool { mode(path) == S_IFDIR }
+
+    static func isFile(_ path: String) -> Bool { mode(path) == S_IFREG }
+
+    /// The folder `tokenizer` in `folder`, if it has a vocabulary.
+    static func tokenizer(in folder: String) -> String? {
+        let path = folder + "/tokenizer"
+        return isFile(path + "/vocab.json") && isFile(path + "/merges.txt") ? path : nil
+    }
+
+    /// What stands before the last slash; "." if there is none.
+    static func parent(_ path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+
+    private static func mode(_ path: String) -> mode_t? {
+        var status = stat()
+        return stat(path, &status) == 0 ? status.st_mode & S_IFMT : nil
+    }
+}

@@ -1,0 +1,55 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
+
+/// A regular file's bytes, mapped read-only into memory: pages are read when touched, and shared between processes.
+/// The bytes are there only while the object lives: what keeps views of them keeps it as their owner; everything else
+/// uses `withBytes`.
+public final class MappedFile: @unchecked Sendable {
+    public let path: String
+    public let bytes: UnsafeRawBufferPointer
+
+    public init(path: String) throws(CheckpointFailure) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .cannotRead(file: path, reason: systemError()) }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw .cannotRead(file: path, reason: systemError()) }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw .cannotRead(file: path, reason: "not a regular file")
+        }
+        self.path = path
+        let count = Int(status.st_size)
+        if count == 0 {
+            bytes = UnsafeRawBufferPointer(start: nil, count: 0)
+            return
+        }
+        guard let start = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
+            throw .cannotRead(file: path, reason: systemError())
+        }
+        bytes = UnsafeRawBufferPointer(start: start, count: count)
+    }
+
+    /// Takes the pages out of this process's memory; touching them again reads them again, mostly from the system's
+    /// cache. For weights that have been packed: they would count twice in the resident size.
+    public func releasePages() {
+        guard let start = bytes.baseAddress else { return }
+        madvise(UnsafeMutableRawPointer(mutating: start), bytes.count, MADV_DONTNEED)
+    }
+
+    /// Calls `body` with the bytes of a file that nothing else refers to.
+    static func withBytes<Result>(
+        of path: String, _ body: (UnsafeRawBufferPointer) throws -> Result
+    ) throws -> Result {
+        let file = try MappedFile(path: path)
+        return try withExtendedLifetime(file) { try body(file.bytes) }
+    }
+
+    deinit {
+        if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
+    }
+}
+
+func systemError() -> String { String(cString: strerror(errno)) }

@@ -1,0 +1,56 @@
+import Tensors
+
+/// A model in diffusers layout: one folder per component, each with `config.json` and weights.
+struct DiffusersFolder: ModelContainer {
+    let path: String
+    let leftovers: [String] = []
+
+    /// - Throws: `CheckpointFailure.unsupported` if the configurations are of another family.
+    init(path: String) throws {
+        self.path = path.hasSuffix("/") ? String(path.dropLast()) : path
+        let index = try Self.optionalJSON(self.path + "/model_index.json")
+        let unet = try Self.optionalJSON(self.path + "/unet/config.json")
+        let family = ModelFamily.recognize(modelIndex: index, unet: unet)
+        guard family == .stableDiffusion1 else {
+            throw CheckpointFailure.unsupported(file: path, found: "this is \(family.rawValue)", advice: family.advice)
+        }
+    }
+
+    static func optionalJSON(_ path: String) throws(CheckpointFailure) -> JSON? {
+        FileSystem.isFile(path) ? try JSON.read(path) : nil
+    }
+
+    var tokenizerFolder: String? { FileSystem.tokenizer(in: path) }
+
+    func scheduler() throws -> ConfigFile {
+        try ConfigFile(path: path + "/scheduler/scheduler_config.json")
+    }
+
+    func contents(_ component: ModelComponent) throws -> (config: ConfigFile, weights: WeightStore) {
+        let folder = "\(path)/\(component.rawValue)"
+        let config = try ConfigFile(path: folder + "/config.json")
+        return (config, try Self.weights(component, in: folder))
+    }
+
+    /// The files that may hold a component's weights, best first: full precision before half, safetensors before
+    /// pickles.
+    static func candidates(_ component: ModelComponent) -> [String] {
+        let name = component.weightsName
+        let pickle = component == .textEncoder ? "pytorch_model" : name
+        return [
+            "\(name).safetensors", "\(name).safetensors.index.json", "\(name).fp16.safetensors",
+            "\(name).safetensors.index.fp16.json", "\(name).fp16.safetensors.index.json", "\(pickle).bin",
+            "\(pickle).fp16.bin",
+        ]
+    }
+
+    static func weights(_ component: ModelComponent, in folder: String) throws -> WeightStore {
+        let names = candidates(component)
+        guard let name = names.first(where: { FileSystem.isFile("\(folder)/\($0)") }) else {
+            throw CheckpointFailure.cannotRead(
+                file: folder, reason: "it has no weights; looked for " + names.joined(separator: ", "))
+        }
+        let file = try WeightFile(path: "\(folder)/\(name)")
+        return try WeightStore(file: file.path, weights: file.weights, component: component)
+    }
+}

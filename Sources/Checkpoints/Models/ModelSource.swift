@@ -1,0 +1,58 @@
+import Tensors
+
+/// A Stable Diffusion 1.x model wherever it lies: a diffusers folder or a single file in the original naming, with an
+/// optional other VAE and LoRAs to merge. Opening reads headers only; weights are read as layers take them.
+public struct ModelSource: Sendable {
+    /// One network: its configuration and its tensors, checked against each other.
+    public struct Component: Sendable {
+        public let config: ConfigFile
+        public let weights: WeightStore
+    }
+
+    /// What was opened.
+    public let path: String
+    /// `scheduler_config.json`, or Stable Diffusion 1.5's with the file's prediction type.
+    public let scheduler: ConfigFile
+    /// The folder with `vocab.json` and `merges.txt`, if there is one.
+    public let tokenizerFolder: String?
+    private let base: any ModelContainer
+    private let separateVAE: SeparateVAE?
+    private let loras: LoRASet
+
+    /// - Parameters:
+    ///   - path: a diffusers folder, or a `.safetensors` or `.ckpt` file.
+    ///   - vae: a VAE file or folder to use instead of the model's own.
+    ///   - loras: files with the scale each is merged at.
+    /// - Throws: `CheckpointFailure`; for a model of another family it names the family.
+    public init(path: String, vae: String? = nil, loras: [(path: String, scale: Float)] = []) throws {
+        self.path = path
+        base = FileSystem.isFolder(path) ? try DiffusersFolder(path: path) : try SingleFile(path: path)
+        scheduler = try base.scheduler()
+        tokenizerFolder = base.tokenizerFolder
+        separateVAE = try vae.map { try SeparateVAE(path: $0) }
+        self.loras = loras.isEmpty ? LoRASet() : try LoRASet(loras, for: base)
+    }
+
+    /// A component with LoRAs merged; missing, extra and misshapen tensors have been refused.
+    public func component(_ component: ModelComponent) throws -> Component {
+        if component == .vae, let separateVAE { return try separateVAE.component() }
+        let (config, weights) = try base.contents(component)
+        try weights.verify(component.manifest(config))
+        return Component(config: config, weights: weights.edited(loras.edits(component)))
+    }
+
+    /// Keys of the LoRA files that fit nothing in this model: `FILE: KEY`.
+    public var unusedLoRAKeys: [String] { loras.unused }
+
+    /// Tensors of single files that belong to none of the three networks (EMA copies, training state).
+    public var leftovers: [String] { base.leftovers }
+}
+
+/// Where the parts of a model are found.
+protocol ModelContainer: Sendable {
+    var leftovers: [String] { get }
+    var tokenizerFolder: String? { get }
+    func scheduler() throws -> ConfigFile
+    /// The configuration and all tensors, not yet compared.
+    func contents(_ component: ModelComponent) throws -> (config: ConfigFile, weights: WeightStore)
+}

@@ -1,0 +1,48 @@
+import ArgumentParser
+import Checkpoints
+
+struct Convert: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Write any Stable Diffusion 1.x model as a clean diffusers folder, with LoRAs merged if given.")
+
+    @Argument(help: "A diffusers folder, or a .safetensors or .ckpt file.")
+    var input: String
+
+    @Option(help: "A VAE file or folder to use instead of the model's own.")
+    var vae: String?
+
+    @Option(help: "A LoRA to merge, FILE[:SCALE]; may be repeated.")
+    var lora: [LoRAArgument] = []
+
+    @Option(help: "Precision of the written weights.")
+    var dtype = Synthesize.Precision.f16
+
+    @Option(help: "Folder to write.")
+    var output: String
+
+    @Flag(help: "Replace files that exist.")
+    var overwrite = false
+
+    func run() throws {
+        let source = try ModelSource(path: input, vae: vae, loras: lora.map { ($0.path, $0.scale) })
+        for key in source.unusedLoRAKeys { print("unused: \(key)") }
+        try ModelFolderWriter.write(source, to: output, dtype: dtype.dtype, overwrite: overwrite)
+        print("wrote \(output)")
+    }
+}
+
+/// `FILE` or `FILE:SCALE`; the scale is 1 if what follows the last colon is not a number.
+struct LoRAArgument: ExpressibleByArgument {
+    let path: String
+    let scale: Float
+
+    init?(argument: String) {
+        if let colon = argument.lastIndex(of: ":"), let scale = Float(argument[argument.index(after: colon)...]) {
+            guard scale.isFinite else { return nil }
+            (path, self.scale) = (String(argument[..<colon]), scale)
+        } else {
+            (path, scale) = (argument, 1)
+        }
+        if path.isEmpty { return nil }
+    }
+}

@@ -1,5 +1,6 @@
 import Checkpoints
 import Foundation
+import Tensors
 import TestSupport
 import Testing
 
@@ -15,9 +16,16 @@ import Testing
         return try corpus(FileManager.default.contentsOfDirectory(atPath: path).sorted().map { "fuzz/\(folder)/\($0)" })
     }
 
-    static func check(_ campaign: FuzzCampaign, _ count: Int, parse: ([UInt8]) throws -> Void) {
+    /// - Parameters:
+    ///   - count: inputs in an ordinary test run.
+    ///   - share: part of a long campaign's number, less than 1 where an input is a whole model.
+    static func check(
+        _ campaign: FuzzCampaign, _ count: Int, share: Double = 1, wrap: ([UInt8]) -> [UInt8] = { $0 },
+        parse: (GuardedInput) throws -> Void
+    ) {
         let before = FuzzCampaign.peakMemory
-        let result = campaign.run(count, parse: parse)
+        let inputs = FuzzCampaign.longCount.map { Int(Double($0) * share) } ?? count
+        let result = campaign.run(inputs, wrap: wrap, parse: parse)
         #expect(result.unexpected.isEmpty)
         #expect(result.slow.isEmpty)
         // Both outcomes must occur, or the campaign does not reach beyond the first check.
@@ -29,15 +37,8 @@ import Testing
         }
     }
 
-    /// Every parser of files, through a file, as a program would.
-    static func checkFiles(
-        _ campaign: FuzzCampaign, _ count: Int, wrap: ([UInt8]) -> [UInt8] = { $0 }, parse: (String) throws -> Void
-    ) throws {
-        let folder = try TemporaryFolder()
-        check(campaign, count) { input in
-            // Replaced, not rewritten: mapped bytes of the input before must not change under a reader.
-            try parse(folder.write("input", wrap(input)))
-        }
+    static func weights(_ input: GuardedInput) throws -> [Weight] {
+        try WeightFile(MappedFile(name: "fuzz", bytes: input.bytes, owner: input)).weights
     }
 
     static let jsonWords = [
@@ -75,8 +76,8 @@ import Testing
     @Test func safetensors() throws {
         let corpus = try Self.corpus(["containers/lora/kohya.safetensors", "containers/lora/peft-merged.safetensors"])
         let campaign = FuzzCampaign("safetensors", corpus: corpus, words: Self.safetensorsWords)
-        try Self.checkFiles(campaign, 2000) { path in
-            for weight in try SafetensorsFile(path: path).weights { _ = weight.floats() }
+        Self.check(campaign, 4000) { input in
+            for weight in try Self.weights(input) { _ = weight.floats() }
         }
     }
 
@@ -84,8 +85,8 @@ import Testing
         let corpus = try Self.corpus(["containers/lora/diffusers-old.bin", "containers/refused/complex.ckpt"])
         let campaign = FuzzCampaign(
             "torch", corpus: corpus, words: ["PK\u{1}\u{2}", "PK\u{3}\u{4}", "PK\u{5}\u{6}", "data.pkl"])
-        try Self.checkFiles(campaign, 2000) { path in
-            for weight in try WeightFile(path: path).weights { _ = weight.floats() }
+        Self.check(campaign, 4000) { input in
+            for weight in try Self.weights(input) { _ = weight.floats() }
         }
     }
 
@@ -95,31 +96,35 @@ import Testing
             "pickle", corpus: corpus,
             words: ["ctorch\nFloatStorage\n", "ctorch._utils\n_rebuild_tensor_v2\n", "(", "tR", "Q"])
         let data = [UInt8](repeating: 1, count: 64)
-        try Self.checkFiles(
-            campaign, 2000,
-            wrap: { pickle in
-                ZipBytes.archive([("a/data.pkl", pickle), ("a/data/0", data), ("a/data/1", data)])
-            }
-        ) { path in
-            for weight in try WeightFile(path: path).weights { _ = weight.floats() }
+        Self.check(
+            campaign, 4000,
+            wrap: { ZipBytes.archive([("a/data.pkl", $0), ("a/data/0", data), ("a/data/1", data)]) }
+        ) { input in
+            for weight in try Self.weights(input) { _ = weight.floats() }
         }
     }
 
-    /// Whole models and LoRAs: layouts read off damaged names and shapes.
+    /// Whole models: layouts read off damaged names and shapes.
     @Test func models() throws {
         let corpus = try Self.corpus(["containers/ldm-fp16-ema.safetensors"])
-        let base = try Fixtures.path("containers/folder-fp16")
         let campaign = FuzzCampaign("model", corpus: corpus, words: Self.safetensorsWords)
-        try Self.checkFiles(campaign, 100) { path in
+        let folder = try TemporaryFolder()
+        Self.check(campaign, 50, share: 0.02) { input in
+            let path = try folder.write("model.safetensors", Array(input.bytes))
             _ = try Inspection(path: path).json.serialized()
             let source = try ModelSource(path: path)
             for component in ModelComponent.allCases { _ = try source.component(component) }
         }
-        let lora = FuzzCampaign(
-            "lora", corpus: try Self.corpus(["containers/lora/kohya.safetensors"]), words: Self.safetensorsWords)
-        try Self.checkFiles(lora, 50) { path in
-            let source = try ModelSource(path: base, loras: [(path, 1)])
-            let unet = try source.component(.unet)
+    }
+
+    @Test func loras() throws {
+        let corpus = try Self.corpus(["containers/lora/kohya.safetensors"])
+        let campaign = FuzzCampaign("lora", corpus: corpus, words: Self.safetensorsWords)
+        let base = try Fixtures.path("containers/folder-fp16")
+        let folder = try TemporaryFolder()
+        Self.check(campaign, 50, share: 0.02) { input in
+            let path = try folder.write("lora.safetensors", Array(input.bytes))
+            let unet = try ModelSource(path: base, loras: [(path, 1)]).component(.unet)
             for (name, shape) in unet.weights.shapes { _ = try unet.weights.take(name, shape: shape) }
         }
     }

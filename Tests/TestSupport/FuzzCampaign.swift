@@ -1,6 +1,30 @@
 import Foundation
 import Tensors
 
+/// Memory for one input at a time that ends at an unreadable page.
+public final class GuardedInput {
+    private static let capacity = 1 << 20
+    private let region: UnsafeMutableRawPointer
+    private var count = 0
+
+    init() {
+        region = mmap(nil, Self.capacity + 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        precondition(region != MAP_FAILED && mprotect(region + Self.capacity, 4096, PROT_NONE) == 0, "no memory")
+    }
+
+    deinit {
+        munmap(region, Self.capacity + 4096)
+    }
+
+    func fill(_ input: [UInt8]) {
+        precondition(input.count <= Self.capacity, "input of \(input.count) bytes")
+        count = input.count
+        (region + Self.capacity - count).copyMemory(from: input, byteCount: count)
+    }
+
+    public var bytes: UnsafeRawBufferPointer { .init(start: region + Self.capacity - count, count: count) }
+}
+
 /// Feeds damaged inputs to a parser, which may accept them or throw a `Failure`, and nothing else: no trap, no other
 /// error, no hang, no memory beyond the input's size class.
 ///
@@ -30,17 +54,23 @@ public struct FuzzCampaign {
     /// What a long campaign asked for; nil in ordinary test runs.
     public static var longCount: Int? { ProcessInfo.processInfo.environment["LVO_FUZZ_INPUTS"].flatMap(Int.init) }
 
-    /// Runs `count` inputs (`longCount` if set), the undamaged corpus first.
-    public func run(_ count: Int, parse: ([UInt8]) throws -> Void) -> Result {
+    /// Runs `count` inputs, the undamaged corpus first. The bytes given to `parse` end where a page begins that may
+    /// not be read, so that a read beyond them is a crash, and are overwritten afterwards.
+    ///
+    /// - Parameter wrap: puts a damaged input inside a sound container.
+    public func run(
+        _ count: Int, wrap: ([UInt8]) -> [UInt8] = { $0 }, parse: (GuardedInput) throws -> Void
+    ) -> Result {
+        let guarded = GuardedInput()
         var result = Result()
         let seed = name.utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
-        for index in 0..<max(Self.longCount ?? count, corpus.count) {
+        for index in 0..<max(count, corpus.count) {
             var mutator = Mutator(seed: seed &+ UInt64(index) &* 0x1_0000_0001)
             let base = corpus[index % corpus.count]
-            let input = index < corpus.count ? base : mutator.mutate(base, others: corpus, words: words)
+            guarded.fill(wrap(index < corpus.count ? base : mutator.mutate(base, others: corpus, words: words)))
             let start = ContinuousClock.now
             do {
-                try parse(input)
+                try parse(guarded)
                 result.accepted += 1
             } catch is any Failure {
                 result.refused += 1

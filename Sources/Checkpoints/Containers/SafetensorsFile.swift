@@ -10,9 +10,13 @@ public final class SafetensorsFile: Sendable {
     private let file: MappedFile
 
     /// - Throws: `CheckpointFailure` if the file is absent or its header does not describe its bytes exactly.
-    public init(path: String) throws(CheckpointFailure) {
-        file = try MappedFile(path: path)
-        self.path = path
+    public convenience init(path: String) throws(CheckpointFailure) {
+        try self.init(MappedFile(path: path))
+    }
+
+    public init(_ file: MappedFile) throws(CheckpointFailure) {
+        self.file = file
+        path = file.path
         let header = try SafetensorsHeader(file.bytes, file: path)
         names = header.entries.map(\.name)
         metadata = header.metadata

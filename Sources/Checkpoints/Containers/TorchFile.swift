@@ -6,8 +6,8 @@ final class TorchFile: Sendable {
     /// The tensors of the dictionary, or of its member `state_dict`, in the file's order.
     let weights: [Weight]
 
-    init(path: String) throws {
-        let file = try MappedFile(path: path)
+    init(_ file: MappedFile) throws {
+        let path = file.path
         defer { withExtendedLifetime(file) {} }
         guard file.bytes.count >= 4, file.bytes.loadUnaligned(as: UInt32.self).littleEndian == 0x0403_4B50 else {
             throw Self.notAZip(file)

@@ -17,15 +17,22 @@ public struct WeightFile: Sendable {
 
     /// - Throws: `CheckpointFailure` if the file is absent, damaged, or of a refused kind.
     public init(path: String) throws {
-        self.path = path
         if path.hasSuffix(".index.json") {
+            self.path = path
             (container, metadata) = (.shardedSafetensors, [:])
             weights = try ShardIndex.weights(path: path)
-        } else if try Self.isTorch(path) {
-            (container, metadata) = (.torch, [:])
-            weights = try TorchFile(path: path).weights
         } else {
-            let file = try SafetensorsFile(path: path)
+            try self.init(MappedFile(path: path))
+        }
+    }
+
+    public init(_ file: MappedFile) throws {
+        path = file.path
+        if Self.isTorch(file) {
+            (container, metadata) = (.torch, [:])
+            weights = try TorchFile(file).weights
+        } else {
+            let file = try SafetensorsFile(file)
             (container, metadata) = (.safetensors, file.metadata)
             weights = file.weights
         }
@@ -33,10 +40,11 @@ public struct WeightFile: Sendable {
 
     /// A safetensors file has a small number in its first eight bytes and '{' in the ninth; a zip starts with "PK", a
     /// bare pickle with 0x80.
-    private static func isTorch(_ path: String) throws -> Bool {
-        try MappedFile.withBytes(of: path) { bytes in
-            if bytes.count >= 9, bytes[8] == UInt8(ascii: "{") { return false }
-            return bytes.starts(with: [UInt8(ascii: "P"), UInt8(ascii: "K")]) || bytes.first == 0x80
+    private static func isTorch(_ file: MappedFile) -> Bool {
+        withExtendedLifetime(file) {
+            let start = file.bytes.prefix(9)
+            if start.count == 9, start[8] == UInt8(ascii: "{") { return false }
+            return start.starts(with: [UInt8(ascii: "P"), UInt8(ascii: "K")]) || start.first == 0x80
         }
     }
 }

@@ -4,12 +4,16 @@
     import Musl
 #endif
 
-/// A regular file's bytes, mapped read-only into memory: pages are read when touched, and shared between processes.
+/// A file's bytes: a regular file mapped read-only (pages are read when touched, and shared between processes), or
+/// contents that are in memory already.
+///
 /// The bytes are there only while the object lives: what keeps views of them keeps it as their owner; everything else
 /// uses `withBytes`.
 public final class MappedFile: @unchecked Sendable {
+    /// The path, or another name for messages.
     public let path: String
     public let bytes: UnsafeRawBufferPointer
+    private let owner: AnyObject?
 
     public init(path: String) throws(CheckpointFailure) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
@@ -21,6 +25,7 @@ public final class MappedFile: @unchecked Sendable {
             throw .cannotRead(file: path, reason: "not a regular file")
         }
         self.path = path
+        owner = nil
         let count = Int(status.st_size)
         if count == 0 {
             bytes = UnsafeRawBufferPointer(start: nil, count: 0)
@@ -32,10 +37,24 @@ public final class MappedFile: @unchecked Sendable {
         bytes = UnsafeRawBufferPointer(start: start, count: count)
     }
 
-    /// Takes the pages out of this process's memory; touching them again reads them again, mostly from the system's
-    /// cache. For weights that have been packed: they would count twice in the resident size.
+    /// - Parameter owner: keeps the bytes alive.
+    public init(name: String, bytes: UnsafeRawBufferPointer, owner: AnyObject) {
+        path = name
+        self.bytes = bytes
+        self.owner = owner
+    }
+
+    deinit {
+        if owner == nil, let start = bytes.baseAddress {
+            munmap(UnsafeMutableRawPointer(mutating: start), bytes.count)
+        }
+    }
+
+    /// Takes the pages of a mapped file out of this process's memory; touching them again reads them again, mostly
+    /// from the system's cache. For weights that have been packed: they would count twice in the resident size.
     public func releasePages() {
-        guard let start = bytes.baseAddress else { return }
+        // Memory of another owner would be lost, not read again.
+        guard owner == nil, let start = bytes.baseAddress else { return }
         madvise(UnsafeMutableRawPointer(mutating: start), bytes.count, MADV_DONTNEED)
     }
 
@@ -45,10 +64,6 @@ public final class MappedFile: @unchecked Sendable {
     ) throws -> Result {
         let file = try MappedFile(path: path)
         return try withExtendedLifetime(file) { try body(file.bytes) }
-    }
-
-    deinit {
-        if let start = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: start), bytes.count) }
     }
 }
 

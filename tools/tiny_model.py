@@ -33,6 +33,9 @@ TEXT_ENCODER = {
     "num_attention_heads": 2,
     "max_position_embeddings": 8,
     "hidden_act": "quick_gelu",
+    "bos_token_id": 18,
+    "eos_token_id": 19,
+    "pad_token_id": 19,
 }
 TIME, CONTEXT = 16, 4
 

@@ -37,7 +37,7 @@ import Testing
                 #expect(ours.json[key] == theirs.json[key])
             }
         }
-        #expect(source.scheduler.json["steps_offset"] == 1)
+        #expect(try source.scheduler().json["steps_offset"] == 1)
         #expect(source.tokenizerFolder == nil)
     }
 
@@ -88,14 +88,14 @@ import Testing
         let described = half.metadata.merging(["modelspec.prediction_type": "v"]) { $1 }
         try SafetensorsWriter.write(half.weights, metadata: described, to: folder.file("described.safetensors"))
         for name in ["marked", "described"] {
-            let scheduler = try ModelSource(path: folder.file(name + ".safetensors")).scheduler
+            let scheduler = try ModelSource(path: folder.file(name + ".safetensors")).scheduler()
             #expect(scheduler.json["prediction_type"] == "v_prediction")
         }
-        #expect(try Self.open("ldm-fp16-ema.safetensors").scheduler.json["prediction_type"] == "epsilon")
+        #expect(try Self.open("ldm-fp16-ema.safetensors").scheduler().json["prediction_type"] == "epsilon")
         let sidecar: JSON = ["scheduler": ["prediction_type": "epsilon"]]
         try sidecar.write(to: folder.file("marked.json"), overwrite: false)
         #expect(
-            try ModelSource(path: folder.file("marked.safetensors")).scheduler.json["prediction_type"] == "epsilon")
+            try ModelSource(path: folder.file("marked.safetensors")).scheduler().json["prediction_type"] == "epsilon")
     }
 
     @Test func originalNamesOfTheFullModelComeFromItsShapes() throws {

@@ -28,7 +28,7 @@ import Testing
     @Test func unetAloneIsEnough() throws {
         let scratch = try TemporaryFolder()
         let folder = try ModelFolder(folder(scratch))
-        #expect(!folder.hasComponent(.vae) && !folder.hasTokenizer)
+        #expect(!folder.hasComponent(.vae) && folder.tokenizerFolder == nil)
         let fixture = try UNetFixture("unet_c")
         let unet = try folder.loadUNet(engine: fixture.engine)
         let eps = unet.predict(
@@ -42,12 +42,12 @@ import Testing
 
     @Test func foldersThatAreNone() throws {
         let scratch = try TemporaryFolder()
-        let missing = #expect(throws: SimpleFailure.self) { try ModelFolder(scratch.path + "/none") }
+        let missing = #expect(throws: CheckpointFailure.self) { try ModelFolder(scratch.path + "/none") }
         #expect(missing?.kind == .missingInput)
         let empty = #expect(throws: SimpleFailure.self) { try ModelFolder(scratch.path) }
         #expect(empty?.kind == .missingInput && empty?.description.contains("unet/config.json") == true)
         try Data("text".utf8).write(to: URL(fileURLWithPath: scratch.path + "/file"))
-        #expect(throws: SimpleFailure.self) { try ModelFolder(scratch.path + "/file") }
+        #expect(throws: CheckpointFailure.self) { try ModelFolder(scratch.path + "/file") }
     }
 
     @Test func missingAndTruncatedWeights() throws {
@@ -97,8 +97,8 @@ import Testing
     @Test func nullMeansTheDefault() throws {
         let plain = try UNetConfig(ModelGolden("unet_c").config())
         let changes: [String: JSON] = [
-            "num_attention_heads": nil, "mid_block_type": nil, "transformer_layers_per_block": 1,
-            "resnet_out_scale_factor": 1.0, "norm_eps": nil,
+            "num_attention_heads": .null, "mid_block_type": .null, "transformer_layers_per_block": 1,
+            "resnet_out_scale_factor": 1.0, "norm_eps": .null,
         ]
         #expect(try UNetConfig(ModelGolden("unet_c").config(changes)) == plain)
     }

@@ -38,7 +38,7 @@ public struct WeightFile: Sendable {
         }
     }
 
-    /// A safetensors file has a small number in its first eight bytes and '{' in the ninth; a zip starts with "PK", a
+    /// A safetensors file has its header's length in the first eight bytes and '{' in the ninth; a zip starts with "PK", a
     /// bare pickle with 0x80.
     private static func isTorch(_ file: MappedFile) -> Bool {
         withExtendedLifetime(file) {

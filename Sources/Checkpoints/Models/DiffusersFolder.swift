@@ -7,7 +7,7 @@ struct DiffusersFolder: ModelContainer {
 
     /// - Throws: `CheckpointFailure.unsupported` if the configurations are of another family.
     init(path: String) throws {
-        self.path = path.hasSuffix("/") ? String(path.dropLast()) : path
+        self.path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
         let index = try Self.optionalJSON(self.path + "/model_index.json")
         let unet = try Self.optionalJSON(self.path + "/unet/config.json")
         let family = ModelFamily.recognize(modelIndex: index, unet: unet)
@@ -23,13 +23,29 @@ struct DiffusersFolder: ModelContainer {
     var tokenizerFolder: String? { FileSystem.tokenizer(in: path) }
 
     func scheduler() throws -> ConfigFile {
-        try ConfigFile(path: path + "/scheduler/scheduler_config.json")
+        let file = path + "/scheduler/scheduler_config.json"
+        guard FileSystem.isFile(file) else {
+            return try ConfigFile(file: path, json: ModelFolderFiles.scheduler(predictionType: "epsilon"))
+        }
+        return try ConfigFile(file: file, json: Self.schedulerJSON(file))
     }
 
-    func contents(_ component: ModelComponent) throws -> (config: ConfigFile, weights: WeightStore) {
-        let folder = "\(path)/\(component.rawValue)"
-        let config = try ConfigFile(path: folder + "/config.json")
-        return (config, try Self.weights(component, in: folder))
+    static func schedulerJSON(_ file: String) throws(CheckpointFailure) -> JSON {
+        var limits = JSON.Limits()
+        limits.negativeInfinity = true
+        return try JSON.read(file, limits: limits)
+    }
+
+    func hasComponent(_ component: ModelComponent) -> Bool {
+        FileSystem.isFile("\(path)/\(component.rawValue)/config.json")
+    }
+
+    func config(_ component: ModelComponent) throws -> ConfigFile {
+        try ConfigFile(path: "\(path)/\(component.rawValue)/config.json")
+    }
+
+    func weights(_ component: ModelComponent) throws -> WeightStore {
+        try Self.weights(component, in: "\(path)/\(component.rawValue)")
     }
 
     /// The files that may hold a component's weights, best first: full precision before half, safetensors before

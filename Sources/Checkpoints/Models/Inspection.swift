@@ -37,8 +37,7 @@ public struct Inspection: Sendable {
                 unet: try DiffusersFolder.optionalJSON(path + "/unet/config.json"))
             let folder = family == .stableDiffusion1 ? try DiffusersFolder(path: path) : nil
             (parts, leftovers) = (folder.map(Self.parts) ?? [], [])
-            let scheduler = try DiffusersFolder.optionalJSON(path + "/scheduler/scheduler_config.json")
-            predictionType = scheduler.map { $0["prediction_type"]?.string ?? "epsilon" }
+            predictionType = (try? folder?.scheduler()).map { $0.json["prediction_type"]?.string ?? "epsilon" }
             return
         }
         let file = try WeightFile(path: path)
@@ -53,7 +52,8 @@ public struct Inspection: Sendable {
     private static func parts(_ model: some ModelContainer) -> [Part] {
         ModelComponent.allCases.map { component in
             do {
-                let (config, weights) = try model.contents(component)
+                let config = try model.config(component)
+                let weights = try model.weights(component)
                 return Part(
                     name: component.rawValue, weights, weights.difference(from: try component.manifest(config)))
             } catch {

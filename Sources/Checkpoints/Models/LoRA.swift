@@ -77,8 +77,8 @@ struct LoRASet: Sendable {
     /// with which they have nothing in common.
     private static func targets(_ model: any ModelContainer) throws -> [String: Target] {
         var targets: [String: Target] = [:]
-        for component in [ModelComponent.unet, .textEncoder] {
-            let (config, _) = try model.contents(component)
+        for component in [ModelComponent.unet, .textEncoder] where model.hasComponent(component) {
+            let config = try model.config(component)
             let layout = component == .unet ? try UNetLayout(config) : nil
             for tensor in try component.manifest(config).tensors
             where tensor.name.hasSuffix(".weight") && tensor.shape.count >= 2 {

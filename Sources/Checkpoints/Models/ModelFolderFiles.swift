@@ -23,12 +23,13 @@ public enum ModelFolderFiles {
         ]
     }
 
+    /// Without `timestep_spacing`, as published: other samplers made from it then take their own.
     public static func scheduler(predictionType: String) -> JSON {
         [
             "_class_name": "PNDMScheduler", "beta_start": 0.00085, "beta_end": 0.012,
             "beta_schedule": "scaled_linear", "num_train_timesteps": 1000, "set_alpha_to_one": false,
             "skip_prk_steps": true, "steps_offset": 1, "clip_sample": false, "trained_betas": .null,
-            "timestep_spacing": "leading", "prediction_type": .string(predictionType),
+            "prediction_type": .string(predictionType),
         ]
     }
 

@@ -9,7 +9,7 @@ public enum ModelFolderWriter {
         try OutputFile.makeFolder(folder + "/scheduler")
         let index = ModelFolderFiles.modelIndex(tokenizer: source.tokenizerFolder != nil)
         try index.write(to: folder + "/model_index.json", overwrite: overwrite)
-        try source.scheduler.json.write(to: folder + "/scheduler/scheduler_config.json", overwrite: overwrite)
+        try source.scheduler().json.write(to: folder + "/scheduler/scheduler_config.json", overwrite: overwrite)
         if let tokenizer = source.tokenizerFolder {
             try copyTokenizer(from: tokenizer, to: folder + "/tokenizer", overwrite: overwrite)
         }

@@ -11,8 +11,6 @@ public struct ModelSource: Sendable {
 
     /// What was opened.
     public let path: String
-    /// `scheduler_config.json`, or Stable Diffusion 1.5's with the file's prediction type.
-    public let scheduler: ConfigFile
     /// The folder with `vocab.json` and `merges.txt`, if there is one.
     public let tokenizerFolder: String?
     private let base: any ModelContainer
@@ -25,18 +23,34 @@ public struct ModelSource: Sendable {
     ///   - loras: files with the scale each is merged at.
     /// - Throws: `CheckpointFailure`; for a model of another family it names the family.
     public init(path: String, vae: String? = nil, loras: [(path: String, scale: Float)] = []) throws {
+        guard FileSystem.isFolder(path) || FileSystem.isFile(path) else {
+            throw CheckpointFailure.cannotRead(file: path, reason: "no such folder or file")
+        }
         self.path = path
         base = FileSystem.isFolder(path) ? try DiffusersFolder(path: path) : try SingleFile(path: path)
-        scheduler = try base.scheduler()
         tokenizerFolder = base.tokenizerFolder
         separateVAE = try vae.map { try SeparateVAE(path: $0) }
         self.loras = loras.isEmpty ? LoRASet() : try LoRASet(loras, for: base)
     }
 
+    /// `scheduler_config.json`; where there is none, Stable Diffusion 1.5's with the file's prediction type.
+    public func scheduler() throws -> ConfigFile { try base.scheduler() }
+
+    public func hasComponent(_ component: ModelComponent) -> Bool {
+        base.hasComponent(component) || component == .vae && separateVAE != nil
+    }
+
+    /// A component's configuration, without looking at its weights where it is in a file of its own.
+    public func config(_ component: ModelComponent) throws -> ConfigFile {
+        if component == .vae, let separateVAE { return separateVAE.config }
+        return try base.config(component)
+    }
+
     /// A component with LoRAs merged; missing, extra and misshapen tensors have been refused.
     public func component(_ component: ModelComponent) throws -> Component {
         if component == .vae, let separateVAE { return try separateVAE.component() }
-        let (config, weights) = try base.contents(component)
+        let config = try base.config(component)
+        let weights = try base.weights(component)
         try weights.verify(component.manifest(config))
         return Component(config: config, weights: weights.edited(loras.edits(component)))
     }
@@ -53,6 +67,8 @@ protocol ModelContainer: Sendable {
     var leftovers: [String] { get }
     var tokenizerFolder: String? { get }
     func scheduler() throws -> ConfigFile
-    /// The configuration and all tensors, not yet compared.
-    func contents(_ component: ModelComponent) throws -> (config: ConfigFile, weights: WeightStore)
+    func hasComponent(_ component: ModelComponent) -> Bool
+    func config(_ component: ModelComponent) throws -> ConfigFile
+    /// All tensors of a component, not yet compared with its configuration.
+    func weights(_ component: ModelComponent) throws -> WeightStore
 }

@@ -75,24 +75,36 @@ struct SingleFile: ModelContainer {
         try config("scheduler", ModelFolderFiles.scheduler(predictionType: predictionType))
     }
 
-    func contents(_ component: ModelComponent) throws -> (config: ConfigFile, weights: WeightStore) {
+    func hasComponent(_ component: ModelComponent) -> Bool { parts[component] != nil }
+
+    func config(_ component: ModelComponent) throws -> ConfigFile {
+        let weights = parts[component] ?? []
+        switch component {
+        case .unet: return try config(component.rawValue, ModelFolderFiles.unet(unetLayout()))
+        case .vae: return try config(component.rawValue, ModelFolderFiles.vae(SeparateVAE.store(weights, file: path).0))
+        case .textEncoder:
+            guard let layout = TextEncoderLayout(shapes: try self.weights(component).shapes) else {
+                throw underivable(component)
+            }
+            return try config(component.rawValue, ModelFolderFiles.textEncoder(layout))
+        }
+    }
+
+    func weights(_ component: ModelComponent) throws -> WeightStore {
         let weights = parts[component] ?? []
         switch component {
         case .unet:
-            guard let layout = UNetLayout(ldmShapes: weights.shapes) else { throw underivable(component) }
+            let layout = try unetLayout()
             let names = layout.manifest.tensors.map { ($0.name, LDMNames.unet($0.name, layout)) }
-            return (
-                try config(component.rawValue, ModelFolderFiles.unet(layout)),
-                try WeightStore(file: path, weights: weights.renamed(names), component: component)
-            )
-        case .vae:
-            let (layout, store) = try SeparateVAE.store(weights, file: path)
-            return (try config(component.rawValue, ModelFolderFiles.vae(layout)), store)
-        case .textEncoder:
-            let store = try WeightStore(file: path, weights: weights, component: component)
-            guard let layout = TextEncoderLayout(shapes: store.shapes) else { throw underivable(component) }
-            return (try config(component.rawValue, ModelFolderFiles.textEncoder(layout)), store)
+            return try WeightStore(file: path, weights: weights.renamed(names), component: component)
+        case .vae: return try SeparateVAE.store(weights, file: path).1
+        case .textEncoder: return try WeightStore(file: path, weights: weights, component: component)
         }
+    }
+
+    private func unetLayout() throws -> UNetLayout {
+        guard let layout = UNetLayout(ldmShapes: (parts[.unet] ?? []).shapes) else { throw underivable(.unet) }
+        return layout
     }
 
     private func underivable(_ component: ModelComponent) -> CheckpointFailure {

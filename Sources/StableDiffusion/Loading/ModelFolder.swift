@@ -1,62 +1,42 @@
 import Checkpoints
-import Foundation
 import Ops
 import Tensors
 
-/// A model folder in diffusers layout: `unet/`, `vae/`, `text_encoder/`, `tokenizer/`, `scheduler/`. Which of them must
-/// be there depends on what is asked for; `unet/` alone is enough to probe with a given context.
+/// A model as users have it: a folder in diffusers layout, or a single file in the original naming. Which parts must be
+/// there depends on what is asked for; `unet/` alone is enough to probe with a given context.
 public struct ModelFolder: Sendable {
     public let path: String
-    /// Contents of `unet/config.json`.
+    public let source: ModelSource
+    /// The U-Net's configuration.
     public let unetConfig: UNetConfig
 
-    /// - Throws: `Failure` if there is no such folder, or it is not a model folder.
+    /// - Throws: `Failure` if there is no such folder or file, or it is not a model of this kind.
     public init(_ path: String) throws {
-        self.path = path
-        var isFolder: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) else {
-            throw SimpleFailure(.missingInput, "\(path): no such folder; --model takes a folder in diffusers layout")
-        }
-        guard isFolder.boolValue else {
-            throw SimpleFailure(
-                .badData, "\(path): is a file; --model takes a folder in diffusers layout (unet/config.json inside)")
-        }
-        guard FileManager.default.fileExists(atPath: path + "/unet/config.json") else {
+        try self.init(ModelSource(path: path))
+    }
+
+    public init(_ source: ModelSource) throws {
+        path = source.path
+        self.source = source
+        guard source.hasComponent(.unet) else {
             throw SimpleFailure(
                 .missingInput,
-                "\(path): not a model folder, unet/config.json is missing; --model takes a folder in diffusers layout")
+                "\(path): not a model, unet/config.json is missing; --model takes a folder in diffusers layout or a "
+                    + "single .safetensors or .ckpt file")
         }
-        unetConfig = try UNetConfig(ConfigFile(path: path + "/unet/config.json"))
+        unetConfig = try UNetConfig(source.config(.unet))
     }
 
-    public func hasComponent(_ component: ModelComponent) -> Bool {
-        FileManager.default.fileExists(atPath: "\(path)/\(component.rawValue)/config.json")
-    }
+    public func hasComponent(_ component: ModelComponent) -> Bool { source.hasComponent(component) }
 
-    public var hasTokenizer: Bool { FileManager.default.fileExists(atPath: path + "/tokenizer/vocab.json") }
+    /// The folder with the tokenizer's vocabulary, if there is one.
+    public var tokenizerFolder: String? { source.tokenizerFolder }
 
-    public func config(_ component: ModelComponent) throws -> ConfigFile {
-        try ConfigFile(path: "\(path)/\(component.rawValue)/config.json")
-    }
+    public func config(_ component: ModelComponent) throws -> ConfigFile { try source.config(component) }
 
     /// The component's tensors, every name and shape checked against what its configuration implies.
     /// - Throws: `CheckpointFailure` naming file, tensor, expected and found.
-    public func weights(_ component: ModelComponent) throws -> WeightStore {
-        let store = try WeightStore(path: try weightsPath(component), component: component)
-        try store.verify(component.manifest(config(component)))
-        return store
-    }
-
-    /// Full precision first, then half; one file first, then parts.
-    private func weightsPath(_ component: ModelComponent) throws -> String {
-        let base = "\(path)/\(component.rawValue)/\(component.weightsName)"
-        let candidates = [".safetensors", ".fp16.safetensors", ".safetensors.index.json", ".safetensors.index.fp16.json"]
-        for candidate in candidates where FileManager.default.fileExists(atPath: base + candidate) {
-            return base + candidate
-        }
-        throw CheckpointFailure.cannotRead(
-            file: base + ".safetensors", reason: "no such file (nor \(candidates.dropFirst().joined(separator: ", ")))")
-    }
+    public func weights(_ component: ModelComponent) throws -> WeightStore { try source.component(component).weights }
 
     /// Loads the U-Net, up to and including `hook`'s stage if one is given.
     public func loadUNet(upTo hook: HookPoint? = nil, engine: Engine) throws -> UNet {

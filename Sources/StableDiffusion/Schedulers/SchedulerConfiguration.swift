@@ -1,9 +1,4 @@
 import Checkpoints
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 import Tensors
 
 /// `scheduler_config.json`, from which any of the samplers can be made.
@@ -151,9 +146,6 @@ public struct SchedulerConfiguration: Sendable {
 }
 
 extension ModelFolder {
-    /// The folder's scheduler; Stable Diffusion 1.5's own if it has none.
-    public func scheduler() throws -> SchedulerConfiguration {
-        let file = path + "/scheduler/scheduler_config.json"
-        return access(file, F_OK) == 0 ? try SchedulerConfiguration(path: file) : .stableDiffusion15()
-    }
+    /// The model's scheduler; Stable Diffusion 1.5's own if it has none.
+    public func scheduler() throws -> SchedulerConfiguration { try SchedulerConfiguration(source.scheduler()) }
 }

@@ -15,6 +15,7 @@ public enum Fingerprint {
     /// - Throws: `CheckpointFailure.cannotRead`.
     public static func of(file path: String) throws -> String {
         let file = try MappedFile(path: path)
+        defer { withExtendedLifetime(file) {} }
         var hash = SHA256()
         hash.update(bufferPointer: file.bytes)
         return hex(hash.finalize())

@@ -25,24 +25,8 @@ struct Convert: ParsableCommand {
 
     func run() throws {
         let source = try ModelSource(path: input, vae: vae, loras: lora.map { ($0.path, $0.scale) })
-        for key in source.unusedLoRAKeys { print("unused: \(key)") }
+        for key in source.unusedLoRAKeys { note("unused: \(key)") }
         try ModelFolderWriter.write(source, to: output, dtype: dtype.dtype, overwrite: overwrite)
         print("wrote \(output)")
-    }
-}
-
-/// `FILE` or `FILE:SCALE`; the scale is 1 if what follows the last colon is not a number.
-struct LoRAArgument: ExpressibleByArgument {
-    let path: String
-    let scale: Float
-
-    init?(argument: String) {
-        if let colon = argument.lastIndex(of: ":"), let scale = Float(argument[argument.index(after: colon)...]) {
-            guard scale.isFinite else { return nil }
-            (path, self.scale) = (String(argument[..<colon]), scale)
-        } else {
-            (path, scale) = (argument, 1)
-        }
-        if path.isEmpty { return nil }
     }
 }

@@ -5,13 +5,41 @@ import StableDiffusion
 import Studies
 import Tensors
 
-/// Which model.
+/// Which model, and what to change in it.
 struct ModelOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Model folder in diffusers layout, or: embedded.", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp(
+            "Model: a folder in diffusers layout, a single .safetensors or .ckpt file, or: embedded.", valueName: "path"))
     var model: String
 
+    @Option(help: ArgumentHelp("VAE file or folder to use instead of the model's own.", valueName: "path"))
+    var vae: String?
+
+    @Option(help: ArgumentHelp("LoRA file to merge into the model; may be repeated.", valueName: "file[:scale]"))
+    var lora: [LoRAArgument] = []
+
+    /// Opens it; says on standard error which keys of LoRA files fit nothing.
     func folder() throws -> ModelFolder {
-        try ModelFolder(model == EmbeddedModel.name ? EmbeddedModel.model() : model)
+        let path = model == EmbeddedModel.name ? try EmbeddedModel.model() : model
+        let source = try ModelSource(path: path, vae: vae, loras: lora.map { ($0.path, $0.scale) })
+        for key in source.unusedLoRAKeys { note("unused: \(key)") }
+        return try ModelFolder(source)
+    }
+}
+
+/// `FILE` or `FILE:SCALE`; the scale is 1 if what follows the last colon is not a number.
+struct LoRAArgument: ExpressibleByArgument {
+    let path: String
+    let scale: Float
+
+    init?(argument: String) {
+        if let colon = argument.lastIndex(of: ":"), let scale = Float(argument[argument.index(after: colon)...]) {
+            guard scale.isFinite else { return nil }
+            (path, self.scale) = (String(argument[..<colon]), scale)
+        } else {
+            (path, scale) = (argument, 1)
+        }
+        if path.isEmpty { return nil }
     }
 }
 

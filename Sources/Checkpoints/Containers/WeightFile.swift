@@ -17,25 +17,28 @@ public struct WeightFile: Sendable {
 
     /// - Throws: `CheckpointFailure` if the file is absent, damaged, or of a refused kind.
     public init(path: String) throws {
-        if path.hasSuffix(".index.json") {
-            self.path = path
-            (container, metadata) = (.shardedSafetensors, [:])
-            weights = try ShardIndex.weights(path: path)
-        } else {
+        guard path.hasSuffix(".index.json") else {
             try self.init(MappedFile(path: path))
+            return
         }
+        try self.init(
+            path: path, container: .shardedSafetensors, weights: ShardIndex.weights(path: path), metadata: [:])
     }
 
     public init(_ file: MappedFile) throws {
-        path = file.path
         if Self.isTorch(file) {
-            (container, metadata) = (.torch, [:])
-            weights = try TorchFile(file).weights
+            try self.init(path: file.path, container: .torch, weights: TorchFile(file).weights, metadata: [:])
         } else {
             let file = try SafetensorsFile(file)
-            (container, metadata) = (.safetensors, file.metadata)
-            weights = file.weights
+            self.init(path: file.path, container: .safetensors, weights: file.weights, metadata: file.metadata)
         }
+    }
+
+    private init(path: String, container: Container, weights: [Weight], metadata: [String: String]) {
+        self.path = path
+        self.container = container
+        self.weights = weights
+        self.metadata = metadata
     }
 
     /// A safetensors file has its header's length in the first eight bytes and '{' in the ninth; a zip starts with "PK", a

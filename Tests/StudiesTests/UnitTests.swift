@@ -35,10 +35,11 @@ final class Tally: Sendable {
     func add(_ number: Int) { counts.withLock { $0[number, default: 0] += 1 } }
 }
 
-/// Every file of a folder with its bytes, claims apart.
+/// Every file of a folder with its bytes, the log of times apart.
 func contents(_ folder: String) throws -> [String: Data] {
     var files: [String: Data] = [:]
-    for case let name as String in try #require(FileManager.default.enumerator(atPath: folder)) {
+    for case let name as String in try #require(FileManager.default.enumerator(atPath: folder))
+    where !name.hasPrefix("log") {
         let path = folder + "/" + name
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue else { continue }

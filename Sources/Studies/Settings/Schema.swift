@@ -97,15 +97,16 @@ public enum Schema {
         .init("report.examples", .integer(1...1000), 12, "Dataset examples shown per feature"),
     ]
 
-    private static func optimization(_ section: String, _ d: OptimizationDefaults) -> [Setting] {
+    private static func optimization(_ section: String, _ defaults: OptimizationDefaults) -> [Setting] {
         func key(_ name: String) -> String { "\(section).\(name)" }
+        let (start, d) = (defaults.start, defaults.settings)
         return [
-            .init(key("start"), .choice(["prior", "noise"]), .string(d.start), "Where the optimization starts"),
+            .init(key("start"), .choice(["prior", "noise"]), .string(start), "Where the optimization starts"),
             .init(key("steps"), .integer(anyCount), .integer(d.steps), "Steps"),
             .init(key("learning_rate"), .number(0...1000), .number(d.learningRate), "Of AdamW"),
-            .init(key("total_variation"), .number(anyNumber), .number(d.totalVariation), "Weight of the penalty"),
-            .init(key("range"), .number(anyNumber), .number(d.range), "Weight of the penalty on values above 3"),
-            .init(key("moment"), .number(anyNumber), .number(d.moment), "Weight of the penalty on mean and deviation"),
+            .init(key("total_variation"), .number(anyNumber), .number(d.penalties.totalVariation), "Weight of the penalty"),
+            .init(key("range"), .number(anyNumber), .number(d.penalties.range), "Weight of the penalty on values above 3"),
+            .init(key("moment"), .number(anyNumber), .number(d.penalties.moment), "Weight of the penalty on mean and deviation"),
             .init(key("sigma_start"), .number(0...100), .number(d.sigmaStart), "Smoothing of the gradient, first step"),
             .init(key("sigma_end"), .number(0...100), .number(d.sigmaEnd), "and last step"),
             .init(key("spectral_filter"), .flag, .bool(d.spectralFilter), "Damps high frequencies of the gradient"),
@@ -114,10 +115,10 @@ public enum Schema {
             .init(key("scale"), .number(1...100), .number(d.scale), "Largest enlargement"),
             .init(key("schedule_noise"), .flag, .bool(d.scheduleNoise), "Noise as the schedule has it at the time step"),
             .init(
-                key("rectifier"), .choice(["relu", "leaky", "none"]), .string(d.rectifier),
+                key("rectifier"), .choice(["relu", "leaky", "none"]), .string(d.rectifier.rawValue),
                 "relu is the paper's; leaky lets a feature that is off find its way"),
             .init(
-                key("batch"), .choice(["coupled", "independent"]), .string(d.batch),
+                key("coupling"), .choice(["coupled", "independent"]), .string(d.coupling.rawValue),
                 "coupled is the paper's; independent: a result does not depend on the others"),
         ]
     }

@@ -75,15 +75,13 @@ public struct DreamStageSettings: Sendable, Equatable {
         snapshotEvery = values.integer("dream.snapshot_every")
         animation = values.flag("dream.animation")
         parameters = JSON(
-            values.values.filter { $0.key.hasPrefix(section + ".") }.map { ($0.key.dropPrefix(section + "."), $0.value) })
+            values.values.filter { $0.key.hasPrefix(section + ".") }.sorted { $0.key < $1.key }.map {
+                (String($0.key.dropFirst(section.count + 1)), $0.value)
+            })
     }
 
     public func integer(_ name: String) -> Int { parameters[name]?.int ?? 0 }
     public func number(_ name: String) -> Double { parameters[name]?.double ?? 0 }
     public func flag(_ name: String) -> Bool { parameters[name]?.bool ?? false }
     public func text(_ name: String) -> String { parameters[name]?.string ?? "" }
-}
-
-extension String {
-    fileprivate func dropPrefix(_ prefix: String) -> String { String(dropFirst(prefix.count)) }
 }

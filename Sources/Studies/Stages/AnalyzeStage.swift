@@ -5,6 +5,7 @@ import Tensors
 struct AnalyzeStage: StudyStage {
     let study: Study
     let name = "analysis"
+    let isSharded = false
 
     func units() throws -> [WorkUnit] {
         let inputs = JSON.array(try CaptureStage(study: study).units().map { .string($0.fingerprint) })

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 
 /// The command line that makes a dream of a study again.
@@ -9,10 +10,23 @@ enum RepeatCommand {
         var words = ["lvo", "dream", "--model", settings.model, "--layer", subject.site.layer]
         words += [isFeature ? "--feature" : "--channel", "\(subject.index)"]
         if isFeature { words += ["--sae", settings.autoencoders] }
-        words += ["--timestep", "\(timestep)", "--preset", isFeature ? "sae" : "raw"]
-        words += settings.dreamSeeds.flatMap { ["--seed", "\($0)"] }
+        words += ["--timestep", "\(timestep)", "--seed"] + settings.dreamSeeds.map { "\($0)" }
         if !parameters.prompt.isEmpty { words += ["--prompt", parameters.prompt] }
-        if parameters.startsFromPrior { words += ["--init", "\(study.folder)/prior/\(subject.path)/latents.safetensors"] }
+        if parameters.startsFromPrior {
+            words += ["--init", "\(study.folder)/prior/\(subject.path)/latents.safetensors"]
+        } else {
+            if let width = settings.capture.width { words += ["-W", "\(width)"] }
+            if let height = settings.capture.height { words += ["-H", "\(height)"] }
+        }
+        for (name, value) in parameters.parameters.object ?? JSONObject() where name != "start" {
+            let option = name.replacing("_", with: "-")
+            if let flag = value.bool {
+                words.append(flag ? "--\(option)" : "--no-\(option)")
+            } else {
+                words += ["--\(option)", value.string ?? value.serialized()]
+            }
+        }
+        words += ["--output", "DIR"]
         return words.map(quoted).joined(separator: " ")
     }
 

@@ -7,6 +7,9 @@ public protocol StudyStage {
     /// Name of the stage and of its folder.
     var name: String { get }
 
+    /// Whether shards divide the units. Where they do not, any process does what is missing: such units are few.
+    var isSharded: Bool { get }
+
     /// All units in an order that depends on the study alone.
     ///
     /// - Throws: `SimpleFailure(.stoppedEarly)` if earlier stages' results that decide it are not there yet.
@@ -16,6 +19,10 @@ public protocol StudyStage {
     ///
     /// - Throws: a `Failure`; `.stoppedEarly` when the stop flag ended it between steps.
     func compute(_ unit: WorkUnit, into folder: String) throws
+}
+
+extension StudyStage {
+    public var isSharded: Bool { true }
 }
 
 /// What happens while a stage runs, for whoever shows progress.
@@ -36,6 +43,7 @@ public struct StageRunner {
     public let stop: StopFlag
     public let report: (StageEvent) -> Void
     private let claims: Claims
+    private let log: UnitLog
 
     /// - Throws: `SimpleFailure(.cannotWrite)` if the study's folder cannot be written.
     public init(
@@ -46,6 +54,7 @@ public struct StageRunner {
         self.stop = stop
         self.report = report
         claims = try Claims(study: study)
+        log = try UnitLog(study: study)
     }
 
     /// Does what is missing of this shard's units, and returns how many failed. Units that other processes are at are
@@ -55,7 +64,8 @@ public struct StageRunner {
     ///   (`.cannotWrite`).
     public func run(_ stage: some StudyStage) throws -> Int {
         let store = UnitStore(study: study, stage: stage.name)
-        let units = shard.select(try stage.units())
+        let all = try stage.units()
+        let units = stage.isSharded ? shard.select(all) : all
         var left = units.filter { unit in
             let state = store.state(of: unit)
             if case .damaged(let path) = state { report(.damaged(path: path)) }
@@ -109,6 +119,7 @@ public struct StageRunner {
         progress.done += 1
         progress.computed += 1
         progress.seconds += seconds
+        log.add(stage: stage.name, unit: unit.id, seconds: seconds)
         let remaining = progress.seconds / Double(progress.computed) * Double(progress.total - progress.done)
         report(
             .unit(

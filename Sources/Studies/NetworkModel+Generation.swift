@@ -1,0 +1,71 @@
+import Checkpoints
+import Pictures
+import StableDiffusion
+import Tensors
+import Visualization
+
+extension NetworkModel {
+    public func capture(
+        prompt: String, seed: Int, settings: DrawSettings, sites: [Site], halves: String
+    ) throws -> CapturedPicture {
+        let wanted: [GuidanceHalf] = halves == "both" ? [.unconditional, .conditional] : [GuidanceHalf(rawValue: halves) ?? .conditional]
+        guard settings.guidanceScale > 1 || wanted == [.conditional] else {
+            throw SimpleFailure(
+                .usage, "capture.half: \(halves): without guidance (capture.guidance_scale ≤ 1) there is only conditional")
+        }
+        let recorders = try sites.map { site in try wanted.map { try recorder(site, $0) } }
+        let latent = try generator().latent(
+            parameters(prompt, seed: seed, settings), hooks: recorders.joined().map(\.hook))
+        var timesteps: [Int] = []
+        var activations: [Site: [[Float]]] = [:]
+        for (site, recorders) in zip(sites, recorders) {
+            let ordered = recorders.map(Self.ascending)
+            timesteps = ordered[0].timesteps
+            activations[site] = ordered.map(\.activations)
+        }
+        return CapturedPicture(picture: try picture(latent), timesteps: timesteps, activations: activations)
+    }
+
+    public func prior(
+        _ subject: Subject, seed: Int, strength: SteeringStrength, settings: DrawSettings
+    ) throws -> (latent: Tensor, picture: Bitmap) {
+        let hook = try hook(subject.site.layer)
+        let steering: GenerationHook
+        switch subject.site.space {
+        case .channels: steering = .adding(channel: subject.index, at: hook, strength: strength.at)
+        case .features:
+            let autoencoder = try encoder(subject.site.layer).autoencoder
+            let direction = autoencoder.decoderWeight.slice(subject.index..<subject.index + 1).array
+            steering = .adding(direction, at: hook, strength: strength.at)
+        }
+        let latent = try generator().latent(parameters("", seed: seed, settings), hooks: [steering])
+        return (latent, try picture(latent))
+    }
+
+    func picture(_ latent: Tensor) throws -> Bitmap { Bitmap.pictures(try decoder().decode(latent))[0] }
+
+    private func recorder(_ site: Site, _ half: GuidanceHalf) throws -> ActivationRecorder {
+        let hook = try hook(site.layer)
+        guard site.space == .features else { return ActivationRecorder(at: hook, half: half) }
+        return ActivationRecorder(at: hook, half: half, transform: try encoder(site.layer).preActivations)
+    }
+
+    private func parameters(_ prompt: String, seed: Int, _ settings: DrawSettings) throws -> GenerationParameters {
+        var parameters = GenerationParameters()
+        parameters.prompt = prompt
+        parameters.negativePrompt = settings.negativePrompt
+        parameters.steps = settings.steps
+        parameters.guidanceScale = Float(settings.guidanceScale)
+        parameters.sampler = settings.sampler.flatMap(SamplerName.init(rawValue:))
+        parameters.seed = UInt64(seed)
+        (parameters.width, parameters.height) = (settings.width, settings.height)
+        return parameters
+    }
+
+    /// A recorder's time steps, whole and ascending, and `[T, D]` in that order. Samplers with fractional time steps are
+    /// recorded at the nearest whole ones.
+    private static func ascending(_ recorder: ActivationRecorder) -> (timesteps: [Int], activations: [Float]) {
+        let order = recorder.timesteps.sorted()
+        return (order.map { Int($0.rounded()) }, order.flatMap { recorder.activations[$0]?.array ?? [] })
+    }
+}

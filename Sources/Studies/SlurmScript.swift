@@ -1,0 +1,83 @@
+import Tensors
+
+/// A batch file for SLURM, and one that submits the stages in order.
+public struct SlurmScript: Sendable {
+    public var study: String
+    /// Array tasks, each a shard.
+    public var tasks: Int
+    public var cpus: Int
+    /// As sbatch takes them: `4G`, `04:00:00`.
+    public var memory: String
+    public var time: String
+    public var partition: String?
+
+    public init(study: String, tasks: Int, cpus: Int, memory: String, time: String, partition: String?) {
+        self.study = study
+        self.tasks = tasks
+        self.cpus = cpus
+        self.memory = memory
+        self.time = time
+        self.partition = partition
+    }
+
+    /// `sbatch study.sbatch STAGE`.
+    public var batch: String {
+        """
+        #!/bin/bash
+        # One stage of a study as a job array: sbatch study.sbatch capture | analyze | prior | dream | measure | report
+        # Every task is a shard (SLURM_ARRAY_TASK_ID of SLURM_ARRAY_TASK_COUNT); results do not depend on how many.
+        #SBATCH --job-name=lvo-study
+        #SBATCH --array=0-\(tasks - 1)
+        #SBATCH --cpus-per-task=\(cpus)
+        #SBATCH --mem=\(memory)
+        #SBATCH --time=\(time)\(partition.map { "\n#SBATCH --partition=\($0)" } ?? "")
+        # Two minutes before the time is up the script is told, lets lvo finish its unit, and is queued again.
+        #SBATCH --signal=B:USR1@120
+        #SBATCH --requeue
+        #SBATCH --open-mode=append
+        #SBATCH --output=\(study)/log/slurm-%A_%a.txt
+
+        stage=${1:-run}
+        lvo=${LVO:-lvo}
+        # Processors of different kinds differ in the last bits: on a mixed cluster, choose what all of them have.
+        # export LVO_ISA=avx2
+
+        "$lvo" study "$stage" '\(study)' --threads "$SLURM_CPUS_PER_TASK" &
+        child=$!
+        trap 'kill -USR1 "$child" 2>/dev/null' USR1 TERM
+        wait "$child"
+        code=$?
+        # A signal ends wait early; the child's own code comes when it has ended.
+        while kill -0 "$child" 2>/dev/null; do
+            wait "$child"
+            code=$?
+        done
+
+        # 75: stopped early, the same command continues. More restarts than that mean that something else is wrong.
+        if [ "$code" -eq 75 ] && [ "${SLURM_RESTART_COUNT:-0}" -lt 50 ]; then
+            scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"
+        fi
+        exit "$code"
+
+        """
+    }
+
+    /// Submits all stages, each after the one before it is done.
+    public var submit: String {
+        """
+        #!/bin/bash
+        # Submits the stages of the study in order. Stages with few units get one task.
+        set -e
+        mkdir -p '\(study)/log'
+        cd '\(study)'
+        capture=$(sbatch --parsable study.sbatch capture)
+        analyze=$(sbatch --parsable --array=0 --dependency=afterok:"$capture" study.sbatch analyze)
+        prior=$(sbatch --parsable --dependency=afterok:"$analyze" study.sbatch prior)
+        dream=$(sbatch --parsable --dependency=afterok:"$prior" study.sbatch dream)
+        measure=$(sbatch --parsable --dependency=afterok:"$dream" study.sbatch measure)
+        report=$(sbatch --parsable --array=0 --dependency=afterok:"$measure" study.sbatch report)
+        echo "$capture $analyze $prior $dream $measure $report"
+
+        """
+    }
+}

@@ -1,0 +1,115 @@
+import ArgumentParser
+import Foundation
+import Ops
+import Studies
+import Tensors
+
+struct StudyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "study",
+        abstract: "From prompts to a gallery of features, step by step, on one machine or many.",
+        discussion: """
+            A study is a folder with a file study.yaml. `lvo study init DIR` writes a commented one, `lvo study run DIR` \
+            does what is missing of all stages and ends with the gallery's path. The same command run again continues; \
+            any number of processes may work on one folder.
+            """,
+        subcommands: [
+            StudyInit.self, StudyRun.self, StudyCapture.self, StudyAnalyze.self, StudyPrior.self, StudyDream.self,
+            StudyMeasure.self, StudyReport.self, StudyStatusCommand.self, StudySlurm.self,
+        ])
+}
+
+/// Which study, and how.
+struct StudyOptions: ParsableArguments {
+    @Argument(help: ArgumentHelp("Folder of the study, or its study.yaml.", valueName: "study"))
+    var path: String
+
+    @Option(name: .customLong("set"), help: ArgumentHelp("Overrides a setting.", valueName: "key=value"))
+    var overrides: [String] = []
+
+    @OptionGroup var runtime: RuntimeOptions
+    @OptionGroup var memory: MemoryOptions
+
+    func open() throws -> Study {
+        try StudyFolder.open(
+            path, overrides: overrides, engine: runtime.engine(), memoryBudget: memory.memory?.bytes)
+    }
+}
+
+/// How stages are run and told of.
+struct StageOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Only part i of n, i from 0. Default: what SLURM or Kubernetes announce, else everything.", valueName: "i/n"))
+    var shard: String?
+
+    @Flag(help: "Tell what happens as lines of JSON on standard output.")
+    var json = false
+
+    func part() throws -> Shard {
+        if let shard { return try Shard(shard) }
+        return try Shard(environment: RuntimeOptions.environment) ?? .whole
+    }
+}
+
+/// Runs stages until they are done, a signal comes, or a disk is full.
+struct StageJob {
+    let study: Study
+    let options: StageOptions
+
+    /// - Parameter names: of the stages, in their order.
+    func run(_ names: [String]) throws {
+        let stop = StopFlag()
+        let signals = stop.listen()
+        defer { signals.forEach { $0.cancel() } }
+        let progress = StageProgress(emitsEvents: options.json)
+        let runner = try StageRunner(study: study.folder, shard: options.part(), stop: stop) { progress.show($0) }
+        var failed = 0
+        for stage in study.stages where names.contains(stage.name) { failed += try run(stage, runner) }
+        if failed > 0 {
+            throw SimpleFailure(
+                .internalError, "\(study.folder): \(failed) units failed; failed/ holds their errors, a new run tries again")
+        }
+    }
+
+    private func run(_ stage: some StudyStage, _ runner: StageRunner) throws -> Int { try runner.run(stage) }
+}
+
+struct StudyRun: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Do what is missing of all stages, then write the gallery.")
+
+    @OptionGroup var study: StudyOptions
+    @OptionGroup var stages: StageOptions
+
+    func run() throws {
+        let study = try study.open()
+        try StageJob(study: study, options: stages).run(study.stages.map(\.name))
+        // Shards leave the gallery to a run of the whole: it needs everything.
+        if try stages.part() == .whole { print(try Report.write(study)) }
+    }
+}
+
+struct StudyReport: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "report", abstract: "Write the gallery from what there is, and print its path.")
+
+    @OptionGroup var study: StudyOptions
+
+    func run() throws { print(try Report.write(try study.open())) }
+}
+
+struct StudyInit: ParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "init", abstract: "Write a commented study.yaml.")
+
+    @Argument(help: ArgumentHelp("Folder of the new study; made if it is missing.", valueName: "dir"))
+    var folder: String
+
+    @Option(name: .customLong("set"), help: ArgumentHelp("A value in place of a default.", valueName: "key=value"))
+    var overrides: [String] = []
+
+    @Flag(help: "Replace a file that exists.")
+    var overwrite = false
+
+    func run() throws { print(try StudyFolder.begin(folder, overrides: overrides, overwrite: overwrite)) }
+}

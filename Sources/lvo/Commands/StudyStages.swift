@@ -1,0 +1,52 @@
+import ArgumentParser
+import Studies
+
+/// A command that runs one stage of a study.
+protocol StageCommand: ParsableCommand {
+    static var stage: String { get }
+    var study: StudyOptions { get }
+    var stages: StageOptions { get }
+}
+
+extension StageCommand {
+    func run() throws { try StageJob(study: study.open(), options: stages).run([Self.stage]) }
+}
+
+struct StudyCapture: StageCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "capture", abstract: "Draw the prompts' pictures and record what the layers do.")
+    static let stage = "capture"
+    @OptionGroup var study: StudyOptions
+    @OptionGroup var stages: StageOptions
+}
+
+struct StudyAnalyze: StageCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "analyze", abstract: "Find when each channel and feature is active.")
+    static let stage = "analysis"
+    @OptionGroup var study: StudyOptions
+    @OptionGroup var stages: StageOptions
+}
+
+struct StudyPrior: StageCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "prior", abstract: "Draw from the empty prompt with each chosen feature added.")
+    static let stage = "prior"
+    @OptionGroup var study: StudyOptions
+    @OptionGroup var stages: StageOptions
+}
+
+struct StudyDream: StageCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dream", abstract: "Optimize latents for each chosen feature and time step.")
+    static let stage = "dream"
+    @OptionGroup var study: StudyOptions
+    @OptionGroup var stages: StageOptions
+}
+
+struct StudyMeasure: StageCommand {
+    static let configuration = CommandConfiguration(commandName: "measure", abstract: "Measure what came of the dreams.")
+    static let stage = "measure"
+    @OptionGroup var study: StudyOptions
+    @OptionGroup var stages: StageOptions
+}

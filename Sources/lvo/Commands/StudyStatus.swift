@@ -1,0 +1,91 @@
+import ArgumentParser
+import Checkpoints
+import Foundation
+import Studies
+import Tensors
+
+struct StudyStatusCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "status", abstract: "Show the stages: units done, failed, left, and the time they will take.")
+
+    @OptionGroup var study: StudyOptions
+
+    @Flag(help: "As JSON.")
+    var json = false
+
+    func run() throws {
+        let status = try StudyStatus(try study.open())
+        if json {
+            print(status.json.serialized())
+            return
+        }
+        print(Self.row("stage", "units", "done", "failed", "left", "running", "ETA"))
+        for stage in status.stages {
+            if let reason = stage.waitsFor {
+                print("\(Self.padded(stage.stage, 10))waits: \(reason)")
+                continue
+            }
+            let numbers = [stage.units, stage.done, stage.failed, stage.left, stage.running].map(String.init)
+            print(Self.row(stage.stage, numbers[0], numbers[1], numbers[2], numbers[3], numbers[4], Self.eta(stage)))
+        }
+    }
+
+    private static func eta(_ stage: StudyStatus.StageStatus) -> String {
+        if stage.left == 0 { return "" }
+        return stage.secondsLeft.map(StageProgress.time) ?? "?"
+    }
+
+    private static func row(_ name: String, _ cells: String...) -> String {
+        padded(name, 10) + cells.map { String(repeating: " ", count: max(1, 9 - $0.count)) + $0 }.joined()
+    }
+
+    private static func padded(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(1, width - text.count))
+    }
+}
+
+struct StudySlurm: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "slurm", abstract: "Write a commented sbatch file and a script that submits the stages in order.")
+
+    @Argument(help: ArgumentHelp("Folder of the study.", valueName: "dir"))
+    var folder: String
+
+    @Option(help: "Array tasks, each a shard.")
+    var tasks = 16
+
+    @Option(help: "Processors per task.")
+    var cpus = 16
+
+    @Option(help: "Memory per task, as sbatch takes it.")
+    var mem = "8G"
+
+    @Option(help: "Time limit per task, as sbatch takes it.")
+    var time = "04:00:00"
+
+    @Option(help: "Partition.")
+    var partition: String?
+
+    @Flag(help: "Replace files that exist.")
+    var overwrite = false
+
+    func validate() throws {
+        if tasks < 1 { throw ValidationError("--tasks \(tasks): expected at least 1") }
+        if cpus < 1 { throw ValidationError("--cpus \(cpus): expected at least 1") }
+    }
+
+    func run() throws {
+        guard FileManager.default.fileExists(atPath: folder + "/study.yaml") else {
+            throw SimpleFailure(.missingInput, "\(folder)/study.yaml: not there; lvo study init writes one")
+        }
+        let study = URL(fileURLWithPath: folder).standardizedFileURL.path
+        let script = SlurmScript(
+            study: study, tasks: tasks, cpus: cpus, memory: mem, time: time, partition: partition)
+        for (name, text) in [("study.sbatch", script.batch), ("submit.sh", script.submit)] {
+            let file = try OutputFile(path: "\(study)/\(name)", overwrite: overwrite)
+            try file.write(Array(text.utf8))
+            try file.commit()
+            print("\(study)/\(name)")
+        }
+    }
+}

@@ -175,7 +175,7 @@ struct Axis {
         var (least, most) = (finite.min() ?? 0, finite.max() ?? 1)
         if fromZero { (least, most) = (min(least, 0), max(most, 0)) }
         if least == most { most = least + 1 }
-        let step = Self.roundStep((most - least) / 4)
+        let step = Self.roundStep((most - least) / (tight ? 6 : 4))
         low = tight ? least : (least / step).rounded(.down) * step
         high = tight ? most : (most / step).rounded(.up) * step
         let first = (low / step - 1e-9).rounded(.up)

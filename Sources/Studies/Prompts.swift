@@ -41,6 +41,12 @@ public struct Prompt: Sendable, Equatable {
         return prompts
     }
 
+    /// At most `limit` of the prompts at equal distances; all if that is 0.
+    static func evenly(_ prompts: [Prompt], limit: Int) -> [Prompt] {
+        guard limit > 0, limit < prompts.count else { return prompts }
+        return (0..<limit).map { prompts[$0 * prompts.count / limit] }
+    }
+
     private static func parse(_ line: String, _ place: String) throws -> Prompt {
         let json: JSON
         do {

@@ -15,19 +15,18 @@ public enum StudyFolder {
     public static func open(
         _ path: String, overrides: [String] = [], engine: Engine, memoryBudget: Int? = nil
     ) throws -> Study {
-        let file = isFolder(path) ? path + "/study.yaml" : path
-        let values = try SettingsFile.read(file, overrides: overrides)
-        let parent = (file as NSString).deletingLastPathComponent
+        let yaml = isFolder(path) ? path + "/study.yaml" : path
+        let values = try SettingsFile.read(yaml, overrides: overrides)
+        let parent = (yaml as NSString).deletingLastPathComponent
         let folder = parent.isEmpty ? "." : parent
-        let settings = StudySettings(values.replacing([
-            "model": try resolved(values.text("model"), in: folder, embedded: EmbeddedModel.model),
-            "sae": try resolved(values.text("sae"), in: folder, embedded: EmbeddedModel.autoencoders),
-            "prompts": try resolved(values.text("prompts"), in: folder, embedded: EmbeddedModel.prompts),
-        ]))
+        let settings = StudySettings(values)
         let model = try NetworkModel(
-            path: settings.model, autoencoders: settings.autoencoders, engine: engine, memoryBudget: memoryBudget,
-            cache: folder + "/.checksums.json")
-        let study = try Study(folder: folder, settings: settings, prompts: Prompt.read(settings.prompts), model: model)
+            path: resolved(settings.model, in: folder, embedded: EmbeddedModel.model),
+            autoencoders: resolved(settings.autoencoders, in: folder, embedded: EmbeddedModel.autoencoders),
+            engine: engine, memoryBudget: memoryBudget, cache: folder + "/.checksums.json")
+        let file = try resolved(settings.prompts, in: folder, embedded: EmbeddedModel.prompts)
+        let prompts = Prompt.evenly(try Prompt.read(file), limit: settings.promptLimit)
+        let study = try Study(folder: folder, settings: settings, prompts: prompts, model: model)
         try study.writeSettings()
         return study
     }
@@ -52,7 +51,12 @@ public enum StudyFolder {
     }
 
     private static func resolved(_ path: String, in folder: String, embedded: () throws -> String) throws -> String {
-        if path == EmbeddedModel.name { return try embedded() }
-        return path.isEmpty || path.hasPrefix("/") ? path : "\(folder)/\(path)"
+        path == EmbeddedModel.name ? try embedded() : absolute(path, in: folder)
+    }
+
+    /// A path of the file as commands take it: `embedded` stays what it is.
+    static func absolute(_ path: String, in folder: String) -> String {
+        let isOwn = path.isEmpty || path.hasPrefix("/") || path == EmbeddedModel.name
+        return isOwn ? path : "\(folder)/\(path)"
     }
 }

@@ -20,6 +20,7 @@ struct Lvo: AsyncParsableCommand {
             Encode.self,
             Decode.self,
             Tokenize.self,
+            StudyCommand.self,
             Inspect.self,
             Convert.self,
             Synthesize.self,

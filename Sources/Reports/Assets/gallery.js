@@ -53,7 +53,8 @@ const lvo = (() => {
   function facts(row) {
     const measures = index.columns.measures;
     const shown = Object.keys(measures).filter(name => measures[name][row.i] !== null);
-    if (measures[state.sort]) shown.sort((a, b) => (b === state.sort) - (a === state.sort));
+    const first = ["active_share", "largest_activation", "reach", state.sort];
+    shown.sort((a, b) => first.indexOf(b) - first.indexOf(a));
     return shown.slice(0, 3).map(name => spoken(name) + " " + number(measures[name][row.i])).join(" · ");
   }
   function card(row) {
@@ -135,6 +136,7 @@ const lvo = (() => {
   function load(key) {
     main.replaceChildren(make("p", { class: "soft" }, "Loading …"));
     waiting[key] = show;
+    onKey = pressed => { if (pressed === "Escape") location.hash = "#/"; };
     const script = make("script", { src: "data/" + key + ".js" });
     script.onerror = () => main.replaceChildren(make("p", {}, "There are no data for " + key + "."));
     script.onload = () => script.remove();

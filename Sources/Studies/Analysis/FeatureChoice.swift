@@ -69,7 +69,7 @@ public struct FeatureChoice: Sendable, Equatable {
             return Self.lowest(live, count) { Self.score($0, rank, analysis) }
         case .word(let word, let count):
             let bearing = live.filter { words.share(of: word, $0) > words.baseShare(of: word) }
-            return Self.lowest(bearing, count) { -words.share(of: word, $0) }
+            return Self.lowest(bearing, count) { -words.evidence(of: word, $0) }
         }
     }
 
@@ -127,15 +127,23 @@ struct ExampleWords {
         return prompts.isEmpty ? 0 : Double(prompts.filter { $0.contains(word) }.count) / Double(prompts.count)
     }
 
-    /// Up to `limit` words that the strongest examples share most beyond prompts in general: by share · ln(share/base).
+    /// The share, drawn towards that of all prompts as if four more examples had it: one example proves little.
+    func evidence(of word: String, _ channel: Int) -> Double {
+        let count = Double(strongest(channel).count)
+        return (share(of: word, channel) * count + 4 * baseShare(of: word)) / (count + 4)
+    }
+
+    /// Up to `limit` words that at least half of the strongest examples share, and half as many again as prompts in
+    /// general (which leaves out articles and the like): by share · ln(share/base). None from fewer than three examples.
     func shared(_ channel: Int, limit: Int = 3) -> [String] {
         let prompts = strongest(channel)
+        guard prompts.count >= 3 else { return [] }
         var counts: [String: Double] = [:]
         for words in prompts { for word in words { counts[word, default: 0] += 1 } }
         let scored = counts.compactMap { word, count -> (score: Double, word: String)? in
             let share = count / Double(prompts.count)
-            let score = share * log(share / max(baseShare(of: word), 1e-9))
-            return share >= 0.5 && score > 0.1 ? (score, word) : nil
+            let lift = share / max(baseShare(of: word), 1e-9)
+            return share >= 0.5 && lift >= 1.5 ? (share * log(lift), word) : nil
         }
         return scored.sorted { ($1.score, $0.word) < ($0.score, $1.word) }.prefix(limit).map(\.word)
     }

@@ -31,9 +31,10 @@ public enum Schema {
 
     private static let general: [Setting] = [
         .init("model", .text, "embedded", "Folder or file of a Stable Diffusion 1.x model, or: embedded"),
-        .init("layers", .texts, [], "Layers by their names in the checkpoint; lvo layers lists them"),
-        .init("sae", .text, "", "Folder of sparse autoencoders, one folder per layer; empty: raw channels only"),
-        .init("prompts", .text, "prompts.txt", "One prompt a line, or .jsonl with a text and optional factors"),
+        .init("layers", .texts, [.string(EmbeddedModel.layer)], "Names as in the checkpoint; lvo layers lists them"),
+        .init("sae", .text, "embedded", "Folder of sparse autoencoders, named by layer; empty: raw channels only"),
+        .init("prompts", .text, "embedded", "One prompt a line, or .jsonl with a text and optional factors"),
+        .init("prompt_limit", .integer(0...1_000_000), 0, "Only so many of the prompts, evenly chosen; 0: all"),
         .init("seed", .integer(0...Int(UInt32.max)), 1024, "All pictures' seeds follow from it"),
     ]
 

@@ -80,11 +80,6 @@ public struct SettingValues: Sendable, Equatable {
     func integers(_ key: String) -> [Int] { value(key).array?.compactMap(\.int) ?? [] }
     func number(_ key: String) -> Double { value(key).double ?? 0 }
 
-    /// The same with other texts for some keys.
-    func replacing(_ texts: [String: String]) -> SettingValues {
-        SettingValues(values.merging(texts.mapValues(JSON.string)) { $1 })
-    }
-
     /// The settings of one section, for fingerprints: `section` without the dot.
     func section(_ section: String) -> JSON {
         JSON(values.filter { $0.key.hasPrefix(section + ".") }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })

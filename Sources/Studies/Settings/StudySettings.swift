@@ -11,6 +11,7 @@ public struct StudySettings: Sendable, Equatable {
     public var layers: [String] { values.texts("layers") }
     public var autoencoders: String { values.text("sae") }
     public var prompts: String { values.text("prompts") }
+    public var promptLimit: Int { values.integer("prompt_limit") }
     public var seed: Int { values.integer("seed") }
     public var imagesPerPrompt: Int { values.integer("capture.images_per_prompt") }
     public var halves: String { values.text("capture.half") }

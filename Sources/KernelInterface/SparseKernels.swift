@@ -16,12 +16,13 @@ public struct SparseKernels: Sendable {
 
     public typealias Select = @Sendable (
         _ tile: UnsafePointer<Float>, _ rows: Int, _ bias: UnsafePointer<Float>, _ ids: UnsafePointer<UInt32>,
-        _ columns: Int, _ firstIndex: UInt32, _ indexStride: UInt32, _ bound: UInt64, _ keys: UnsafeMutablePointer<UInt64>
+        _ columns: Int, _ firstIndex: UInt32, _ indexStride: UInt32, _ bound: UInt64,
+        _ keys: UnsafeMutablePointer<UInt64>
     ) -> Int
 
     /// Appends at `keys` the key of every `relu(tile[r][c] + bias[c])` that is greater than `bound`, for `r < rows`,
-    /// `c < columns`; returns their number. `tile` has `panelWidth` floats per row, `bias` `panelWidth` floats. The index
-    /// in the key is `firstIndex + r·indexStride + ids[c]`; `ids` ascend. Room for `rows · columns` keys.
+    /// `c < columns`; returns their number. `tile` has `panelWidth` floats per row, `bias` `panelWidth` floats. The
+    /// index in the key is `firstIndex + r·indexStride + ids[c]`; `ids` ascend. Room for `rows · columns` keys.
     public let select: Select
 
     public typealias SelectAbove = @Sendable (
@@ -68,7 +69,8 @@ public struct SparseKernels: Sendable {
         _ out: UnsafeMutablePointer<Float>
     ) -> Float
 
-    /// `out[i] = alpha · a[i] + beta · b[i]`, and the sum of the squares of what was written. `out` may be `a` or `b`.
+    /// `out[i] = alpha · a[i] + beta · b[i]`, and the sum of the squares of what was written. `out` may be `a` or
+    /// `b`.
     public let combine: Combine
 
     public typealias Adam = @Sendable (
@@ -77,8 +79,8 @@ public struct SparseKernels: Sendable {
     ) -> Void
 
     /// One Adam update of `count` weights with the gradient `g = scale · gradient − parallel · weights`:
-    /// `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`, `w ← w − size · m / (√v · rootScale + ε)`.
-    /// (`parallel` removes a decoder row's gradient along the row without another pass over memory.)
+    /// `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`, `w ← w − size · m / (√v · rootScale +
+    /// ε)`. (`parallel` removes a decoder row's gradient along the row without another pass over memory.)
     public let adam: Adam
 
     public init(

@@ -1,7 +1,7 @@
 import KernelInterface
 
-// Sums and products over a few rows of a matrix: the sparse halves of an autoencoder. All are bound by how fast the rows
-// arrive, so the sums stay in registers (eight vectors) and each row's piece is read once, front to back.
+// Sums and products over a few rows of a matrix: the sparse halves of an autoencoder. All are bound by how fast the
+// rows arrive, so the sums stay in registers (eight vectors) and each row's piece is read once, front to back.
 
 /// `SparseKernels.sumRows`.
 func sparseSumRows(

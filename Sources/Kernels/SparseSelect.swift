@@ -1,6 +1,6 @@
 // Which activations of a tile are large enough. A tile is read right after the product wrote it, from the first cache;
-// next to the product's 2·depth operations per element the few here are nothing, so the [tokens × latents] matrix never
-// leaves the cache and the selection is not worth cleverness beyond skipping vectors without a hit.
+// next to the product's 2·depth operations per element the few here are nothing, so the [tokens × latents] matrix
+// never leaves the cache and the selection is not worth cleverness beyond skipping vectors without a hit.
 
 @inline(__always) func maskBits(_ mask: SIMDMask<IntVec>) -> IntVec { unsafeBitCast(mask, to: IntVec.self) }
 

@@ -26,7 +26,8 @@ final class BlockWorker: @unchecked Sendable {
         found = results.map { result in
             let size = min(result.request.tokensPerGroup, result.tokens)
             let rowsOfGroup = min(size, rows)
-            // Twice what is kept, so that a reduction to the largest is paid for by as many new keys; and one call more.
+            // Twice what is kept, so that a reduction to the largest is paid for by as many new keys; and one call
+            // more.
             let capacity = min(2 * result.keep, rowsOfGroup * result.features) + rowsOfGroup * panels.width
             let groups = size == 1 ? rows : (rows - 1) / size + 2
             return Found(result: result, capacity: capacity, keys: Scratch(groups * capacity, engine))

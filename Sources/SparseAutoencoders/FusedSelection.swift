@@ -2,9 +2,9 @@ import Ops
 import Tensors
 
 /// The encoder's product and the selection of its largest entries in one pass: the only dense product of a training
-/// step, 2·n·L·D operations, bound by arithmetic. A block of eight row tiles of tokens stays in the second cache while
-/// the encoder's panels stream past; each tile of results is looked through while it is in the first cache and is then
-/// overwritten by the next. The `[tokens × latents]` matrix exists nowhere.
+/// step, 2·n·L·D operations, bound by arithmetic. A block of eight row tiles of tokens stays in the second cache
+/// while the encoder's panels stream past; each tile of results is looked through while it is in the first cache and
+/// is then overwritten by the next. The `[tokens × latents]` matrix exists nowhere.
 struct FusedSelection {
     /// Keep the `keep` largest activations of every `tokensPerGroup` consecutive tokens.
     struct Request: Sendable {

@@ -3,8 +3,8 @@ import Tensors
 
 /// Encoding and decoding without gradients.
 extension SparseAutoencoder {
-    /// The selected activations of `x [n, D]`. At inference BatchTopK and SampleTopK are plain TopK with the same k, as in
-    /// the published code; `training` selects by the batch's own rule, with samples of `positions` tokens.
+    /// The selected activations of `x [n, D]`. At inference BatchTopK and SampleTopK are plain TopK with the same k,
+    /// as in the published code; `training` selects by the batch's own rule, with samples of `positions` tokens.
     public func encode(_ x: Tensor, training: Bool = false, positions: Int = 1, engine: Engine) -> SparseCodes {
         let k = configuration.rule.countsK ? configuration.k : numLatents
         var request = FusedSelection.Request(

@@ -3,8 +3,9 @@ import Tensors
 
 /// One decode of some selected activations, and the way back from it.
 ///
-/// With nested dictionaries there is a level for each prefix: level i decodes the features below `bounds[i]`. `levels[i]`
-/// holds, in turn, the reconstruction, its error, and the loss's gradient with respect to the entries of its features.
+/// With nested dictionaries there is a level for each prefix: level i decodes the features below `bounds[i]`.
+/// `levels[i]` holds, in turn, the reconstruction, its error, and the loss's gradient with respect to the entries of
+/// its features.
 struct Reconstruction: Sendable {
     enum Role { case main, auxiliary, multi }
 
@@ -98,8 +99,8 @@ struct Reconstruction: Sendable {
     }
 
     /// Derivatives of the threshold by a window of width w (straight-through estimator): with u = (pre − θ)/w and
-    /// K = 1 where |u| < 1/2, `dθ = −(θ/w)·K·d − (λ/w)·K`, d the derivative of the activation, λ the weight of one
-    /// active feature. The encoder sees d where the feature is active.
+    /// K = 1 where |u| < 1/2, `dθ = −(θ/w)·K·d − (λ/w)·K`, d the derivative of the activation, λ the
+    /// weight of one active feature. The encoder sees d where the feature is active.
     func backwardThreshold(_ token: Int, _ threshold: Tensor, width: Float, lambda: Float) {
         guard let jump else { return }
         for entry in codes.token(token) {

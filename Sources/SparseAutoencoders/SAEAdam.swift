@@ -23,18 +23,16 @@ public final class SAEAdam: Sendable {
     /// One update.
     ///
     /// - Parameters:
+    ///   - norm: the gradients' norm (`SAEGradients.norm`).
     ///   - step: 1 for the first update.
     ///   - maxNorm: bound on the gradient's norm: factor min(1, maxNorm / (norm + 1e-6)).
     ///   - gradientScale: the loss that is optimized is this times the one whose gradient is given.
-    /// - Returns: the gradient's norm before clipping.
-    @discardableResult
     public func update(
-        _ autoencoder: SparseAutoencoder, _ gradients: SAEGradients, step: Int, learningRate: Double,
+        _ autoencoder: SparseAutoencoder, _ gradients: SAEGradients, norm: Double, step: Int, learningRate: Double,
         maxNorm: Double = 1, gradientScale: Double = 1
-    ) -> Double {
+    ) {
         precondition(step > 0, "step \(step)")
-        let norm = gradients.norm(engine: engine) * gradientScale
-        let factor = Float(gradientScale * min(1, maxNorm / (norm + 1e-6)))
+        let factor = Float(gradientScale * min(1, maxNorm / (norm * gradientScale + 1e-6)))
         let (beta1, beta2) = (0.9, 0.999)
         let numbers = AdamStep(
             beta1: Float(beta1), beta2: Float(beta2), epsilon: Self.epsilon,
@@ -50,7 +48,6 @@ public final class SAEAdam: Sendable {
         if let threshold = autoencoder.threshold {
             for feature in 0..<threshold.count { threshold.pointer[feature] = max(0, threshold.pointer[feature]) }
         }
-        return norm
     }
 
     private func update(

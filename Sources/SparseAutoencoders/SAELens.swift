@@ -37,7 +37,8 @@ public enum SAELens {
         let configuration = autoencoder.configuration
         guard !configuration.inputUnitNorm else {
             throw CheckpointFailure.unsupported(
-                file: folder, found: "input_unit_norm has no counterpart in SAELens", advice: "keep the published format")
+                file: folder, found: "input_unit_norm has no counterpart in SAELens",
+                advice: "keep the published format")
         }
         var object = JSONObject()
         switch configuration.rule {

@@ -5,7 +5,7 @@ import Tensors
 struct Scratch<Element: BitwiseCopyable>: @unchecked Sendable {
     let pointer: UnsafeMutablePointer<Element>
     let count: Int
-    private let storage: Storage
+    let storage: Storage
 
     init(_ count: Int, _ engine: Engine) {
         self.count = count

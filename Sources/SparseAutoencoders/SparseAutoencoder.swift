@@ -55,7 +55,8 @@ public struct SparseAutoencoder: Sendable {
         ] + (threshold.map { [("threshold", $0)] } ?? [])
     }
 
-    /// What the encoder sees of `x [… , D]`: minus the decoder's bias, after normalisation if the configuration says so.
+    /// What the encoder sees of `x [… , D]`: minus the decoder's bias, after normalisation if the configuration
+    /// says so.
     func centered(_ x: Tensor, engine: Engine) -> Tensor {
         precondition(x.channels == inputWidth, "SAE of \(inputWidth) channels got \(x.shape)")
         let result = configuration.inputUnitNorm ? UnitNorm.forward(x, engine: engine) : x.copy(in: engine.workspace)

@@ -42,7 +42,8 @@ import Testing
         #expect(good.numLatents == 32)
         #expect(throws: CheckpointFailure.self) { try read(#"{"num_latents": 16, "k": 2}"#) }
         #expect(throws: CheckpointFailure.self) { try read(#"{"d_in": 8, "num_latents": 16, "k": 17}"#) }
-        #expect(throws: CheckpointFailure.self) { try read(#"{"d_in": 8, "k": 2, "batch_topk": true, "sample_topk": true}"#) }
+        let both = #"{"d_in": 8, "k": 2, "batch_topk": true, "sample_topk": true}"#
+        #expect(throws: CheckpointFailure.self) { try read(both) }
         #expect(throws: CheckpointFailure.self) { try read(#"{"d_in": 8, "k": 2, "activation": "gelu"}"#) }
     }
 

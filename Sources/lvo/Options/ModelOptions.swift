@@ -19,7 +19,9 @@ struct ModelOptions: ParsableArguments {
     var lora: [LoRAArgument] = []
 
     /// Opens it; says on standard error which keys of LoRA files fit nothing.
-    func folder() throws -> ModelFolder {
+    func folder() throws -> ModelFolder { try Self.folder(model, vae: vae, lora: lora) }
+
+    static func folder(_ model: String, vae: String? = nil, lora: [LoRAArgument] = []) throws -> ModelFolder {
         let path = model == EmbeddedModel.name ? try EmbeddedModel.model() : model
         let source = try ModelSource(path: path, vae: vae, loras: lora.map { ($0.path, $0.scale) })
         for key in source.unusedLoRAKeys { note("unused: \(key)") }

@@ -1,0 +1,107 @@
+import Checkpoints
+import Tensors
+
+/// Something that makes the activations of whole pictures, of several layers at once, such as a diffusion model that
+/// draws them. Picture `index` is always the same.
+public protocol PictureActivations: AnyObject {
+    /// Channels and positions of a map, by layer.
+    var layers: [(name: String, width: Int, positions: Int)] { get }
+
+    /// Per layer the maps of a picture's time steps, `[positions, width]` each; nil behind the last picture.
+    func picture(_ index: Int) throws -> [[Tensor]]?
+}
+
+/// Several layers' sources over one stream of pictures, each mixed by a buffer of its own. A layer's batches do not
+/// depend on which other layers are trained with it.
+public final class ActivationStream {
+    private let producer: any PictureActivations
+    public private(set) var sources: [StreamSource] = []
+    private var cache: (index: Int, maps: [[Tensor]]?)?
+
+    /// - Parameter keepsSamples: maps stay whole, for rules that select per sample.
+    public init(
+        _ producer: any PictureActivations, keepsSamples: Bool, capacityTokens: Int, seed: UInt64
+    ) {
+        self.producer = producer
+        sources = producer.layers.enumerated().map { index, layer in
+            StreamSource(
+                stream: self, layer: index, positions: layer.positions,
+                buffer: ShuffleBuffer(
+                    width: layer.width, group: keepsSamples ? layer.positions : 1, capacityTokens: capacityTokens,
+                    seed: seed))
+        }
+    }
+
+    /// The picture's maps of one layer; made once while all layers ask for the same picture.
+    fileprivate func maps(_ picture: Int, layer: Int) throws -> [Tensor]? {
+        if cache?.index != picture { cache = (picture, try producer.picture(picture)) }
+        return cache?.maps?[layer]
+    }
+}
+
+/// One layer of an `ActivationStream`.
+public final class StreamSource: ActivationSource {
+    public let positions: Int
+    public var width: Int { buffer.width }
+    /// Pictures taken so far.
+    public private(set) var picture = 0
+    private var ended = false
+    private unowned let stream: ActivationStream
+    private let layer: Int
+    private let buffer: ShuffleBuffer
+
+    fileprivate init(stream: ActivationStream, layer: Int, positions: Int, buffer: ShuffleBuffer) {
+        (self.stream, self.layer, self.positions, self.buffer) = (stream, layer, positions, buffer)
+    }
+
+    public func next(_ count: Int) throws -> Tensor? {
+        guard count % buffer.group == 0, count <= buffer.largestBatch else {
+            throw SimpleFailure(
+                .usage, "batch of \(count) tokens: expected a multiple of \(buffer.group), at most half of the buffer "
+                    + "(\(buffer.largestBatch))")
+        }
+        while true {
+            if let batch = buffer.draw(count, last: ended) { return batch }
+            if ended { return nil }
+            if let maps = try stream.maps(picture, layer: layer) {
+                maps.forEach(buffer.push)
+                picture += 1
+            } else {
+                ended = true
+            }
+        }
+    }
+
+    public var state: SourceState {
+        SourceState(
+            json: [
+                "picture": .integer(picture), "ended": .bool(ended), "filled": .integer(buffer.filled),
+                "drawn": .integer(buffer.drawn), "waiting": .array(buffer.waitingSizes.map { .integer($0) }),
+            ], tensors: [(name: "buffer", tensor: buffer.contents)])
+    }
+
+    public func restore(_ state: SourceState) throws {
+        guard let picture = state.json["picture"]?.int, let ended = state.json["ended"]?.bool,
+            let filled = state.json["filled"]?.int, let drawn = state.json["drawn"]?.int,
+            let waiting = state.json["waiting"]?.array?.compactMap(\.int),
+            let contents = state.tensors.first(where: { $0.name == "buffer" })?.tensor,
+            contents.channels == buffer.group * width, filled <= buffer.capacity,
+            contents.rows >= filled + waiting.reduce(0, +)
+        else { throw SimpleFailure(.badData, "checkpoint: no place in the stream, or one of another buffer size") }
+        (self.picture, self.ended) = (picture, ended)
+        buffer.restore(contents, filled: filled, drawn: drawn, waiting: waiting)
+    }
+}
+
+/// Trains the runs of one stream side by side: always the one that has taken the fewest pictures, so that a picture is
+/// made once for all of them.
+public func trainTogether(
+    _ runs: [(run: TrainingRun, source: StreamSource)], shallStop: () -> Bool,
+    progress: (TrainingRun, TrainingMetrics) -> Void
+) throws {
+    while let next = runs.filter({ !$0.run.isFinished }).min(by: { $0.source.picture < $1.source.picture }) {
+        if shallStop() { break }
+        try next.run.advance(1, progress: { progress(next.run, $0) })
+    }
+    if shallStop() { for (run, _) in runs where !run.isFinished { try run.save() } }
+}

@@ -1,0 +1,103 @@
+import Checkpoints
+import Foundation
+import Reports
+import SparseAutoencoders
+import Studies
+
+/// An autoencoder's evaluation as JSON, as one page, and as a few lines.
+struct SAEReport {
+    let name: String
+    let layer: String
+    let evaluation: SAEEvaluation
+    /// Cosine of each feature's decoder row with the nearest other one.
+    var neighbours: [Float] = []
+    /// Cosine of each feature with its partner in `other`.
+    var matches: [Float]?
+    var other: String?
+    var recovered: LossRecovered?
+
+    var json: JSON {
+        var object = evaluation.json.object ?? JSONObject()
+        object["autoencoder"] = .string(name)
+        object["layer"] = .string(layer)
+        object["decoder_neighbours"] = cosines(neighbours)
+        if let matches { object["matched"] = cosines(matches) }
+        if let other { object["matched_with"] = .string(other) }
+        if let recovered { object["loss_recovered"] = recovered.json }
+        return .object(object)
+    }
+
+    private func cosines(_ values: [Float]) -> JSON {
+        let sorted = values.sorted()
+        let mean = values.reduce(0.0) { $0 + Double($1) } / Double(max(1, values.count))
+        return [
+            "mean": .number(mean), "median": .float(sorted.isEmpty ? 0 : sorted[sorted.count / 2]),
+            "above_0.7": .integer(values.count { $0 > 0.7 }), "above_0.9": .integer(values.count { $0 > 0.9 }),
+        ]
+    }
+
+    var summary: String { rows.map { "\($0.0): \($0.1)" }.joined(separator: "\n") }
+
+    private var rows: [(String, String)] {
+        let whole = evaluation.whole
+        let features = evaluation.activeTokens.count
+        func share(_ count: Int) -> String {
+            String(format: "%d of %d (%.2f %%)", count, features, 100 * Double(count) / Double(features))
+        }
+        var rows = [
+            ("Tokens", "\(whole.tokens)"), ("FVU", String(format: "%.4f", whole.fvu)),
+            ("Explained variance", String(format: "%.4f", whole.explainedVariance)),
+            ("Active features per token", String(format: "%.2f", whole.l0)),
+            ("Dead features", share(evaluation.dead)),
+            ("Ultra-dense features (active in more than a tenth)", share(evaluation.ultraDense)),
+            ("Features with a decoder neighbour above cosine 0.9", share(neighbours.count { $0 > 0.9 })),
+        ]
+        if let matches, let other {
+            rows.append(("Features matched in \(other) above cosine 0.7", share(matches.count { $0 > 0.7 })))
+        }
+        if let recovered {
+            rows.append(("Loss recovered in the model", String(format: "%.4f", recovered.whole.recovered)))
+        }
+        return rows
+    }
+
+    /// One page without scripts or other files.
+    var html: String {
+        let cells = rows.map { "<tr><td>\(escape($0.0))</td><td>\(escape($0.1))</td></tr>" }.joined(separator: "\n")
+        let charts = charts.map { $0.svg() }.joined(separator: "\n")
+        return """
+            <!DOCTYPE html>
+            <html lang="en"><meta charset="utf-8"><title>\(escape(layer)): sparse autoencoder</title>
+            <style>body{font:15px system-ui,sans-serif;max-width:46em;margin:2em auto;padding:0 1em}
+            td{padding:.2em 1.5em .2em 0;border-bottom:1px solid #ddd}
+            svg{max-width:100%;display:block;margin:1em 0}</style>
+            <h1>\(escape(layer))</h1><p>\(escape(name))</p>
+            <table>\(cells)</table>
+            \(charts)
+            </html>
+
+            """
+    }
+
+    private var charts: [LineChart] {
+        let steps = evaluation.byTimestep.sorted { $0.key < $1.key }
+        func line(_ name: String, _ value: (SAEEvaluation.Part) -> Double) -> LineChart.Series {
+            .init(name: name, points: steps.map { (Double($0.key), value($0.value)) })
+        }
+        return [
+            LineChart(
+                title: "Reconstruction by time step", xLabel: "time step", yLabel: "",
+                series: [line("FVU") { $0.fvu }, line("explained variance") { $0.explainedVariance }]),
+            LineChart(
+                title: "Active features by time step", xLabel: "time step", yLabel: "",
+                series: [line("active") { $0.l0 }]),
+            LineChart(
+                title: "Features by density", xLabel: "log₁₀ of the share of tokens", yLabel: "features",
+                series: [.init(name: "features", points: evaluation.histogram.map { ($0.from, Double($0.count)) })]),
+        ]
+    }
+
+    private func escape(_ text: String) -> String {
+        text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
+    }
+}

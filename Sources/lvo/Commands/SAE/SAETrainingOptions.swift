@@ -1,0 +1,107 @@
+import ArgumentParser
+import Optimizers
+import SparseAutoencoders
+
+extension LearningRateSchedule: ExpressibleByArgument {}
+
+/// What an autoencoder is like and how it is trained; defaults are the library's.
+struct SAETrainingOptions: ParsableArguments {
+    @Option(help: "Which activations are kept.")
+    var kind = SelectionRule.batchTopK
+
+    @Option(help: "Features per channel, unless --latents says how many.")
+    var expansion = 16
+
+    @Option(help: "Features.")
+    var latents: Int?
+
+    @Option(help: "Active features per token (per sample for sample_topk).")
+    var k = 32
+
+    @Flag(help: "Also reconstruct with 4k features.")
+    var multiTopk = false
+
+    @Flag(help: "Bring every token to mean 0 and deviation 1 first.")
+    var inputUnitNorm = false
+
+    @Option(parsing: .upToNextOption, help: "Matryoshka: the first so many features reconstruct alone; ascending.")
+    var prefixes: [Int] = []
+
+    @Option(help: "Tokens of a batch.")
+    var batch = TrainingOptions().batchTokens
+
+    @Option(help: "Updates.")
+    var steps: Int
+
+    @Option(help: "Learning rate. Default: 2e-4 / √(features / 16384).")
+    var lr: Double?
+
+    @Option(help: "How the learning rate goes.")
+    var schedule = TrainingOptions().schedule
+
+    @Option(help: "Updates over which the learning rate rises.")
+    var warmUp = TrainingOptions().warmUp
+
+    @Option(help: "Weight of AuxK; 0 turns it off.")
+    var auxkAlpha = TrainingOptions().loss.auxkAlpha
+
+    @Option(help: "Weight of the L1 penalty (relu).")
+    var l1 = TrainingOptions().loss.l1Coefficient
+
+    @Option(help: "Weight of the L0 penalty (jumprelu).")
+    var l0 = TrainingOptions().loss.l0Coefficient
+
+    @Option(help: "Window around the thresholds (jumprelu).")
+    var bandwidth = TrainingOptions().loss.bandwidth
+
+    @Option(help: "Bound on the gradient's norm.")
+    var clip = TrainingOptions().maxGradientNorm
+
+    @Option(help: "Tokens after which a feature that was not selected is dead.")
+    var deadAfter = TrainingOptions().deadAfterTokens
+
+    @Option(help: "Updates between new starts for dead features; 0: never.")
+    var resampleEvery = TrainingOptions().resampleEvery
+
+    @Option(help: "Seed of the weights, the order of tokens and everything else that is random.")
+    var seed: UInt64 = 0
+
+    func validate() throws {
+        for (name, value) in [("expansion", expansion), ("k", k), ("batch", batch), ("steps", steps)] where value < 1 {
+            throw ValidationError("--\(name) \(value): expected at least 1")
+        }
+        if let latents, latents < 1 { throw ValidationError("--latents \(latents): expected at least 1") }
+        if let lr, !(lr > 0) { throw ValidationError("--lr \(lr): expected more than 0") }
+        if !(clip > 0) { throw ValidationError("--clip \(clip): expected more than 0") }
+        for (name, value) in [("auxk-alpha", auxkAlpha), ("l1", l1), ("l0", l0)] where !(value >= 0) {
+            throw ValidationError("--\(name) \(value): expected at least 0")
+        }
+        if !(bandwidth > 0) { throw ValidationError("--bandwidth \(bandwidth): expected more than 0") }
+        for (name, value) in [("warm-up", warmUp), ("dead-after", deadAfter), ("resample-every", resampleEvery)]
+        where value < 0 { throw ValidationError("--\(name) \(value): expected at least 0") }
+    }
+
+    func configuration(width: Int) throws -> SAEConfiguration {
+        var configuration = SAEConfiguration(
+            inputWidth: width, numLatents: latents ?? width * expansion, k: k, rule: kind)
+        configuration.multiTopK = multiTopk
+        configuration.inputUnitNorm = inputUnitNorm
+        configuration.prefixes = prefixes
+        if let problem = configuration.problem {
+            throw ValidationError("\(problem.key) \(problem.found): expected \(problem.expected)")
+        }
+        return configuration
+    }
+
+    var training: TrainingOptions {
+        var options = TrainingOptions()
+        (options.batchTokens, options.steps, options.learningRate) = (batch, steps, lr)
+        (options.schedule, options.warmUp, options.maxGradientNorm) = (schedule, warmUp, clip)
+        options.loss.auxkAlpha = auxkAlpha
+        options.loss.l1Coefficient = l1
+        options.loss.l0Coefficient = l0
+        options.loss.bandwidth = bandwidth
+        (options.deadAfterTokens, options.resampleEvery, options.seed) = (deadAfter, resampleEvery, seed)
+        return options
+    }
+}

@@ -1,0 +1,103 @@
+import Ops
+import SparseAutoencoders
+import Tensors
+import Testing
+
+/// Gradients of every kind against differences of the loss itself.
+@Suite struct LossGradientTests {
+    struct Case: CustomTestStringConvertible, Sendable {
+        let testDescription: String
+        let configuration: SAEConfiguration
+        var dead = false
+    }
+
+    static func configuration(
+        _ rule: SelectionRule, _ change: (inout SAEConfiguration) -> Void = { _ in }
+    ) -> SAEConfiguration {
+        let k = rule == .sampleTopK ? 40 : 6
+        var configuration = SAEConfiguration(inputWidth: 24, numLatents: 96, k: k, rule: rule)
+        change(&configuration)
+        return configuration
+    }
+
+    static let cases = [
+        Case(testDescription: "topk", configuration: configuration(.topK)),
+        Case(testDescription: "batch, dead", configuration: configuration(.batchTopK), dead: true),
+        Case(testDescription: "sample", configuration: configuration(.sampleTopK)),
+        Case(testDescription: "multi", configuration: configuration(.batchTopK) { $0.multiTopK = true }, dead: true),
+        Case(testDescription: "unit norm", configuration: configuration(.topK) { $0.inputUnitNorm = true }),
+        Case(
+            testDescription: "matryoshka", configuration: configuration(.batchTopK) { $0.prefixes = [10, 40] },
+            dead: true),
+        Case(testDescription: "relu", configuration: configuration(.relu)),
+        Case(testDescription: "relu matryoshka", configuration: configuration(.relu) { $0.prefixes = [50] }),
+        Case(testDescription: "jumprelu", configuration: configuration(.jumpReLU)),
+    ]
+
+    /// The loss is piecewise smooth; steps of 1e-3 of a unit direction rarely cross a kink, and the tolerance of 2 % of
+    /// the gradient's norm leaves room for one. A missing or doubled term misses it by far. JumpReLU's threshold has a
+    /// gradient by convention only, so it stays where it is.
+    @Test(arguments: cases) func agreesWithDifferences(_ test: Case) throws {
+        let engine = try Engine()
+        var options = LossOptions()
+        options.l1Coefficient = 0.02
+        let autoencoder = randomAutoencoder(test.configuration)
+        for parameter in autoencoder.parameters where parameter.name != "threshold" {
+            for i in 0..<parameter.tensor.count { parameter.tensor.pointer[i] *= 0.3 }
+        }
+        let x = CounterRandom(seed: 3, purpose: .noise).normals([60, 24])
+        let dead = test.dead ? (0..<96).map { $0 % 4 == 1 } : []
+        func loss(_ autoencoder: SparseAutoencoder) -> Double {
+            SparseLoss(autoencoder, options: options, engine: engine).evaluate(x, positions: 10, dead: dead).loss
+        }
+        let gradients = SAEGradients(for: autoencoder)
+        _ = SparseLoss(autoencoder, options: options, engine: engine)
+            .evaluate(x, positions: 10, dead: dead, gradients: gradients)
+        for (index, gradient) in gradients.tensors.enumerated() where index < 4 {
+            let norm = gradient.array.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
+            let step = 1e-3
+            var values: [Double] = []
+            for sign in [1.0, -1.0] {
+                let moved = autoencoder.copy()
+                let target = moved.parameters[index].tensor.pointer
+                for i in 0..<gradient.count { target[i] += Float(sign * step * Double(gradient.pointer[i]) / norm) }
+                values.append(loss(moved))
+            }
+            let slope = (values[0] - values[1]) / (2 * step)
+            #expect(abs(slope - norm) < 0.02 * norm, "\(autoencoder.parameters[index].name): \(slope), not \(norm)")
+        }
+    }
+
+    @Test func gradientsDoNotDependOnThreads() throws {
+        var configuration = Self.configuration(.batchTopK) { $0.multiTopK = true }
+        configuration.numLatents = 512
+        let autoencoder = randomAutoencoder(configuration)
+        let x = CounterRandom(seed: 3, purpose: .noise).normals([300, 24])
+        let dead = (0..<512).map { $0 % 8 == 1 }
+        var results: [[Float]] = []
+        for threads in [1, 2, 5] {
+            let engine = try Engine(threads: threads)
+            let gradients = SAEGradients(for: autoencoder)
+            _ = SparseLoss(autoencoder, engine: engine).evaluate(x, dead: dead, gradients: gradients)
+            results.append(gradients.tensors.flatMap(\.array))
+        }
+        #expect(results[0] == results[1] && results[0] == results[2])
+    }
+
+    /// The threshold's estimator: zero outside the window, −(θ·d + λ)/w inside (one token, one feature, by hand).
+    @Test func thresholdGradientByHand() throws {
+        let engine = try Engine()
+        var options = LossOptions()
+        (options.bandwidth, options.l0Coefficient) = (0.5, 0.1)
+        let configuration = SAEConfiguration(inputWidth: 2, numLatents: 1, k: 1, rule: .jumpReLU)
+        let autoencoder = SparseAutoencoder(
+            configuration: configuration, encoderWeight: Tensor([1, 2], [1, 0]), encoderBias: Tensor([1], [0]),
+            decoderWeight: Tensor([1, 2], [1, 0]), decoderBias: Tensor([2], [0, 0]), threshold: Tensor([1], [1]))
+        let x = Tensor([2, 2], [1.1, 0, -3, 0])
+        let gradients = SAEGradients(for: autoencoder)
+        let report = SparseLoss(autoencoder, options: options, engine: engine).evaluate(x, gradients: gradients)
+        #expect(report.active == 0.5)
+        // Token 0: pre 1.1, within 0.25 of the threshold, active, error 0, so d = 0; λ = 0.1 / 2 tokens.
+        #expect(abs((gradients.threshold?.pointer[0] ?? 0) + 0.05 / 0.5) < 1e-6)
+    }
+}

@@ -134,7 +134,7 @@ import Testing
             folder: temporary.file("run"), hookpoint: "unet.mid", configuration: Self.configuration(), options: options,
             source: StoreSource(store, keepsSamples: false, seed: 5), interval: 100, engine: Engine())
         var fvu: [Double] = []
-        try run.advance { fvu.append($0.report.fvu) }
+        try run.advance(progress: { fvu.append($0.report.fvu) })
         #expect(fvu[199] < 0.8 * fvu[0])
     }
 

@@ -35,8 +35,8 @@ public struct ElementwiseKernels: Sendable {
     public let geluQuickBackward: Binary
     /// `y[r, i] = x[r, i] · geluErf(x[r, width + i])`; x has rows of 2·width, y rows of width. No aliasing.
     public let geglu: Rows
-    /// `dx[r, i] = dy[r, i] · geluErf(g)`, `dx[r, width + i] = dy[r, i] · x[r, i] · geluErf′(g)` with `g = x[r, width
-    /// + i]`; dx may be x.
+    /// With `g = x[r, width + i]`: `dx[r, i] = dy[r, i] · geluErf(g)` and
+    /// `dx[r, width + i] = dy[r, i] · x[r, i] · geluErf′(g)`; dx may be x.
     public let gegluBackward: RowsBackward
 
     public init(

@@ -1,7 +1,7 @@
 // Attention forward and the gradient of the queries alone (`AttentionKernels`).
 //
 // Scores are computed transposed, Sᵀ = K·Qᵀ: keys are tile rows and `panelWidth` queries are the columns. So
-//  · a block of Sᵀ, [keys][panelWidth], is at once the packed panel of the second product Oᵀ = Vᵀ·Pᵀ: nothing is repacked,
+//  · a block of Sᵀ, [keys][panelWidth], is at once the packed panel of the second product Oᵀ = Vᵀ·Pᵀ,
 //  · maximum and sum over the keys are lane by lane: no horizontal reduction,
 //  · the tile rows of the second product are the head's channels, and 40, 80 and 160 fill tiles of 6 and 12 (with the
 //    four-row one) exactly, whereas panels of 16 or 32 columns would waste up to 38 % of them.

@@ -81,17 +81,16 @@ import TestSupport
     }
 
     @Test func extremesStayFiniteAndNaNStaysNaN() throws {
-        let x: [Float] = [-3e38, -1e4, -200, 200, 1e4, 3e38, .nan]
+        let x: [Float] = [-1e30, -1e4, -200, 200, 1e4, 1e30, .nan]
         let ones = [Float](repeating: 1, count: x.count)
         try eachTable { table in
             for test in cases(table.elementwise) where test.name != "add" && test.name != "scale" {
                 let y = GuardedBuffer(x.count)
                 test.kernel(ones, x, y.pointer, x.count)
                 let values = y.array
-                let limits: [Float] = test.name.hasSuffix("Backward") ? [0, 0, 0, 1, 1, 1] : [0, 0, 0, 200, 1e4, 3e38]
+                let limits: [Float] = test.name.hasSuffix("Backward") ? [0, 0, 0, 1, 1, 1] : [0, 0, 0, 200, 1e4, 1e30]
                 for (value, limit) in zip(values, limits) {
-                    #expect(abs(value - limit) <= 1e-6 * limit + 40, "\(test.name): \(values)")
-                    #expect(value.isFinite)
+                    #expect(abs(value - limit) <= 1e-6 * limit + 1e-6, "\(test.name): \(values)")
                 }
                 #expect(values[6].isNaN, "\(test.name), \(table.instructionSet)")
             }

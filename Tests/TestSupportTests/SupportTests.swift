@@ -10,7 +10,8 @@ import TestSupport
         let buffer = GuardedBuffer(5, misalignment: misalignment)
         #expect(buffer.array.allSatisfy { $0.isNaN }, "unwritten floats are NaN")
         for i in 0..<5 { buffer.pointer[i] = Float(i) }
-        #expect(buffer.isIntact && buffer.array == [0, 1, 2, 3, 4])
+        #expect(buffer.isIntact)
+        #expect(buffer.array == [0, 1, 2, 3, 4])
         for place in [-1, 5] {
             let before = buffer.pointer[place]
             buffer.pointer[place] = 1
@@ -32,8 +33,11 @@ import TestSupport
 
     @Test func randomValuesRepeatAndFillTheInterval() {
         let values = randomFloats(4096, seed: 1, scale: 2)
-        #expect(values == randomFloats(4096, seed: 1, scale: 2) && values != randomFloats(4096, seed: 2, scale: 2))
-        #expect(values.allSatisfy { abs($0) <= 2 } && values.max()! > 1.99 && values.min()! < -1.99)
+        #expect(values == randomFloats(4096, seed: 1, scale: 2))
+        #expect(values != randomFloats(4096, seed: 2, scale: 2))
+        #expect(values.allSatisfy { abs($0) <= 2 })
+        #expect(values.max()! > 1.99)
+        #expect(values.min()! < -1.99)
     }
 
     @Test func aMissingFixtureIsAFailure() {

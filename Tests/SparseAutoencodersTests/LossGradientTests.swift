@@ -34,9 +34,9 @@ import Testing
         Case(testDescription: "jumprelu", configuration: configuration(.jumpReLU)),
     ]
 
-    /// The loss is piecewise smooth; steps of 1e-3 of a unit direction rarely cross a kink, and the tolerance of 2 % of
-    /// the gradient's norm leaves room for one. A missing or doubled term misses it by far. JumpReLU's threshold has a
-    /// gradient by convention only, so it stays where it is.
+    /// The loss is piecewise smooth and jumps where the selection changes, so a difference that happens to straddle a jump
+    /// says nothing: one of several steps must agree within 2 %. A missing or doubled term misses at every step.
+    /// JumpReLU's threshold has a gradient by convention only, so it stays where it is.
     @Test(arguments: cases) func agreesWithDifferences(_ test: Case) throws {
         let engine = try Engine()
         var options = LossOptions()
@@ -55,16 +55,21 @@ import Testing
             .evaluate(x, positions: 10, dead: dead, gradients: gradients)
         for (index, gradient) in gradients.tensors.enumerated() where index < 4 {
             let norm = gradient.array.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
-            let step = 1e-3
-            var values: [Double] = []
-            for sign in [1.0, -1.0] {
-                let moved = autoencoder.copy()
-                let target = moved.parameters[index].tensor.pointer
-                for i in 0..<gradient.count { target[i] += Float(sign * step * Double(gradient.pointer[i]) / norm) }
-                values.append(loss(moved))
+            func slope(_ step: Double) -> Double {
+                let values = [step, -step].map { step in
+                    let moved = autoencoder.copy()
+                    let target = moved.parameters[index].tensor
+                    for i in 0..<gradient.count {
+                        target.pointer[i] += Float(step * Double(gradient.pointer[i]) / norm)
+                    }
+                    return loss(moved)
+                }
+                return (values[0] - values[1]) / (2 * step)
             }
-            let slope = (values[0] - values[1]) / (2 * step)
-            #expect(abs(slope - norm) < 0.02 * norm, "\(autoencoder.parameters[index].name): \(slope), not \(norm)")
+            let slopes = [1e-3, 3e-4, 1e-4, 3e-5].map(slope)
+            #expect(
+                slopes.contains { abs($0 - norm) < 0.02 * norm },
+                "\(autoencoder.parameters[index].name): \(slopes), not \(norm)")
         }
     }
 

@@ -19,7 +19,7 @@ import Testing
         }
         let source = try StoreSource(store, keepsSamples: false, seed: 3)
         #expect(source.tokens == 45)
-        let epochs = try (0..<2).map { _ in try (0..<45).map { _ in Int(try source.next(1)?.pointer[1] ?? -1) } }
+        let epochs = try (0..<2).map { _ in try (0..<45).map { _ in Int(try source.next(1)?.array[1] ?? -1) } }
         #expect(epochs[0].sorted() == Array(0..<45) && epochs[1].sorted() == Array(0..<45))
         #expect(epochs[0] != epochs[1] && epochs[0] != Array(0..<45))
     }

@@ -23,6 +23,19 @@ from safetensors.torch import load_file, save_file
 import tiny_model
 
 WEIGHTS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
+# Stable Diffusion 1.5's own, which single files are taken to have.
+SCHEDULER = {
+    "_class_name": "PNDMScheduler",
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "beta_start": 0.00085,
+    "clip_sample": False,
+    "num_train_timesteps": 1000,
+    "set_alpha_to_one": False,
+    "skip_prk_steps": True,
+    "steps_offset": 1,
+    "trained_betas": None,
+}
 BIN = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "pytorch_model"}
 
 
@@ -134,15 +147,7 @@ def write_folder(model, folder, save):
         write_json(config, f"{folder}/{component}/config.json")
         save(component, weights, f"{folder}/{component}")
     os.makedirs(f"{folder}/scheduler")
-    scheduler = {
-        "_class_name": "PNDMScheduler",
-        "beta_start": 0.00085,
-        "beta_end": 0.012,
-        "beta_schedule": "scaled_linear",
-        "steps_offset": 1,
-        "skip_prk_steps": True,
-    }
-    write_json(scheduler, f"{folder}/scheduler/scheduler_config.json")
+    write_json(SCHEDULER, f"{folder}/scheduler/scheduler_config.json")
     write_json({"_class_name": "StableDiffusionPipeline"}, f"{folder}/model_index.json")
 
 

@@ -41,8 +41,8 @@ public struct WeightFile: Sendable {
         self.metadata = metadata
     }
 
-    /// A safetensors file has its header's length in the first eight bytes and '{' in the ninth; a zip starts with "PK", a
-    /// bare pickle with 0x80.
+    /// A safetensors file has its header's length in the first eight bytes and '{' in the ninth; a zip starts with
+    /// "PK", a bare pickle with 0x80.
     private static func isTorch(_ file: MappedFile) -> Bool {
         withExtendedLifetime(file) {
             let start = file.bytes.prefix(9)

@@ -6,7 +6,8 @@ import Tensors
 ///
 ///     h = FNV-1a-64(salt + name);  z = splitmix64's output for state h + (i+1)·9E3779B97F4A7C15
 ///     u = (z >> 40) / 2²⁴;         v = (2u − 1)·√3, of unit variance
-///     embeddings 0.02·v;  two dimensions or more v/√(fan-in);  vectors ending in ".weight" 1 + 0.1·v;  else 0.05·v
+///     embeddings 0.02·v;  two dimensions or more v/√(fan-in);
+///     vectors whose name ends in ".weight" 1 + 0.1·v;  others 0.05·v
 ///
 /// computed in double precision and rounded to float32 at the end.
 public struct SyntheticWeights: Sendable {

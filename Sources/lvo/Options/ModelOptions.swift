@@ -9,7 +9,8 @@ import Tensors
 struct ModelOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Model: a folder in diffusers layout, a single .safetensors or .ckpt file, or: embedded.", valueName: "path"))
+            "Model: a folder in diffusers layout, a single .safetensors or .ckpt file, or: embedded.",
+            valueName: "path"))
     var model: String
 
     @Option(help: ArgumentHelp("VAE file or folder to use instead of the model's own.", valueName: "path"))

@@ -20,7 +20,8 @@ public struct WinogradKernels: Sendable {
         _ elementStride: Int
     ) -> Void
 
-    /// `out[e · elementStride + k · panelWidth + column] = (G g Gᵀ)[e]` with `g[r][s] = taps[(3r + s)·tapStride + k·panelWidth + column]` for k in
+    /// `out[e · elementStride + k · panelWidth + column] = (G g Gᵀ)[e]` with
+    /// `g[r][s] = taps[(3r + s)·tapStride + k·panelWidth + column]` for k in
     /// `0..<depth`. A negative stride from the last tap turns the filter by 180°, as the gradient needs it.
     public let filter: Filter
     /// The same from half precision.

@@ -8,7 +8,8 @@ extension NetworkModel {
     public func capture(
         prompt: String, seed: Int, settings: DrawSettings, sites: [Site], halves: String
     ) throws -> CapturedPicture {
-        let wanted: [GuidanceHalf] = halves == "both" ? [.unconditional, .conditional] : [GuidanceHalf(rawValue: halves) ?? .conditional]
+        let wanted: [GuidanceHalf] =
+            halves == "both" ? [.unconditional, .conditional] : [GuidanceHalf(rawValue: halves) ?? .conditional]
         guard settings.guidanceScale > 1 || wanted == [.conditional] else {
             throw SimpleFailure(
                 .usage, "capture.half: \(halves): without guidance (capture.guidance_scale ≤ 1) there is only conditional")

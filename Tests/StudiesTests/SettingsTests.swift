@@ -63,7 +63,9 @@ import Testing
     @Test func promptsAreReadOnceEach() throws {
         let path = FileManager.default.temporaryDirectory.appendingPathComponent("\(UUID().uuidString).jsonl").path
         defer { try? FileManager.default.removeItem(atPath: path) }
-        let lines = [#"{"text": "a red circle", "factors": {"color": "red"}}"#, "", #"{"text": "a star"}"#, #"{"text": "a star"}"#]
+        let lines = [
+            #"{"text": "a red circle", "factors": {"color": "red"}}"#, "", #"{"text": "a star"}"#, #"{"text": "a star"}"#,
+        ]
         try lines.joined(separator: "\n").write(toFile: path, atomically: true, encoding: .utf8)
         let prompts = try Prompt.read(path)
         #expect(prompts == [Prompt(text: "a red circle", factors: ["color": "red"]), Prompt(text: "a star")])

@@ -106,7 +106,8 @@ func contents(_ folder: String) throws -> [String: Data] {
         let runner = try StageRunner(study: study)
         let failure = #expect(throws: SimpleFailure.self) { try runner.run(full) }
         #expect(failure?.kind == .cannotWrite)
-        #expect(try FileManager.default.contentsOfDirectory(atPath: study + "/squares/row").sorted() == ["0", "1", "2", "3", "4"])
+        let rows = try FileManager.default.contentsOfDirectory(atPath: study + "/squares/row").sorted()
+        #expect(rows == ["0", "1", "2", "3", "4"])
         #expect(try run(SquareStage()).count == 7)
     }
 
@@ -178,7 +179,10 @@ func contents(_ folder: String) throws -> [String: Data] {
 @Suite struct ShardTests {
     @Test func schedulersAreUnderstood() throws {
         #expect(try Shard(environment: [:]) == nil)
-        let array = ["SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_STEP": "2"]
+        let array = [
+            "SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "1",
+            "SLURM_ARRAY_TASK_STEP": "2",
+        ]
         #expect(try Shard(environment: array) == Shard("3/4"))
         #expect(try Shard(environment: ["JOB_COMPLETION_INDEX": "2", "LVO_SHARDS": "5"]) == Shard("2/5"))
         #expect(throws: SimpleFailure.self) { try Shard(environment: ["JOB_COMPLETION_INDEX": "2"]) }

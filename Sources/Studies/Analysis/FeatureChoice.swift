@@ -47,7 +47,8 @@ public struct FeatureChoice: Sendable, Equatable {
         if ends.count == 1, let index = ends[0], index >= 0 { return .range(index...index) }
         if ends.count == 2, let first = ends[0], let last = ends[1], first <= last { return .range(first...last) }
         throw SimpleFailure(
-            .usage, "choice \"\(text)\": expected all, none, 742, 10-19, most-active:20, most-localized:20, rarest:20 or word:red:5")
+            .usage, "choice \"\(text)\": expected all, none, 742, 10-19, "
+                + "most-active:20, most-localized:20, rarest:20 or word:red:5")
     }
 
     /// - Throws: `SimpleFailure(.usage)` for an index that there is none of.

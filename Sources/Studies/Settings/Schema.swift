@@ -107,7 +107,9 @@ public enum Schema {
             .init(key("learning_rate"), .number(0...1000), .number(d.learningRate), "Of AdamW"),
             .init(key("total_variation"), .number(anyNumber), .number(d.penalties.totalVariation), "Weight of the penalty"),
             .init(key("range"), .number(anyNumber), .number(d.penalties.range), "Weight of the penalty on values above 3"),
-            .init(key("moment"), .number(anyNumber), .number(d.penalties.moment), "Weight of the penalty on mean and deviation"),
+            .init(
+                key("moment"), .number(anyNumber), .number(d.penalties.moment),
+                "Weight of the penalty on mean and deviation"),
             .init(key("sigma_start"), .number(0...100), .number(d.sigmaStart), "Smoothing of the gradient, first step"),
             .init(key("sigma_end"), .number(0...100), .number(d.sigmaEnd), "and last step"),
             .init(key("spectral_filter"), .flag, .bool(d.spectralFilter), "Damps high frequencies of the gradient"),

@@ -61,7 +61,9 @@ struct CaptureStage: StudyStage {
         let timesteps = (file.metadata["timesteps"] ?? "").split(separator: ",").compactMap { Int($0) }
         let activations = try file.weight(site.path)
         guard activations.shape.count == 3, activations.shape[1] == timesteps.count else {
-            throw SimpleFailure(.badData, "\(path): \(site.path) has shape \(activations.shape) for \(timesteps.count) time steps")
+            throw SimpleFailure(
+                .badData,
+                "\(path): \(site.path) has shape \(activations.shape) for \(timesteps.count) time steps")
         }
         return (activations, timesteps)
     }

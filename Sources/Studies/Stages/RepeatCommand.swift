@@ -7,7 +7,10 @@ enum RepeatCommand {
         let settings = study.settings
         let parameters = settings.dream(subject.site.space)
         let isFeature = subject.site.space == .features
-        var words = ["lvo", "dream", "--model", StudyFolder.absolute(settings.model, in: study.folder), "--layer", subject.site.layer]
+        var words = [
+            "lvo", "dream", "--model", StudyFolder.absolute(settings.model, in: study.folder), "--layer",
+            subject.site.layer,
+        ]
         words += [isFeature ? "--feature" : "--channel", "\(subject.index)"]
         if isFeature { words += ["--sae", StudyFolder.absolute(settings.autoencoders, in: study.folder)] }
         words += ["--timestep", "\(timestep)", "--seed"] + settings.dreamSeeds.map { "\($0)" }

@@ -18,6 +18,7 @@ struct DreamJob {
         try plan.prepareOutput()
         engine = try command.runtime.engine()
         if command.memory.memory != nil { note("memory plan\n\(plan.memory)") }
+        plan.memory.enforce(on: engine)
         let context = try command.prompt.context(plan.folder, engine: engine)
         guard context.shape[0] == 1 else {
             throw SimpleFailure(.badData, "context for \(context.shape[0]) samples; dreams share one")

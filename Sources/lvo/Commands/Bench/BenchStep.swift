@@ -27,6 +27,7 @@ struct BenchStep: ParsableCommand {
         let unet = try folder.loadUNet(upTo: hook, engine: engine)
         let loading = ContinuousClock.now - start
         let plan = try folder.memoryPlan(to: hook, size, budget: memory.memory?.bytes)
+        plan.enforce(on: engine)
         let step = Step(unet: unet, hook: hook, model: model, policies: plan.policies)
         let measurement = Measurement(
             "step to \(hook.name), \(model.size)", repeats: options.repeats,

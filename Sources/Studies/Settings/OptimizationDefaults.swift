@@ -15,7 +15,7 @@ struct OptimizationDefaults {
         OptimizationDefaults(settings: DreamSettings(.sae)).tuned(if: preset == "tuned")
     }
 
-    /// What the sweep in docs/measures.md found better than the paper's settings.
+    /// Settings that reach further than the paper's on the embedded model (docs/dreams.md).
     private func tuned(if wanted: Bool) -> OptimizationDefaults {
         guard wanted else { return self }
         var defaults = self

@@ -79,7 +79,7 @@ public enum Schema {
         [
             .init(
                 "dream.preset", .choice(OptimizationDefaults.presets), .string(preset),
-                "Defaults of the next two sections: paper, or tuned (docs/measures.md says how it was found)"),
+                "Defaults of the next two sections: paper, or tuned (docs/dreams.md)"),
             .init("dream.timesteps", .texts, ["0", "peaks"], "Time steps, and peaks for the feature's activity peaks"),
             .init("dream.seeds", .integers, seeds, "A result for each"),
             .init("dream.prompt", .text, "", "Text condition"),

@@ -57,7 +57,9 @@ let package = Package(
         .target(name: "Pictures", dependencies: ["CPNG", "Tensors"]),
         // Floor 3
         .target(name: "Optimizers", dependencies: ["Tensors", "Ops"]),
-        .target(name: "StableDiffusion", dependencies: ["Ops", "Checkpoints", "Tensors"]),
+        .target(
+            name: "StableDiffusion", dependencies: ["Ops", "Checkpoints", "Tensors"],
+            resources: [.copy("Resources")]),
         .target(
             name: "Reports", dependencies: ["Pictures", "Checkpoints", "Tensors"],
             resources: [.embedInCode("Assets")]),
@@ -96,7 +98,8 @@ let package = Package(
         .testTarget(
             name: "CheckpointsTests", dependencies: ["TestSupport", "Checkpoints"],
             resources: [.copy("Fixtures")]),
-        .testTarget(name: "PicturesTests", dependencies: ["TestSupport", "Pictures"]),
+        .testTarget(
+            name: "PicturesTests", dependencies: ["TestSupport", "Pictures"], resources: [.copy("Fixtures")]),
         .testTarget(
             name: "StableDiffusionTests", dependencies: ["TestSupport", "StableDiffusion"],
             resources: [.copy("Fixtures")]),

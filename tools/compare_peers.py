@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Times lvo beside PyTorch and OpenVINO on the same weights and inputs, in turn (A B A B ...), and checks agreement.
 
-    tools/compare_peers.py --model DIR [--work unet step vae] [--peers eager checkpoint compile openvino]
-                           [--rounds 3] [--latent 64] [--lvo .build/release/lvo] [--json FILE]
+    tools/compare_peers.py --model DIR [--work unet step vae generate] [--peers eager checkpoint compile openvino]
+                           [--rounds 3] [--latent 64] [--steps 20] [--lvo .build/release/lvo] [--json FILE]
 
 DIR is a folder in diffusers layout, e.g. from `lvo synthesize --architecture sd15 --dtype f16 --output DIR`. Half
 precision weights are widened to float32 in the peers. Every measurement is a process of its own: it loads, runs once to
 warm up, then `--repeats` times; its median and its peak resident memory are what is compared, as ratios pair by pair.
+`generate` is a whole picture (text encoder, `--steps` steps with guidance, VAE), made once and without warming up.
 Needs torch, diffusers, safetensors, numpy; openvino for that peer.
 """
 import argparse
@@ -18,6 +19,8 @@ import subprocess
 import sys
 import tempfile
 import time
+
+import peer_generation
 
 HOOK = "up_blocks.1.attentions.1"
 TIMESTEP = 501
@@ -63,6 +66,8 @@ def worker_function(args):
     """What one call of the peer does, as a function without arguments returning a numpy array."""
     import torch
 
+    if args.work == "generate":
+        return peer_generation.peer_function(args)
     torch.set_num_threads(args.threads)
     latent, context = inputs(args.inputs)
     if args.work == "vae":
@@ -125,9 +130,10 @@ def worker(args):
     import numpy
 
     call = worker_function(args)
-    output = call()
+    is_picture = args.work == "generate"
+    output = None if is_picture else call()
     times = []
-    for _ in range(args.repeats):
+    for _ in range(1 if is_picture else args.repeats):
         start = time.perf_counter()
         output = call()
         times.append(time.perf_counter() - start)
@@ -137,6 +143,8 @@ def worker(args):
 
 
 def measure_lvo(args, work, folder):
+    if work == "generate":
+        return peer_generation.measure_lvo(args, folder)
     report = os.path.join(folder, "lvo.json")
     command = [args.lvo, "bench", work, "--model", args.model, "--repeats", str(args.repeats), "--json", report,
                "--latent", str(args.latent), "--threads", str(args.threads)]
@@ -152,6 +160,8 @@ def lvo_output(args, work, folder):
     its decoder with diffusers in floating point)."""
     if work == "vae":
         return None
+    if work == "generate":
+        return peer_generation.lvo_latent(folder)
     from safetensors.numpy import load_file, save_file
 
     source, target = os.path.join(folder, "inputs.safetensors"), os.path.join(folder, "lvo.safetensors")
@@ -166,8 +176,9 @@ def measure_peer(args, work, peer, folder):
     output = os.path.join(folder, f"{peer}.npy")
     command = [sys.executable, __file__, "--worker", peer, "--work", work, "--model", args.model, "--inputs",
                os.path.join(folder, "inputs.safetensors"), "--output", output, "--repeats", str(args.repeats),
-               "--threads", str(args.threads)]
-    result = subprocess.run(command, check=True, capture_output=True, text=True)
+               "--threads", str(args.threads), "--latent", str(args.latent), "--steps", str(args.steps), "--lvo",
+               os.path.abspath(args.lvo)]
+    result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     return json.loads(result.stdout.strip().splitlines()[-1]), output
 
 
@@ -186,8 +197,11 @@ def compare(args, work, folder):
     rows = []
     for peer in peers:
         theirs = numpy.load(os.path.join(folder, f"{peer}.npy"))
-        error = None if ours is None else float(
-            numpy.linalg.norm(ours - theirs.reshape(ours.shape)) / numpy.linalg.norm(theirs))
+        error, psnr = None, None
+        if ours is not None:
+            difference = ours - theirs.reshape(ours.shape)
+            error = float(numpy.linalg.norm(difference) / numpy.linalg.norm(theirs))
+            psnr = float(20 * numpy.log10(numpy.ptp(theirs) / numpy.sqrt(numpy.mean(difference**2))))
         rows.append({
             "work": work,
             "peer": peer,
@@ -198,6 +212,7 @@ def compare(args, work, folder):
             "lvo_peak_gb": max(s["peak_rss_bytes"] for s in samples["lvo"]) / 1e9,
             "peer_peak_gb": max(s["peak_rss_bytes"] for s in samples[peer]) / 1e9,
             "relative_error": error,
+            "psnr_db": psnr,
         })
     return rows
 
@@ -205,12 +220,13 @@ def compare(args, work, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True)
-    parser.add_argument("--work", nargs="+", default=["unet", "step", "vae"], choices=["unet", "step", "vae"])
+    parser.add_argument("--work", nargs="+", default=["unet", "step", "vae"], choices=["unet", "step", "vae", "generate"])
     parser.add_argument("--peers", nargs="+", default=["eager", "checkpoint", "openvino"],
                         choices=["eager", "checkpoint", "compile", "openvino"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--latent", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=20, help="of a whole picture")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--lvo", default=".build/release/lvo")
     parser.add_argument("--json")
@@ -235,11 +251,12 @@ def main():
                   os.path.join(folder, "inputs.safetensors"))
         for work in args.work:
             rows += compare(args, work, folder)
-    print(f"{'work':6} {'peer':11} {'lvo s':>8} {'peer s':>8} {'ratio':>6} {'lvo GB':>7} {'peer GB':>8} {'error':>9}")
+    print(f"{'work':8} {'peer':11} {'lvo s':>8} {'peer s':>8} {'ratio':>6} {'lvo GB':>7} {'peer GB':>8} {'error':>9} "
+          f"{'dB':>4}")
     for r in rows:
-        print(f"{r['work']:6} {r['peer']:11} {r['lvo_seconds']:8.3f} {r['peer_seconds']:8.3f} {r['ratio']:6.2f} "
+        print(f"{r['work']:8} {r['peer']:11} {r['lvo_seconds']:8.3f} {r['peer_seconds']:8.3f} {r['ratio']:6.2f} "
               f"{r['lvo_peak_gb']:7.2f} {r['peer_peak_gb']:8.2f} "
-              + ("        –" if r["relative_error"] is None else f"{r['relative_error']:9.1e}"))
+              + ("        –    –" if r["relative_error"] is None else f"{r['relative_error']:9.1e} {r['psnr_db']:4.0f}"))
     if args.json:
         with open(args.json, "w") as file:
             json.dump(rows, file, indent=1)

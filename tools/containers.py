@@ -218,6 +218,8 @@ def write_containers(model, output):
     training = {"epoch": 1, "global_step": 2, "lr_schedulers": [], "loss": 0.5}
     torch.save(training | {"state_dict": half}, f"{output}/ldm-pickle.ckpt")
     write_json(sidecar(model), f"{output}/ldm-pickle.json")
+    torch.save({"state_dict": to_ldm(model)}, f"{output}/ldm-legacy.ckpt", _use_new_zipfile_serialization=False)
+    write_json(sidecar(model), f"{output}/ldm-legacy.json")
     prefix = "first_stage_model."
     vae = {k.removeprefix(prefix): v for k, v in half.items() if k.startswith(prefix)}
     torch.save({"state_dict": vae | {"loss.logvar": torch.zeros(())}}, f"{output}/vae.ckpt")
@@ -294,7 +296,6 @@ class Malicious:
 def write_refused(output):
     os.makedirs(f"{output}/refused")
     torch.save({"a.weight": torch.zeros(2), "x": Malicious()}, f"{output}/refused/malicious.ckpt")
-    torch.save({"a.weight": torch.zeros(2)}, f"{output}/refused/legacy.ckpt", _use_new_zipfile_serialization=False)
     torch.save({"a.weight": torch.zeros(2, dtype=torch.complex64)}, f"{output}/refused/complex.ckpt")
     with zipfile.ZipFile(f"{output}/refused/compressed.ckpt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", pickle.dumps({"a": "x" * 1000}, protocol=2))

@@ -35,6 +35,11 @@ public enum PNG {
         return (try decode(bytes, name: path), try text(in: bytes, name: path))
     }
 
+    /// The metadata of a PNG file, without decoding its pixels.
+    ///
+    /// - Throws: `SimpleFailure` with `.missingInput` or `.badData`.
+    public static func text(_ path: String) throws -> [PNGText] { try text(in: PictureFile.read(path), name: path) }
+
     /// The metadata alone (tEXt and iTXt), in file order.
     ///
     /// - Throws: `SimpleFailure(.badData)` that begins with `name`.
@@ -78,8 +83,9 @@ public enum PNG {
         guard width > 0, height > 0, width * height <= pixelLimit else {
             throw SimpleFailure(.badData, "\(name): a picture of \(width)×\(height) is not supported")
         }
-        let bitsPerSample = Int(header.data[start + 8])
-        guard height * (width * bitsPerSample / 8) <= bytes.count * 1032 else {
+        // A row is its filter's number and at least one sample a pixel, in whole bytes.
+        let row = 1 + (width * Int(header.data[start + 8]) + 7) / 8
+        guard height * row <= bytes.count * 1032 else {
             throw SimpleFailure(.badData, "\(name): \(bytes.count) bytes cannot hold \(width)×\(height) pixels")
         }
     }

@@ -1,5 +1,4 @@
-import Foundation
-import Tensors
+import Checkpoints
 
 /// The small trained model that comes with the program: a text-to-image latent diffusion model of Stable Diffusion
 /// 1.5's own kind, of pictures with known factors (shape, colour, ground, pattern, size, place), and an autoencoder of
@@ -19,17 +18,7 @@ public enum EmbeddedModel {
     /// Captions with their factors, one JSON object a line.
     public static func prompts() throws -> String { try path("prompts.jsonl") }
 
-    /// Beside the executable, where the build and a package put it. (`Bundle.module` ends the process where it finds
-    /// nothing.)
     private static func path(_ name: String) throws -> String {
-        let executable = Bundle.main.executableURL?.resolvingSymlinksInPath()
-        let folder = executable?.deletingLastPathComponent().path ?? "."
-        let path = "\(folder)/lvo_Studies.resources/Resources/\(name)"
-        guard FileManager.default.fileExists(atPath: path) else {
-            throw SimpleFailure(
-                .missingInput,
-                "\(path): the embedded model is not there; keep lvo_Studies.resources beside the executable")
-        }
-        return path
+        try ResourceFile.path(name, module: "Studies", what: "the embedded model")
     }
 }

@@ -22,7 +22,7 @@ import Testing
 
     @Test(arguments: [
         "folder-fp16", "folder-sharded", "folder-bin", "folder-old-vae", "ldm-fp16-ema.safetensors",
-        "ldm-fp32.safetensors", "ldm-pickle.ckpt",
+        "ldm-fp32.safetensors", "ldm-pickle.ckpt", "ldm-legacy.ckpt",
     ])
     func holdsTheSameModel(_ name: String) throws {
         let reference = try Self.open("folder-fp32")

@@ -82,12 +82,31 @@ import Testing
         }
     }
 
-    @Test func otherFormatsOfTorchAreRefusedClearly() throws {
-        #expect { try WeightFile(path: ContainerTests.fixture("refused/legacy.ckpt")) } throws: {
-            "\($0)".contains("format of PyTorch before 1.6")
-        }
+    @Test func compressedZipsAreRefusedClearly() throws {
         #expect { try WeightFile(path: ContainerTests.fixture("refused/compressed.ckpt")) } throws: {
             "\($0)".contains("compressed")
+        }
+    }
+
+    /// The format before PyTorch 1.6: another version, another byte order, a file cut off.
+    @Test func damagedLegacyFilesAreRefusedClearly() throws {
+        let path = try Fixtures.path("fuzz/legacy/views.ckpt")
+        let sound = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+        let folder = try TemporaryFolder()
+        #expect(try WeightFile(path: path).weights.map(\.name) == ["w", "t", "b"])
+        #expect(try WeightFile(path: path).weights[1].floats() == [0, 3, 1, 4, 2, 5])
+        let version = try #require(sound.firstRange(of: [0x80, 2, 0x4D, 0xE9, 3]))
+        let order = try #require(sound.firstRange(of: Array("little_endian".utf8)))
+        let yes = try #require(sound[order.upperBound...].firstIndex(of: 0x88))
+        var (other, swapped) = (sound, sound)
+        other[version.upperBound - 1] = 4
+        swapped[yes] = 0x89
+        for (bytes, message) in [
+            (other, "not 1001"), (swapped, "not little-endian"), (Array(sound.dropLast()), "was it cut off"),
+            (Array(sound[..<order.lowerBound]), "ends early"),
+        ] {
+            let damaged = try folder.write("x.ckpt", bytes)
+            #expect { try WeightFile(path: damaged) } throws: { "\($0)".contains(message) }
         }
     }
 

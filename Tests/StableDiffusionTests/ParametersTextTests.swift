@@ -88,4 +88,27 @@ import Testing
             _ = try? ParametersText.parse("Steps: 1, Seed: 2, Size: 3x4" + text, name: "x")
         }
     }
+
+    /// Found by the campaign: each once ended the program, or later did.
+    @Test(arguments: [
+        "Clip skip: -9223372036854775808", "Denoising strength: nan", "Denoising strength: 1e300", "CFG scale: inf",
+        "Steps: -1", "Seed: 18446744073709551616",
+    ]) func numbersThatCannotBe(pair: String) throws {
+        #expect { try ParametersText.parse("p\nA: 1, B: 2, \(pair)", name: "x.png") } throws: {
+            "\($0)".contains("x.png: parameters: \(pair.prefix { $0 != ":" }) is")
+        }
+    }
+
+    @Test func linesMayEndAsOnWindows() throws {
+        let text = "a\r\nb\r\nNegative prompt: c\r\nSteps: 3, Seed: 4, Size: 8x16\r\n"
+        let parameters = try ParametersText.parse(text, name: "x.png")
+        #expect(parameters.prompt == "a\nb" && parameters.negativePrompt == "c")
+        #expect(parameters.steps == 3 && parameters.height == 16)
+    }
+
+    @Test func aChosenSamplerReplacesOneThatIsNotImplemented() throws {
+        let text = "p\nSteps: 5, Sampler: Heun, Seed: 1"
+        #expect { try ParametersText.parse(text, name: "x.png") } throws: { "\($0)".contains("'Heun' is not implemented") }
+        #expect(try ParametersText.parse(text, name: "x.png", sampler: .euler).sampler == .euler)
+    }
 }

@@ -2,6 +2,7 @@ import Checkpoints
 import Foundation
 import StableDiffusion
 import Tensors
+import TestSupport
 import Testing
 
 @Suite struct TokenizerTests {
@@ -63,6 +64,15 @@ import Testing
         #expect([builtIn.startID, builtIn.endID, builtIn.padID] == [folder.startID, folder.endID, folder.padID])
         let text = "A Painting of naïve 日本語 <|endoftext|> don't 123"
         #expect(builtIn.encode(text).ids == folder.encode(text).ids)
+    }
+
+    /// What `convert` gives a single-file checkpoint.
+    @Test func theBuiltInVocabularyIsWrittenAsPublished() throws {
+        let folder = try TemporaryFolder()
+        try Vocabulary.writeCLIP(to: folder.path, overwrite: false)
+        let published = try Data(contentsOf: URL(fileURLWithPath: fixture("tokenizer/merges.txt")))
+        #expect(try folder.bytes("merges.txt") == Array(published))
+        #expect(try JSON.read(folder.file("vocab.json")) == JSON.read(fixture("tokenizer/vocab.json")))
     }
 
     @Test func decodingGivesBackNormalText() throws {
@@ -141,7 +151,8 @@ import Testing
 
     @Test(arguments: [
         ("[]", "expected an object"), ("{\"a\": -1}", "token 'a'"), ("{\"a\": 1.5}", "token 'a'"),
-        ("{\"a\": 99999999}", "token 'a'"), ("{\"a\": 0, \"b\": 0}", "same id 0"), ("{\"a\": 0}", "for byte"),
+        ("{\"a\": 99999999}", "token 'a'"), ("{\"a\": 65537}", "from 0 to 65536"),
+        ("{\"a\": 0, \"b\": 0}", "same id 0"), ("{\"a\": 0}", "for byte"),
         ("{\"a\": 0", "vocab.json"),
     ]) func badVocabulary(json: String, message: String) throws {
         #expect(failure(of: try write(vocab: Array(json.utf8), merges: [])).contains(message))

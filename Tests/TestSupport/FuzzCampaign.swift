@@ -1,5 +1,6 @@
 import Foundation
 import Tensors
+import Testing
 
 /// Memory for one input at a time that ends at an unreadable page.
 public final class GuardedInput {
@@ -80,6 +81,38 @@ public struct FuzzCampaign {
             if ContinuousClock.now - start > .seconds(1) { result.slow.append(index) }
         }
         return result
+    }
+
+    /// Runs the campaign as a test: `count` inputs ordinarily, in a long campaign what was asked for.
+    ///
+    /// - Parameter share: part of a long campaign's number, less than 1 where an input is a whole model.
+    public func check(
+        _ count: Int, share: Double = 1, wrap: ([UInt8]) -> [UInt8] = { $0 }, parse: (GuardedInput) throws -> Void
+    ) {
+        let isLong = Self.longCount != nil
+        if isLong { Self.forgetPeakMemory() }
+        let before = Self.peakMemory
+        let result = run(Self.longCount.map { Int(Double($0) * share) } ?? count, wrap: wrap, parse: parse)
+        #expect(result.unexpected.isEmpty)
+        #expect(result.slow.isEmpty, "\(name)")
+        // Both outcomes must occur, or the campaign does not reach beyond the first check.
+        #expect(result.accepted > 0 && result.refused > 0, "\(name)")
+        guard isLong else { return }
+        // Inputs are below 200 KB; other tests do not run beside a long campaign.
+        let grown = Self.peakMemory - before
+        #expect(grown < 256 << 20, "\(name)")
+        print("\(name): \(result.accepted) accepted, \(result.refused) refused, \(grown >> 20) MB")
+    }
+
+    /// The files of a folder in the order of their names.
+    public static func corpus(folder: String) throws -> [[UInt8]] {
+        let names = try FileManager.default.contentsOfDirectory(atPath: folder).sorted()
+        return try names.map { [UInt8](try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\($0)"))) }
+    }
+
+    /// From here on, the peak is of what follows (Linux; nothing elsewhere).
+    private static func forgetPeakMemory() {
+        try? "5".write(toFile: "/proc/self/clear_refs", atomically: false, encoding: .utf8)
     }
 
     /// The most memory this process has held so far, in bytes (Linux; 0 elsewhere).

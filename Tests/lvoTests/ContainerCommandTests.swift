@@ -36,7 +36,7 @@ import Testing
         let expected = try Self.results(Self.fixture("folder-fp16"), folder)
         for name in [
             "folder-fp32", "folder-sharded", "folder-bin", "folder-old-vae", "ldm-fp16-ema.safetensors",
-            "ldm-fp32.safetensors", "ldm-pickle.ckpt",
+            "ldm-fp32.safetensors", "ldm-pickle.ckpt", "ldm-legacy.ckpt",
         ] {
             #expect(try Self.results(Self.fixture(name), folder) == expected, "\(name)")
         }
@@ -66,6 +66,8 @@ import Testing
     @Test func inspectDescribes() throws {
         let text = try Program.run("inspect", Self.fixture("ldm-pickle.ckpt"))
         #expect(text.status == 0 && text.output.contains("Stable Diffusion 1.x, PyTorch zip"))
+        let old = try Program.run("inspect", Self.fixture("ldm-legacy.ckpt"))
+        #expect(old.status == 0 && old.output.contains("Stable Diffusion 1.x, PyTorch pickle"))
         let json = try JSON.parse(Program.run("inspect", "--json", Self.fixture("folder-bin")).output)
         #expect(json["supported"] == true)
         #expect(json["parts"]?["vae"]?["complete"] == true)

@@ -39,6 +39,24 @@ import Testing
         #expect(latent.shape == [1, 4, 16, 12])
     }
 
+    /// A picture of a web interface: samplers that are not here can be replaced, and what cannot be repeated is said.
+    @Test func aWebInterfacesPicture() throws {
+        let folder = try TemporaryFolder()
+        let text = """
+            a red circle, (large:1.2)
+            Steps: 2, Sampler: DPM++ SDE Karras, CFG scale: 2, Seed: 5, Size: 64x64, Denoising strength: 0.5
+            """
+        let picture = folder.file("web.png")
+        try PNG.write(
+            Bitmap(width: 2, height: 2, pixels: [UInt8](repeating: 9, count: 12)), text: [PNGText("parameters", text)],
+            to: picture)
+        let refused = try generate(folder, "a", "--params-from", picture)
+        #expect(refused.status == 65 && refused.errors.contains("'DPM++ SDE Karras' is not implemented"))
+        let made = try generate(folder, "b", "--params-from", picture, "--sampler", "ddim")
+        #expect(made.status == 0 && made.output == folder.file("b/00000-5.png\n"), "\(made.errors)")
+        #expect(made.errors.contains("emphasis") && made.errors.contains("--init-image"))
+    }
+
     @Test func promptsFromAFileAndNothingIsOverwritten() throws {
         let folder = try TemporaryFolder()
         let lines = "{\"text\": \"a\", \"colour\": \"red\"}\n{\"text\": \"b\"}\n"
@@ -107,6 +125,7 @@ import Testing
         (["--capture", "conv_in", "--capture", "conv_in@1"], 2, "twice"),
         (["--params-from", "/nowhere.png"], 66, "/nowhere.png"), (["--prompts", "/nowhere.txt"], 66, "/nowhere.txt"),
         (["--init-image", "/nowhere.png"], 66, "/nowhere.png"),
+        (["--init-image", "/nowhere.png", "--strength", "nan"], 2, "from 0 to 1"),
         (["--prompt", "a", "--prompts", "b"], 2, "exclude each other"), (["--batch-count", "0"], 2, "at least 1"),
     ]
 

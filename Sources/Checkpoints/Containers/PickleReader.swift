@@ -14,6 +14,8 @@ struct PickleReader {
     private(set) var lists: [[PickleValue]] = []
     private(set) var dictionaries: [[(key: PickleValue, value: PickleValue)]] = []
     private(set) var tensors: [PickleTensor] = []
+    /// By key.
+    private(set) var storageTypes: [String: DType] = [:]
 
     /// Each byte may make a value of some 50 bytes; a model's pickle is under 1 MB.
     private static let sizeLimit = 32 << 20
@@ -25,6 +27,14 @@ struct PickleReader {
         self.file = file
         reader = try ByteReader(bytes)
     }
+
+    /// A pickle with something behind it.
+    init(upTo bytes: UnsafeRawBufferPointer, file: String) throws {
+        try self.init(UnsafeRawBufferPointer(rebasing: bytes.prefix(Self.sizeLimit)), file: file)
+    }
+
+    /// Bytes read so far.
+    var consumed: Int { reader.position }
 
     /// Runs all instructions and returns what they leave.
     mutating func value() throws -> PickleValue {
@@ -187,13 +197,19 @@ struct PickleReader {
         stack.append(.global(global))
     }
 
-    /// `('storage', class, key, device, count)`.
+    /// `('storage', class, key, device, count)`; files that are not zips have a sixth member, None since PyTorch 0.4.
     private mutating func pushStorage() throws {
-        guard case .tuple(let index) = try pop(), tuples[index].count == 5, tuples[index][0].string == "storage",
+        guard case .tuple(let index) = try pop(), Self.isStorage(tuples[index]),
             case .global(.storage(let dtype)) = tuples[index][1], let key = tuples[index][2].string,
-            let count = tuples[index][4].int, count >= 0
+            let count = tuples[index][4].int, count >= 0, storageTypes.updateValue(dtype, forKey: key) ?? dtype == dtype
         else { throw malformed("its pickle refers to a storage in an unknown way") }
         stack.append(.storage(PickleStorage(key: key, dtype: dtype, count: count)))
+    }
+
+    private static func isStorage(_ members: [PickleValue]) -> Bool {
+        guard members.first?.string == "storage" else { return false }
+        if members.count == 6, case .none = members[5] { return true }
+        return members.count == 5
     }
 
     private mutating func call() throws {

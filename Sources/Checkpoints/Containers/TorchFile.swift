@@ -1,6 +1,7 @@
 import Tensors
 
-/// A file written by `torch.save`: a zip of a pickle and of the raw storages that it refers to.
+/// A file written by `torch.save`: a pickle and the raw storages that it refers to, in a zip or, before PyTorch 1.6,
+/// one after the other.
 final class TorchFile: Sendable {
     let path: String
     /// The tensors of the dictionary, or of its member `state_dict`, in the file's order.
@@ -9,33 +10,40 @@ final class TorchFile: Sendable {
     init(_ file: MappedFile) throws {
         let path = file.path
         defer { withExtendedLifetime(file) {} }
-        guard file.bytes.count >= 4, file.bytes.loadUnaligned(as: UInt32.self).littleEndian == 0x0403_4B50 else {
-            throw Self.notAZip(file)
+        let contents = LegacyTorch.isOne(file.bytes)
+            ? try LegacyTorch.contents(file.bytes, file: path) : try Self.contents(ofZip: file.bytes, file: path)
+        var views = TensorViews(file: file, storages: contents.storages)
+        weights = try Self.stateDictionary(contents.top, contents.reader).map { try views.weight($0, $1) }
+        self.path = path
+    }
+
+    /// What a pickle leaves, with the bytes of its storages by their keys.
+    struct Contents {
+        let top: PickleValue
+        let reader: PickleReader
+        let storages: [String: UnsafeRawBufferPointer]
+    }
+
+    private static func contents(ofZip bytes: UnsafeRawBufferPointer, file: String) throws -> Contents {
+        guard bytes.starts(with: [0x50, 0x4B, 3, 4]) else {
+            throw CheckpointFailure.malformed(file: file, reason: "neither a zip nor a pickle as torch.save writes")
         }
-        let archive = try ZipArchive(file.bytes, file: path)
+        let archive = try ZipArchive(bytes, file: file)
         guard let pickleName = archive.entries.keys.filter({ $0.hasSuffix("/data.pkl") }).min() else {
-            throw CheckpointFailure.malformed(file: path, reason: "a zip file without the data.pkl of torch.save")
+            throw CheckpointFailure.malformed(file: file, reason: "a zip file without the data.pkl of torch.save")
         }
         let folder = String(pickleName.dropLast("data.pkl".count))
         if let order = archive.entries[folder + "byteorder"], !order.elementsEqual("little".utf8) {
             throw CheckpointFailure.unsupported(
-                file: path, found: "its numbers are not little-endian", advice: "save it on an x86 or ARM machine")
+                file: file, found: "its numbers are not little-endian", advice: "save it on an x86 or ARM machine")
         }
-        var reader = try PickleReader(archive.entries[pickleName] ?? .init(start: nil, count: 0), file: path)
+        var reader = try PickleReader(archive.entries[pickleName] ?? .init(start: nil, count: 0), file: file)
         let top = try reader.value()
-        var views = TensorViews(file: file, archive: archive, folder: folder)
-        weights = try Self.stateDictionary(top, reader).map { name, tensor in try views.weight(name, tensor) }
-        self.path = path
-    }
-
-    /// The format of PyTorch before 1.6 is a series of bare pickles, or a tar file.
-    private static func notAZip(_ file: MappedFile) -> CheckpointFailure {
-        let isPickle = file.bytes.first == 0x80
-        return isPickle
-            ? .unsupported(
-                file: file.path, found: "written in the format of PyTorch before 1.6",
-                advice: "load it with a newer PyTorch and torch.save it again")
-            : .malformed(file: file.path, reason: "not a zip file as torch.save writes")
+        let data = folder + "data/"
+        let storages = archive.entries.filter { $0.key.hasPrefix(data) }
+            .map { (String($0.key.dropFirst(data.count)), $0.value) }
+        return Contents(
+            top: top, reader: reader, storages: Dictionary(storages, uniquingKeysWith: { first, _ in first }))
     }
 
     private static func stateDictionary(
@@ -57,15 +65,13 @@ final class TorchFile: Sendable {
 /// Turns the pickle's tensors into weights: views of the file where the elements lie in order, copies otherwise.
 private struct TensorViews {
     let file: MappedFile
-    let archive: ZipArchive
-    let folder: String
+    let storages: [String: UnsafeRawBufferPointer]
     /// Bytes copied so far. Many views of one storage could ask for far more memory than the file has bytes.
     private var copied = 0
 
-    init(file: MappedFile, archive: ZipArchive, folder: String) {
+    init(file: MappedFile, storages: [String: UnsafeRawBufferPointer]) {
         self.file = file
-        self.archive = archive
-        self.folder = folder
+        self.storages = storages
     }
 
     mutating func weight(_ name: String, _ tensor: PickleTensor) throws -> Weight {
@@ -74,7 +80,7 @@ private struct TensorViews {
         }
         let storage = tensor.storage
         let width = storage.dtype.byteWidth
-        guard let bytes = archive.entries["\(folder)data/\(storage.key)"] else {
+        guard let bytes = storages[storage.key] else {
             throw bad("its storage \(storage.key) is not in the file")
         }
         guard let count = Shapes.count(tensor.shape), storage.count <= bytes.count / width,

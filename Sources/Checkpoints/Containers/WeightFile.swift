@@ -1,12 +1,13 @@
 import Tensors
 
 /// The tensors of one weights file of any kind that is read here, told apart by its first bytes, not by its name:
-/// safetensors, a zip by `torch.save`, or the index of a sharded set.
+/// safetensors, what `torch.save` writes, or the index of a sharded set.
 public struct WeightFile: Sendable {
     public enum Container: String, Sendable {
         case safetensors
         case shardedSafetensors = "sharded safetensors"
         case torch = "PyTorch zip"
+        case legacyTorch = "PyTorch pickle"
     }
 
     public let path: String
@@ -27,7 +28,8 @@ public struct WeightFile: Sendable {
 
     public init(_ file: MappedFile) throws {
         if Self.isTorch(file) {
-            try self.init(path: file.path, container: .torch, weights: TorchFile(file).weights, metadata: [:])
+            let container = withExtendedLifetime(file) { LegacyTorch.isOne(file.bytes) } ? Container.legacyTorch : .torch
+            try self.init(path: file.path, container: container, weights: TorchFile(file).weights, metadata: [:])
         } else {
             let file = try SafetensorsFile(file)
             self.init(path: file.path, container: .safetensors, weights: file.weights, metadata: file.metadata)

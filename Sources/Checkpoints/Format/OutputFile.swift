@@ -66,6 +66,12 @@ public final class OutputFile {
         }
     }
 
+    public static func copy(_ source: String, to path: String, overwrite: Bool) throws {
+        let output = try OutputFile(path: path, overwrite: overwrite)
+        try MappedFile.withBytes(of: source) { try output.write($0) }
+        try output.commit()
+    }
+
     private static func writeOnce(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
         #if canImport(Glibc)
             Glibc.write(descriptor, bytes.baseAddress, bytes.count)

@@ -62,7 +62,7 @@ struct LoRASet: Sendable {
             if unused.count - before == file.keyCount {
                 throw CheckpointFailure.unsupported(
                     file: path, found: "none of its \(file.keyCount) tensors fits this model",
-                    advice: "a LoRA must be made for Stable Diffusion 1.x")
+                    advice: "a LoRA must be made for Stable Diffusion 1.x, of pairs of matrices (not LoHa, LoKr, DoRA)")
             }
         }
     }

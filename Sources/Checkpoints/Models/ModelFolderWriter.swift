@@ -2,16 +2,23 @@ import Tensors
 
 /// Writes a model as a clean diffusers folder: today's names, one file per component, nothing left over.
 public enum ModelFolderWriter {
-    /// - Parameter dtype: `f16` or `f32`, for every weight.
+    /// - Parameters:
+    ///   - dtype: `f16` or `f32`, for every weight.
+    ///   - tokenizer: writes one into a folder, for a source that has none.
     /// - Throws: `CheckpointFailure`, also for a weight that half precision cannot hold.
-    public static func write(_ source: ModelSource, to folder: String, dtype: DType, overwrite: Bool) throws {
+    public static func write(
+        _ source: ModelSource, to folder: String, dtype: DType, overwrite: Bool,
+        tokenizer: ((_ folder: String) throws -> Void)? = nil
+    ) throws {
         try OutputFile.makeFolder(folder)
         try OutputFile.makeFolder(folder + "/scheduler")
-        let index = ModelFolderFiles.modelIndex(tokenizer: source.tokenizerFolder != nil)
+        let index = ModelFolderFiles.modelIndex(tokenizer: source.tokenizerFolder != nil || tokenizer != nil)
         try index.write(to: folder + "/model_index.json", overwrite: overwrite)
         try source.scheduler().json.write(to: folder + "/scheduler/scheduler_config.json", overwrite: overwrite)
-        if let tokenizer = source.tokenizerFolder {
-            try copyTokenizer(from: tokenizer, to: folder + "/tokenizer", overwrite: overwrite)
+        if let own = source.tokenizerFolder {
+            try copyTokenizer(from: own, to: folder + "/tokenizer", overwrite: overwrite)
+        } else {
+            try tokenizer?(folder + "/tokenizer")
         }
         for component in ModelComponent.allCases {
             try write(component, of: source, to: "\(folder)/\(component.rawValue)", dtype: dtype, overwrite: overwrite)
@@ -51,9 +58,7 @@ public enum ModelFolderWriter {
         try OutputFile.makeFolder(to)
         for name in ["vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"]
         where FileSystem.isFile("\(from)/\(name)") {
-            let output = try OutputFile(path: "\(to)/\(name)", overwrite: overwrite)
-            try MappedFile.withBytes(of: "\(from)/\(name)") { try output.write($0) }
-            try output.commit()
+            try OutputFile.copy("\(from)/\(name)", to: "\(to)/\(name)", overwrite: overwrite)
         }
     }
 }

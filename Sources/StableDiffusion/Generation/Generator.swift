@@ -81,6 +81,23 @@ public final class Generator {
         return (width, height)
     }
 
+    /// How many U-Net calls a picture takes.
+    public func calls(_ parameters: GenerationParameters, fromPicture: Bool) throws -> Int {
+        let all = try scheduler.sampler(parameters.sampler, steps: parameters.steps).timesteps.count
+        return all - (fromPicture ? try skippedSteps(parameters) : 0)
+    }
+
+    /// Steps that image to image leaves out at the start.
+    private func skippedSteps(_ parameters: GenerationParameters) throws -> Int {
+        let (steps, strength) = (parameters.steps, parameters.strength)
+        guard (0...1).contains(strength) else {
+            throw SimpleFailure(.usage, "strength \(strength): expected a number from 0 to 1")
+        }
+        let kept = Int(Double(steps) * strength)
+        guard kept > 0 else { throw SimpleFailure(.usage, "strength \(strength) of \(steps) steps leaves none") }
+        return steps - kept
+    }
+
     /// The first sample and the index of the first call.
     private func begin(
         _ parameters: GenerationParameters, _ start: Start, _ sampler: any Sampler, _ random: inout TorchGenerator
@@ -92,12 +109,7 @@ public final class Generator {
             let noise = random.randn([1, channels, height / pixelFactor, width / pixelFactor])
             return (weightedSum([(sampler.initialNoiseSigma, noise)]), 0)
         case .picture(let distribution):
-            let skipped = parameters.steps - min(Int(Double(parameters.steps) * parameters.strength), parameters.steps)
-            guard parameters.strength <= 1, (0..<parameters.steps).contains(skipped) else {
-                throw SimpleFailure(
-                    .usage,
-                    "strength \(parameters.strength) of \(parameters.steps) steps leaves none; expected up to 1")
-            }
+            let skipped = try skippedSteps(parameters)
             let shape = distribution.mean.shape
             let latent = distribution.latent(noise: random.randn(shape))
             return (sampler.addNoise(latent, noise: random.randn(shape), at: skipped), skipped)

@@ -39,43 +39,54 @@ public enum ParametersText {
 
     /// Reads such a text. Keys that say nothing about the picture here (the model's hash, the version) are skipped.
     ///
-    /// - Parameter name: of the file, for messages.
+    /// - Parameters:
+    ///   - name: of the file, for messages.
+    ///   - sampler: to use instead of the text's, which then may be one that is not implemented.
     /// Throws `SimpleFailure(.badData)` for a sampler that is not implemented or a value that is not a number.
-    public static func parse(_ text: String, name: String) throws -> GenerationParameters {
+    public static func parse(
+        _ text: String, name: String, sampler: SamplerName? = nil
+    ) throws -> GenerationParameters {
         var result = GenerationParameters()
-        var lines = text.split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-        while lines.last?.allSatisfy(\.isWhitespace) == true { lines.removeLast() }
-        var values: [String: String] = [:]
-        if let last = lines.last {
-            let pairs = Self.pairs(last)
-            if pairs.count >= 3 {
-                lines.removeLast()
-                values = Dictionary(pairs, uniquingKeysWith: { first, _ in first })
-            }
-        }
+        var (lines, values) = parts(text)
         let split = lines.firstIndex { $0.hasPrefix(negative) } ?? lines.count
         result.prompt = lines[..<split].joined(separator: "\n")
         if split < lines.count {
             lines[split] = String(lines[split].dropFirst(negative.count).drop(while: \.isWhitespace))
             result.negativePrompt = lines[split...].joined(separator: "\n")
         }
+        if let sampler {
+            values["Sampler"] = nil
+            result.sampler = sampler
+        }
         try read(values, into: &result, name: name)
         return result
+    }
+
+    /// The `key: value` pairs of such a text, those included that `parse` skips.
+    public static func values(of text: String) -> [String: String] { parts(text).values }
+
+    /// The lines of both prompts, and the pairs of the last line if it has at least three.
+    private static func parts(_ text: String) -> (lines: [String], values: [String: String]) {
+        var lines = text.split(omittingEmptySubsequences: false) { ["\n", "\r\n", "\r"].contains($0) }.map(String.init)
+        while lines.last?.allSatisfy(\.isWhitespace) == true { lines.removeLast() }
+        let pairs = lines.last.map(Self.pairs) ?? []
+        guard pairs.count >= 3 else { return (lines, [:]) }
+        return (lines.dropLast(), Dictionary(pairs, uniquingKeysWith: { first, _ in first }))
     }
 
     private static func read(
         _ values: [String: String], into result: inout GenerationParameters, name: String
     ) throws {
-        func number<T: LosslessStringConvertible>(_ key: String) throws -> T? {
+        func number<T: LosslessStringConvertible>(_ key: String, _ isValid: (T) -> Bool) throws -> T? {
             guard let text = values[key] else { return nil }
-            if let value = T(text) { return value }
-            throw SimpleFailure(.badData, "\(name): parameters: \(key) is '\(text)', expected a number")
+            if let value = T(text), isValid(value) { return value }
+            throw SimpleFailure(.badData, "\(name): parameters: \(key) is '\(text.prefix(40))', expected a number")
         }
-        result.steps = try number("Steps") ?? result.steps
-        result.guidanceScale = try number("CFG scale") ?? result.guidanceScale
-        result.seed = try number("Seed") ?? result.seed
-        result.strength = try number("Denoising strength") ?? result.strength
-        result.clipSkip = max(0, (try number("Clip skip") ?? 1) - 1)
+        result.steps = try number("Steps") { $0 > 0 } ?? result.steps
+        result.guidanceScale = try number("CFG scale", \.isFinite) ?? result.guidanceScale
+        result.seed = try number("Seed") { _ in true } ?? result.seed
+        result.strength = try number("Denoising strength") { (0...1).contains($0) } ?? result.strength
+        result.clipSkip = max(0, (try number("Clip skip") { $0 >= 0 } ?? 1) - 1)
         if let size = values["Size"] {
             let sides = size.split(separator: "x").map { Int($0) }
             guard sides.count == 2, let width = sides[0], let height = sides[1] else {

@@ -54,7 +54,7 @@ extension ModelFolder {
     /// The folder's tokenizer; CLIP's published one if it has none and the text encoder's vocabulary is of its size.
     public func loadTokenizer(for layout: TextEncoderLayout) throws -> Tokenizer? {
         if let folder = tokenizerFolder { return try Tokenizer(folder: folder, contextLength: layout.positions) }
-        let clip = try Tokenizer.clip(contextLength: layout.positions)
-        return clip.vocabulary.count == layout.vocabularySize ? clip : nil
+        guard layout.vocabularySize == Vocabulary.clipCount else { return nil }
+        return try Tokenizer.clip(contextLength: layout.positions)
     }
 }

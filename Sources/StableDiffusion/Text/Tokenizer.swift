@@ -39,8 +39,13 @@ public struct Tokenizer: Sendable {
 
     /// CLIP's own tokenizer, for checkpoints that come without one.
     public static func clip(contextLength: Int = 77) throws -> Tokenizer {
-        try Tokenizer(
-            vocabulary: .clip(), specials: SpecialTokens(), contextLength: contextLength, source: "built-in vocabulary")
+        try Tokenizer(vocabulary: .clip(), contextLength: contextLength)
+    }
+
+    /// With the special tokens spelled as CLIP's.
+    public init(vocabulary: Vocabulary, contextLength: Int = 77) throws {
+        try self.init(
+            vocabulary: vocabulary, specials: SpecialTokens(), contextLength: contextLength, source: "the vocabulary")
     }
 
     init(vocabulary: Vocabulary, specials: SpecialTokens, contextLength: Int, source: String) throws {

@@ -13,8 +13,11 @@ public struct Vocabulary: Sendable {
     private let ids: [String: Int32]
 
     public static let endOfWord = "</w>"
-    /// More tokens than any known text encoder has; a guard against hostile ids.
-    private static let largestID = 1 << 24
+    private static let clipMerges = "clip-merges.txt"
+    /// Tokens of CLIP's published vocabulary.
+    public static let clipCount = 49_408
+    /// Ids that a vocabulary may leave out. A guard against hostile ids: one entry must not ask for a table of millions.
+    private static let largestGap = 1 << 16
 
     public var count: Int { ids.count }
 
@@ -29,15 +32,29 @@ public struct Vocabulary: Sendable {
     /// Throws `SimpleFailure`: `.missingInput` for a file that is not there, `.badData` naming file and line (or
     /// token) for anything that is not a vocabulary.
     public init(vocabFile: String, mergesFile: String) throws {
-        guard let members = try JSON.read(vocabFile).object else {
+        let tokens = try JSON.read(vocabFile)
+        let merges = try MappedFile(path: mergesFile)
+        defer { withExtendedLifetime(merges) {} }
+        try self.init(tokens: tokens, merges: merges.bytes, vocabFile: vocabFile, mergesFile: mergesFile)
+    }
+
+    /// - Parameters:
+    ///   - tokens: the contents of `vocab.json`, token: id.
+    ///   - merges: the contents of `merges.txt`.
+    ///   - vocabFile: for messages, as `mergesFile` is.
+    public init(tokens: JSON, merges: UnsafeRawBufferPointer, vocabFile: String, mergesFile: String) throws {
+        guard let members = tokens.object else {
             throw SimpleFailure(.badData, "\(vocabFile): expected an object of token: id")
         }
+        let limit = members.count + Self.largestGap
         var ids: [String: Int32] = [:]
         var texts: [String?] = []
         ids.reserveCapacity(members.count)
         for (text, value) in members {
-            guard let id = value.int, (0..<Self.largestID).contains(id) else {
-                throw SimpleFailure(.badData, "\(vocabFile): the id of token '\(text)' is not an integer in 0..<2^24")
+            guard let id = value.int, (0..<limit).contains(id) else {
+                throw SimpleFailure(
+                    .badData,
+                    "\(vocabFile): the id of token '\(text.prefix(40))' is not an integer from 0 to \(limit - 1)")
             }
             if id >= texts.count { texts += repeatElement(nil, count: id + 1 - texts.count) }
             if let other = texts[id] {
@@ -46,9 +63,7 @@ public struct Vocabulary: Sendable {
             texts[id] = text
             ids[text] = Int32(id)
         }
-        let mapped = try MappedFile(path: mergesFile)
-        defer { withExtendedLifetime(mapped) {} }
-        try self.init(ids: ids, texts: texts, merges: mapped.bytes, vocabFile: vocabFile, mergesFile: mergesFile)
+        try self.init(ids: ids, texts: texts, merges: merges, vocabFile: vocabFile, mergesFile: mergesFile)
     }
 
     private init(
@@ -61,18 +76,31 @@ public struct Vocabulary: Sendable {
         self.merges = try Self.readMerges(merges, file: mergesFile, tokens: ids)
     }
 
-    /// CLIP's published vocabulary, which Stable Diffusion 1.x uses: the bytes by their symbols, the same at a word's
-    /// end, one token a merge rule, start and end.
+    /// CLIP's published vocabulary, which Stable Diffusion 1.x uses, from the `merges.txt` that comes with the program
+    /// (OpenAI published it with CLIP, MIT license): the bytes by their symbols, the same at a word's end, one token a
+    /// merge rule, start and end. Single-file checkpoints come without a tokenizer.
     public static func clip() throws -> Vocabulary {
+        let path = try ResourceFile.path(clipMerges, module: "StableDiffusion", what: "CLIP's vocabulary")
+        let file = try MappedFile(path: path)
+        defer { withExtendedLifetime(file) {} }
         let bytes = ByteSymbols.characters.sorted().map { String($0) }
-        let rules = UnsafeRawBufferPointer(start: ClipMerges.text.utf8Start, count: ClipMerges.text.utf8CodeUnitCount)
-        let merged = lines(rules).dropFirst().filter { !$0.isEmpty }.map { line in
+        let merged = lines(file.bytes).dropFirst().filter { !$0.isEmpty }.map { line in
             String(decoding: line.filter { $0 != UInt8(ascii: " ") }, as: UTF8.self)
         }
         let texts = bytes + bytes.map { $0 + endOfWord } + merged + [SpecialTokens().start, SpecialTokens().end]
         let ids = Dictionary(texts.enumerated().map { ($1, Int32($0)) }, uniquingKeysWith: { first, _ in first })
         return try Vocabulary(
-            ids: ids, texts: texts, merges: rules, vocabFile: "built-in vocabulary", mergesFile: "built-in merges")
+            ids: ids, texts: texts, merges: file.bytes, vocabFile: "CLIP's vocabulary", mergesFile: path)
+    }
+
+    /// Writes CLIP's published vocabulary as `vocab.json` and `merges.txt`.
+    public static func writeCLIP(to folder: String, overwrite: Bool) throws {
+        let path = try ResourceFile.path(clipMerges, module: "StableDiffusion", what: "CLIP's vocabulary")
+        let texts = try clip().texts
+        let tokens = JSON(texts.enumerated().compactMap { id, text in text.map { ($0, .integer(id)) } })
+        try OutputFile.makeFolder(folder)
+        try tokens.write(to: folder + "/vocab.json", overwrite: overwrite)
+        try OutputFile.copy(path, to: folder + "/merges.txt", overwrite: overwrite)
     }
 
     private static func byteIDs(_ tokens: [String: Int32], suffix: String, file: String) throws -> [Int32] {

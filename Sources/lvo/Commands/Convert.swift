@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoints
+import StableDiffusion
 
 struct Convert: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -26,7 +27,11 @@ struct Convert: ParsableCommand {
     func run() throws {
         let source = try ModelSource(path: input, vae: vae, loras: lora.map { ($0.path, $0.scale) })
         for key in source.unusedLoRAKeys { note("unused: \(key)") }
-        try ModelFolderWriter.write(source, to: output, dtype: dtype.dtype, overwrite: overwrite)
+        let text = try TextEncoderLayout(source.config(.textEncoder))
+        let isCLIP = source.tokenizerFolder == nil && text.vocabularySize == Vocabulary.clipCount
+        try ModelFolderWriter.write(
+            source, to: output, dtype: dtype.dtype, overwrite: overwrite,
+            tokenizer: isCLIP ? { try Vocabulary.writeCLIP(to: $0, overwrite: overwrite) } : nil)
         print("wrote \(output)")
     }
 }

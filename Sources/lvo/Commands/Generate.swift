@@ -45,11 +45,14 @@ struct Generate: ParsableCommand {
     func validate() throws {
         if batchCount < 1 { throw ValidationError("--batch-count \(batchCount): expected at least 1") }
         if strength != nil, initImage == nil { throw ValidationError("--strength needs --init-image") }
+        if let strength, !(0...1).contains(strength) {
+            throw ValidationError("--strength \(strength): expected a number from 0 to 1")
+        }
         if !prompt.isEmpty, prompts != nil { throw ValidationError("--prompt and --prompts exclude each other") }
     }
 
     func run() throws {
-        var parameters = try sampling.parameters()
+        var parameters = try sampling.parameters(fromPicture: initImage != nil)
         parameters.width = size.width ?? parameters.width
         parameters.height = size.height ?? parameters.height
         parameters.strength = strength ?? parameters.strength

@@ -35,15 +35,19 @@ struct GenerationJob {
 
     func run(_ pictures: [GenerationParameters]) throws {
         try OutputFile.makeFolder(command.output)
+        let sized = pictures.map(sized)
         let stems = pictures.enumerated().map { index, picture in
             let number = String(index)
             let padding = String(repeating: "0", count: max(0, 5 - number.count))
             return "\(command.output)/\(padding)\(number)-\(picture.seed)"
         }
         try checkFree(stems)
-        for (picture, stem) in zip(pictures, stems) {
+        for picture in sized { _ = try generator.size(picture) }
+        let calls = try sized.map { try generator.calls($0, fromPicture: start != nil) }
+        let progress = Progress(total: calls.reduce(0, +), emitsEvents: false)
+        for (picture, stem) in zip(sized, stems) {
             warnAboutDropped([picture.prompt, picture.negativePrompt].map(dropped(of:)))
-            try make(sized(picture), stem: stem)
+            try make(picture, stem: stem, progress)
         }
     }
 
@@ -52,8 +56,11 @@ struct GenerationJob {
     /// Before hours of work rather than after them.
     private func checkFree(_ stems: [String]) throws {
         guard !command.overwrite else { return }
-        for stem in stems where FileManager.default.fileExists(atPath: stem + ".png") {
-            throw CheckpointFailure.exists(file: stem + ".png")
+        let endings = [".png"] + (command.saveLatent ? [".safetensors"] : [])
+            + (command.hooks.capture.isEmpty ? [] : [".activations.safetensors"])
+        for file in stems.flatMap({ stem in endings.map { stem + $0 } })
+        where FileManager.default.fileExists(atPath: file) {
+            throw CheckpointFailure.exists(file: file)
         }
     }
 
@@ -67,7 +74,7 @@ struct GenerationJob {
         return sized
     }
 
-    private func make(_ parameters: GenerationParameters, stem: String) throws {
+    private func make(_ parameters: GenerationParameters, stem: String, _ progress: Progress) throws {
         let clock = ContinuousClock()
         let begin = clock.now
         let (width, height) = try generator.size(parameters)
@@ -78,7 +85,9 @@ struct GenerationJob {
         let recorders = try requests.recording.map {
             try $0.recorder(folder.unetConfig, engine: engine, autoencoder: command.hooks.autoencoder)
         }
-        let latent = try generator.latent(parameters, from: from, hooks: recorders.map(\.hook) + steering)
+        let latent = try generator.latent(parameters, from: from, hooks: recorders.map(\.hook) + steering) { _, _ in
+            progress.advance("seed \(parameters.seed)")
+        }
         let bitmap = Bitmap.pictures(decoder.decode(latent))[0]
         try PNG.write(bitmap, text: [text(parameters, width, height)], to: stem + ".png", overwrite: command.overwrite)
         if command.saveLatent {
@@ -86,13 +95,16 @@ struct GenerationJob {
                 [("latent", latent)], to: stem + ".safetensors", overwrite: command.overwrite)
         }
         try write(recorders, stem: stem)
-        print(stem + ".png")
+        progress.result(stem + ".png")
         let tenths = (begin.duration(to: clock.now) / .milliseconds(100)).rounded()
         note("\(width)×\(height), \(parameters.steps) steps: \(tenths / 10) s")
     }
 
     private func text(_ parameters: GenerationParameters, _ width: Int, _ height: Int) -> PNGText {
         var extra = [("Model", URL(fileURLWithPath: folder.path).lastPathComponent)]
+        let lora = command.model.lora.map { "\(URL(fileURLWithPath: $0.path).lastPathComponent):\($0.scale)" }
+        if !lora.isEmpty { extra.append(("LoRA", lora.joined(separator: " "))) }
+        if let vae = command.model.vae { extra.append(("VAE", URL(fileURLWithPath: vae).lastPathComponent)) }
         if !command.hooks.steer.isEmpty { extra.append(("Steering", command.hooks.steer.joined(separator: " "))) }
         extra.append(("Version", "lvo \(Lvo.version)"))
         let text = ParametersText.text(

@@ -41,8 +41,9 @@ struct SamplingOptions: ParsableArguments {
         if let clipSkip, clipSkip < 0 { throw ValidationError("--clip-skip \(clipSkip): expected 0 or more") }
     }
 
-    func parameters() throws -> GenerationParameters {
-        var parameters = try paramsFrom.map(Self.read) ?? GenerationParameters()
+    /// - Parameter fromPicture: whether there is a picture to start from.
+    func parameters(fromPicture: Bool) throws -> GenerationParameters {
+        var parameters = try paramsFrom.map { try read($0, fromPicture: fromPicture) } ?? GenerationParameters()
         parameters.negativePrompt = negativePrompt ?? parameters.negativePrompt
         parameters.steps = steps ?? parameters.steps
         parameters.guidanceScale = cfgScale ?? parameters.guidanceScale
@@ -52,13 +53,20 @@ struct SamplingOptions: ParsableArguments {
         return parameters
     }
 
-    private static func read(_ path: String) throws -> GenerationParameters {
-        guard let text = try PNG.read(path).text.first(where: { $0.keyword == ParametersText.keyword })?.text else {
+    private func read(_ path: String, fromPicture: Bool) throws -> GenerationParameters {
+        guard let text = try PNG.text(path).first(where: { $0.keyword == ParametersText.keyword })?.text else {
             throw SimpleFailure(.badData, "\(path): has no '\(ParametersText.keyword)' text; give the prompt instead")
         }
-        let parameters = try ParametersText.parse(text, name: path)
+        let parameters = try ParametersText.parse(text, name: path, sampler: sampler)
         if parameters.prompt.contains("<lora:") || parameters.prompt.contains("(") {
             note("warning: \(path): emphasis and <lora:…> in its prompt are taken as plain words")
+        }
+        let values = ParametersText.values(of: text)
+        if values["Denoising strength"] != nil, !fromPicture {
+            note("warning: \(path) was made from another picture; give that with --init-image to repeat it")
+        }
+        for (key, option) in [("Steering", "--steer"), ("LoRA", "--lora"), ("VAE", "--vae")] {
+            if let value = values[key] { note("\(path) was made with \(option) \(value); to repeat it, give that too") }
         }
         return parameters
     }

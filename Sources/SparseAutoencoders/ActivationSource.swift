@@ -7,6 +7,8 @@ public protocol ActivationSource: AnyObject {
     var width: Int { get }
     /// Tokens of one sample: the positions of one map.
     var positions: Int { get }
+    /// What the tokens come from. A run is not continued with tokens of another origin.
+    var origin: JSON { get }
 
     /// The next `count` tokens `[count, width]`, or nil when there are not that many left.
     func next(_ count: Int) throws -> Tensor?

@@ -3,43 +3,67 @@ import Foundation
 import Tensors
 
 /// Activations of one layer on disk: `store.json` and `shard-00000.safetensors` …, each with `activations [n, D]`
-/// in half precision, `timesteps` (one per map), and a checksum of both in its metadata. A shard holds the same
-/// number of pictures as every other, so the shards that are there say where to go on.
+/// in half precision, `timesteps` (one per map), and a checksum of both in its metadata. All shards but the last hold the
+/// same number of pictures, so those that are there say where to go on.
 public struct ActivationStore: Sendable {
     public let folder: String
     public let layer: String
     public let width: Int
     /// Tokens of one map.
     public let positions: Int
+    /// Pictures of the complete store.
+    public let pictures: Int
     public let picturesPerShard: Int
+    /// What the activations were made from.
+    public let origin: JSON
 
     /// Opens a store.
+    ///
+    /// - Throws: `SimpleFailure(.missingInput)` if there is none or it is not complete; `CheckpointFailure`.
     public init(folder: String) throws {
-        let file = try ConfigFile(path: "\(folder)/store.json")
+        let path = "\(folder)/store.json"
+        guard FileManager.default.fileExists(atPath: path) else {
+            throw SimpleFailure(.missingInput, "\(path): no such file; `lvo capture` makes stores of activations")
+        }
+        let file = try ConfigFile(path: path)
         self.folder = folder
         layer = try file.string("layer")
         width = try file.size("width")
         positions = try file.size("positions")
+        pictures = try file.size("pictures")
         picturesPerShard = try file.size("pictures_per_shard")
+        origin = file.json["origin"] ?? .null
+        guard shardCount >= shardsInAll else {
+            throw SimpleFailure(
+                .missingInput, "\(folder): \(shardCount) of \(shardsInAll) shards; run the same `lvo capture` again to "
+                    + "complete it")
+        }
     }
 
     /// Makes a store, or opens one that was made alike.
     ///
-    /// - Throws: `SimpleFailure(.usage)` if there is one of another layer or size.
-    public init(folder: String, layer: String, width: Int, positions: Int, picturesPerShard: Int) throws {
+    /// - Throws: `SimpleFailure(.usage)` naming what differs if there is another one.
+    public init(
+        folder: String, layer: String, width: Int, positions: Int, pictures: Int, picturesPerShard: Int,
+        origin: JSON = .null
+    ) throws {
         self.folder = folder
         self.layer = layer
         self.width = width
         self.positions = positions
+        self.pictures = pictures
         self.picturesPerShard = picturesPerShard
+        self.origin = origin
         let json: JSON = [
             "layer": .string(layer), "width": .integer(width), "positions": .integer(positions),
-            "pictures_per_shard": .integer(picturesPerShard), "dtype": "F16",
+            "pictures": .integer(pictures), "pictures_per_shard": .integer(picturesPerShard), "dtype": "F16",
+            "origin": origin,
         ]
         let path = "\(folder)/store.json"
         if FileManager.default.fileExists(atPath: path) {
-            guard try JSON.read(path) == json else {
-                throw SimpleFailure(.usage, "\(path): a store of another layer or size; give another folder")
+            if let (key, found, wanted) = try JSON.read(path).difference(from: json) {
+                throw SimpleFailure(
+                    .usage, "\(path): the store there has \(key) \(found), not \(wanted); give another folder")
             }
         } else {
             try OutputFile.makeFolder(folder)
@@ -47,13 +71,17 @@ public struct ActivationStore: Sendable {
         }
     }
 
-    /// Bytes that `maps` maps take.
-    public func bytes(maps: Int) -> Int { maps * positions * width * 2 }
+    /// Bytes of the activations in the first `shards` shards of pictures with `maps` maps each.
+    public func bytes(shards: Int, of maps: Int) -> Int {
+        min(shards * picturesPerShard, pictures) * maps * positions * width * 2
+    }
 
     public func path(shard: Int) -> String {
         let digits = String(shard)
         return "\(folder)/shard-" + String(repeating: "0", count: max(0, 5 - digits.count)) + digits + ".safetensors"
     }
+
+    public var shardsInAll: Int { (pictures + picturesPerShard - 1) / picturesPerShard }
 
     /// Complete shards: 0 ..< this.
     public var shardCount: Int {
@@ -100,7 +128,7 @@ public struct ActivationStore: Sendable {
             }
             if verify, file.metadata["checksum"] != Self.checksum([activations, timesteps]) {
                 throw CheckpointFailure.malformed(
-                    file: file.path, reason: "checksum differs; delete it and the shards after it, and capture again")
+                    file: file.path, reason: "checksum differs; delete it and the shards after it, and run the same `lvo capture` again")
             }
             return (activations, timesteps.floats().map { Int($0) })
         }
@@ -121,70 +149,17 @@ public struct ActivationStore: Sendable {
     }
 }
 
-/// Tokens of a store in a random order over all of its shards, a new order in each epoch, without end.
-public final class StoreSource: ActivationSource {
-    public let width: Int
-    public let positions: Int
-    /// Tokens of the store.
-    public let tokens: Int
-    private let shards: [(activations: Weight, timesteps: [Int])]
-    private let starts: [Int]
-    private let group: Int
-    private let seed: UInt64
-    private var drawn = 0
-
-    /// - Parameter keepsSamples: maps stay whole, for rules that select per sample.
-    /// - Throws: `Failure` if the store is damaged or empty.
-    public init(_ store: ActivationStore, keepsSamples: Bool, seed: UInt64) throws {
-        shards = try store.open()
-        (width, positions) = (store.width, store.positions)
-        group = keepsSamples ? positions : 1
-        self.seed = seed
-        var total = 0
-        starts = shards.map { shard in
-            defer { total += shard.activations.shape[0] }
-            return total
+extension JSON {
+    /// The first member, going down into objects, that `other` has and this does not have alike.
+    func difference(from other: JSON) -> (key: String, found: String, wanted: String)? {
+        for (key, wanted) in other.object ?? JSONObject() {
+            let found = self[key] ?? .null
+            if found.object != nil, wanted.object != nil {
+                if let inner = found.difference(from: wanted) { return inner }
+            } else if found.serialized() != wanted.serialized() {
+                return (key, found.serialized(), wanted.serialized())
+            }
         }
-        tokens = total
-        guard total > 0 else { throw SimpleFailure(.missingInput, "\(store.folder): no activations in it") }
-    }
-
-    public func next(_ count: Int) throws -> Tensor? {
-        guard count % group == 0 else {
-            throw SimpleFailure(.usage, "batch of \(count) tokens: not a multiple of the \(group) of a sample")
-        }
-        let batch = Tensor([count, width])
-        let groups = tokens / group
-        var permutation = IndexPermutation(count: groups, seed: seed, epoch: drawn / groups)
-        for index in 0..<count / group {
-            if drawn % groups == 0 { permutation = IndexPermutation(count: groups, seed: seed, epoch: drawn / groups) }
-            let token = permutation(drawn % groups) * group
-            copy(token, to: batch.pointer + index * group * width)
-            drawn += 1
-        }
-        return batch
-    }
-
-    /// Widens the tokens of one group.
-    private func copy(_ token: Int, to target: UnsafeMutablePointer<Float>) {
-        var (low, high) = (0, starts.count - 1)
-        while low < high {
-            let middle = (low + high + 1) / 2
-            if starts[middle] <= token { low = middle } else { high = middle - 1 }
-        }
-        let offset = (token - starts[low]) * width * 2
-        let bytes = shards[low].activations.bytes
-        for i in 0..<group * width {
-            target[i] = Float(Float16(bitPattern: bytes.loadUnaligned(fromByteOffset: offset + 2 * i, as: UInt16.self)))
-        }
-    }
-
-    public var state: SourceState { SourceState(json: ["drawn": .integer(drawn)]) }
-
-    public func restore(_ state: SourceState) throws {
-        guard let drawn = state.json["drawn"]?.int, drawn >= 0 else {
-            throw SimpleFailure(.badData, "checkpoint: no place in the activations")
-        }
-        self.drawn = drawn
+        return nil
     }
 }

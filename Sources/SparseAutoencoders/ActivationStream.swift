@@ -4,6 +4,8 @@ import Tensors
 /// Something that makes the activations of whole pictures, of several layers at once, such as a diffusion model that
 /// draws them. Picture `index` is always the same.
 public protocol PictureActivations: AnyObject {
+    /// What the pictures come from: everything on which `picture` depends but the choice of layers.
+    var origin: JSON { get }
     /// Channels and positions of a map, by layer.
     var layers: [(name: String, width: Int, positions: Int)] { get }
 
@@ -11,12 +13,13 @@ public protocol PictureActivations: AnyObject {
     func picture(_ index: Int) throws -> [[Tensor]]?
 }
 
-/// Several layers' sources over one stream of pictures, each mixed by a buffer of its own. A layer's batches do not
-/// depend on which other layers are trained with it.
+/// Several layers' sources over one stream of pictures, each mixed by a buffer of its own. A picture is made once and
+/// its maps wait until their layer takes them; a layer's batches do not depend on which others are trained with it.
 public final class ActivationStream {
-    private let producer: any PictureActivations
+    fileprivate let producer: any PictureActivations
     public private(set) var sources: [StreamSource] = []
-    private var cache: (index: Int, maps: [[Tensor]]?)?
+    /// Maps by picture and layer that not every layer has taken; a layer's are dropped when it has.
+    private var waiting: [Int: [[Tensor]]] = [:]
 
     /// - Parameter keepsSamples: maps stay whole, for rules that select per sample.
     public init(
@@ -32,10 +35,18 @@ public final class ActivationStream {
         }
     }
 
-    /// The picture's maps of one layer; made once while all layers ask for the same picture.
-    fileprivate func maps(_ picture: Int, layer: Int) throws -> [Tensor]? {
-        if cache?.index != picture { cache = (picture, try producer.picture(picture)) }
-        return cache?.maps?[layer]
+    /// Hands over a picture's maps of one layer; nil behind the last picture.
+    fileprivate func take(_ picture: Int, layer: Int) throws -> [Tensor]? {
+        if waiting[picture] == nil { waiting[picture] = try producer.picture(picture) }
+        guard let maps = waiting[picture]?[layer] else { return nil }
+        waiting[picture]?[layer] = []
+        return maps
+    }
+
+    /// Drops pictures that every layer has taken that is still being trained.
+    fileprivate func dropTaken() {
+        let first = sources.filter { !$0.isReleased }.map(\.picture).min() ?? .max
+        waiting = waiting.filter { $0.key >= first }
     }
 }
 
@@ -43,8 +54,11 @@ public final class ActivationStream {
 public final class StreamSource: ActivationSource {
     public let positions: Int
     public var width: Int { buffer.width }
+    public var origin: JSON { ["pictures": stream.producer.origin, "buffer_tokens": .integer(buffer.capacity * buffer.group)] }
     /// Pictures taken so far.
     public private(set) var picture = 0
+    /// Nothing more is wanted of it.
+    fileprivate private(set) var isReleased = false
     private var ended = false
     private unowned let stream: ActivationStream
     private let layer: Int
@@ -63,13 +77,20 @@ public final class StreamSource: ActivationSource {
         while true {
             if let batch = buffer.draw(count, last: ended) { return batch }
             if ended { return nil }
-            if let maps = try stream.maps(picture, layer: layer) {
+            if let maps = try stream.take(picture, layer: layer) {
                 maps.forEach(buffer.push)
                 picture += 1
+                stream.dropTaken()
             } else {
                 ended = true
             }
         }
+    }
+
+    /// Lets the stream forget pictures that only this layer has not taken.
+    public func release() {
+        isReleased = true
+        stream.dropTaken()
     }
 
     public var state: SourceState {
@@ -93,15 +114,26 @@ public final class StreamSource: ActivationSource {
     }
 }
 
-/// Trains the runs of one stream side by side: always the one that has taken the fewest pictures, so that a picture is
-/// made once for all of them.
+/// Trains the runs of one stream side by side: always the one that has taken the fewest pictures, so that few maps wait.
+///
+/// - Parameter shallStop: asked before every step. Then, and when the pictures' maker throws an error of the kind
+///   `stoppedEarly`, all runs are saved.
 public func trainTogether(
     _ runs: [(run: TrainingRun, source: StreamSource)], shallStop: () -> Bool,
     progress: (TrainingRun, TrainingMetrics) -> Void
 ) throws {
-    while let next = runs.filter({ !$0.run.isFinished }).min(by: { $0.source.picture < $1.source.picture }) {
-        if shallStop() { break }
-        try next.run.advance(1, progress: { progress(next.run, $0) })
+    // One that was killed after its last checkpoint has yet to write its result.
+    for (run, _) in runs where run.isFinished { try run.advance(0) }
+    var active = runs
+    do {
+        while !shallStop() {
+            for (run, source) in active where run.isFinished { source.release() }
+            active.removeAll { $0.run.isFinished }
+            guard let next = active.min(by: { $0.source.picture < $1.source.picture }) else { return }
+            try next.run.advance(1, progress: { progress(next.run, $0) })
+        }
+    } catch let error as any Failure where error.kind == .stoppedEarly {
+        // Between two steps, as above: a batch that was not filled has taken nothing from its source for good.
     }
-    if shallStop() { for (run, _) in runs where !run.isFinished { try run.save() } }
+    for (run, _) in active where !run.isFinished { try run.save() }
 }

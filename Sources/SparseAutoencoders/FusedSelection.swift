@@ -22,6 +22,7 @@ struct FusedSelection {
     let panels: EncoderPanels
     let numLatents: Int
     let engine: Engine
+    var passes: PassTimes?
 
     private var blockRows: Int { 8 * engine.kernels.gemm.tileRows }
 
@@ -38,14 +39,16 @@ struct FusedSelection {
             BlockWorker(panels: panels, rows: blockRows, results: results, engine: engine)
         }
         let positives = Scratch<Int>(blocks, engine)
-        engine.threads.forEach(blocks) { block, worker in
-            let rows = block * blockRows..<min(tokens, (block + 1) * blockRows)
-            positives.pointer[block] = workers[worker].run(centered, rows, numLatents)
+        passes.measure("encoder product and selection", flops: 2 * Double(centered.count) * Double(numLatents)) {
+            engine.threads.forEach(blocks) { block, worker in
+                let rows = block * blockRows..<min(tokens, (block + 1) * blockRows)
+                positives.pointer[block] = workers[worker].run(centered, rows, numLatents)
+            }
         }
-        return (
-            results.map { SparseCodes(keys: $0.finish(), tokens: tokens, numLatents: numLatents, engine: engine) },
-            (0..<blocks).reduce(0) { $0 + positives.pointer[$1] }
-        )
+        let codes = passes.measure("sort by token and feature") {
+            results.map { SparseCodes(keys: $0.finish(), tokens: tokens, numLatents: numLatents, engine: engine) }
+        }
+        return (codes, (0..<blocks).reduce(0) { $0 + positives.pointer[$1] })
     }
 
     private var deadFeatures: Int { panels.columns[panels.firstDead...].reduce(0, +) }

@@ -55,11 +55,16 @@ public struct SparseLoss: Sendable {
     public let autoencoder: SparseAutoencoder
     public let options: LossOptions
     public let engine: Engine
+    let passes: PassTimes?
 
-    public init(_ autoencoder: SparseAutoencoder, options: LossOptions = LossOptions(), engine: Engine) {
+    public init(
+        _ autoencoder: SparseAutoencoder, options: LossOptions = LossOptions(), engine: Engine,
+        passes: PassTimes? = nil
+    ) {
         self.autoencoder = autoencoder
         self.options = options
         self.engine = engine
+        self.passes = passes
     }
 
     /// - Parameters:
@@ -74,10 +79,15 @@ public struct SparseLoss: Sendable {
         let writer = gradients.map { GradientWriter(self, into: $0) }
         for slice in batch.slices {
             let reconstructions = batch.select(slice)
-            batch.decode(reconstructions, slice, gradient: gradients != nil)
-            writer?.add(reconstructions, centered: batch.centered.slice(slice))
+            let entries = reconstructions.reduce(0.0) { $0 + Double($1.codes.count) * Double(x.channels) }
+            passes.measure("decode, errors, slopes", flops: 4 * entries, bytes: 8 * entries) {
+                batch.decode(reconstructions, slice, gradient: gradients != nil)
+            }
+            passes.measure("weight gradients", flops: 4 * entries, bytes: 8 * entries) {
+                writer?.add(reconstructions, centered: batch.centered.slice(slice))
+            }
         }
-        writer?.finish()
-        return batch.report()
+        passes.measure("bias gradient", bytes: 4 * Double(autoencoder.encoderWeight.count)) { writer?.finish() }
+        return passes.measure("report") { batch.report() }
     }
 }

@@ -33,12 +33,16 @@ final class LossBatch: @unchecked Sendable {
         self.dead = dead
         deadCount = loss.options.auxkAlpha == 0 ? 0 : dead.count { $0 }
         let rows = x.reshaped([x.rows, x.channels])
-        target = autoencoder.configuration.inputUnitNorm ? UnitNorm.forward(rows, engine: engine) : rows
-        centered = autoencoder.centered(rows, engine: engine)
-        variance = BatchVariance(target, engine: engine)
+        (target, centered, variance) = loss.passes.measure("centre tokens", bytes: 20 * Double(x.count)) {
+            let target = autoencoder.configuration.inputUnitNorm ? UnitNorm.forward(rows, engine: engine) : rows
+            return (target, autoencoder.centered(rows, engine: engine), BatchVariance(target, engine: engine))
+        }
         let margin = loss.options.bandwidth / 2
         let gate = autoencoder.threshold.map { threshold in { threshold.pointer[$0] - margin } }
-        panels = EncoderPanels(autoencoder, dead: deadCount > 0 ? dead : [], gate: gate, engine: engine)
+        let marked = deadCount > 0 ? dead : []
+        panels = loss.passes.measure("encoder into panels", bytes: 8 * Double(autoencoder.encoderWeight.count)) {
+            EncoderPanels(autoencoder, dead: marked, gate: gate, engine: engine)
+        }
         func perToken() -> Scratch<Float> { Scratch(rows.rows, repeating: 0, engine) }
         errors = (0...autoencoder.configuration.prefixes.count).map { _ in perToken() }
         (auxErrors, multiErrors, penalties) = (perToken(), perToken(), perToken())
@@ -58,7 +62,8 @@ final class LossBatch: @unchecked Sendable {
         let k = multi ? 4 * configuration.k : configuration.k
         var requests = [request(k: configuration.rule.countsK ? k : configuration.numLatents)]
         if deadCount > 0 { requests.append(request(k: auxiliaryK, dead: true)) }
-        let selection = FusedSelection(panels: panels, numLatents: configuration.numLatents, engine: engine)
+        let selection = FusedSelection(
+            panels: panels, numLatents: configuration.numLatents, engine: engine, passes: loss.passes)
         let (codes, positives) = selection.run(centered.slice(slice), requests)
         self.positives += positives
         var reconstructions: [Reconstruction] = []

@@ -1,10 +1,9 @@
 import Foundation
 import Tensors
 
-/// `metrics.ndjson` and `metrics.csv`, one line per step, written out with each checkpoint.
+/// `metrics.ndjson` and `metrics.csv`, one line per step.
 struct MetricsLog {
     private let files: [FileHandle]
-    private var pending: [String] = ["", ""]
 
     /// - Parameter lengths: bytes of the files that belong to the checkpoint; the rest is cut off. Nil starts anew.
     init(folder: String, lengths: [Int]?) throws {
@@ -17,25 +16,21 @@ struct MetricsLog {
             guard let file = FileHandle(forUpdatingAtPath: path) else {
                 throw SimpleFailure(.cannotWrite, "\(path): cannot be written")
             }
-            try file.truncate(atOffset: UInt64(lengths?[index] ?? 0))
+            try file.truncate(atOffset: min(UInt64(lengths?[index] ?? 0), file.seekToEnd()))
             files.append(file)
         }
         self.files = files
-        if lengths == nil { pending[1] = TrainingMetrics.columns.joined(separator: ",") + "\n" }
-    }
-
-    mutating func append(_ line: TrainingMetrics) throws {
-        pending[0] += line.json.serialized() + "\n"
-        pending[1] += line.csv + "\n"
-    }
-
-    /// Writes what has come since the last time and returns the files' lengths.
-    mutating func flush() throws -> [Int] {
-        for (index, file) in files.enumerated() {
-            try file.seekToEnd()
-            try file.write(contentsOf: Data(pending[index].utf8))
-            pending[index] = ""
+        if lengths == nil {
+            try files[1].write(contentsOf: Data((TrainingMetrics.columns.joined(separator: ",") + "\n").utf8))
         }
-        return try files.map { Int(try $0.offset()) }
     }
+
+    func append(_ line: TrainingMetrics) throws {
+        for (file, text) in zip(files, [line.json.serialized(), line.csv]) {
+            try file.write(contentsOf: Data((text + "\n").utf8))
+        }
+    }
+
+    /// What a checkpoint remembers of the files.
+    func lengths() throws -> [Int] { try files.map { Int(try $0.offset()) } }
 }

@@ -32,7 +32,7 @@ public enum SAELens {
     ///
     /// - Throws: `CheckpointFailure`; `.unsupported` for unit-norm inputs, whose meaning there is another.
     public static func write(
-        _ autoencoder: SparseAutoencoder, folder: String, hook: String, overwrite: Bool = false
+        _ autoencoder: SparseAutoencoder, folder: String, hook: String, dtype: DType = .f32, overwrite: Bool = false
     ) throws {
         let configuration = autoencoder.configuration
         guard !configuration.inputUnitNorm else {
@@ -50,7 +50,7 @@ public enum SAELens {
         }
         object["d_in"] = .integer(configuration.inputWidth)
         object["d_sae"] = .integer(configuration.numLatents)
-        object["dtype"] = "float32"
+        object["dtype"] = dtype == .f16 ? "float16" : dtype == .bf16 ? "bfloat16" : "float32"
         object["device"] = "cpu"
         object["apply_b_dec_to_input"] = true
         object["normalize_activations"] = "none"
@@ -65,7 +65,7 @@ public enum SAELens {
         try SafetensorsWriter.write(
             tensors.map { (name: $0.0, tensor: $0.1) }
                 + (autoencoder.threshold.map { [(name: "threshold", tensor: $0)] } ?? []),
-            to: "\(folder)/sae_weights.safetensors", overwrite: overwrite)
+            to: "\(folder)/sae_weights.safetensors", overwrite: overwrite, dtype: dtype)
         try JSON.object(object).write(to: "\(folder)/cfg.json", overwrite: overwrite)
     }
 

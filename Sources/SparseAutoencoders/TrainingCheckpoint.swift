@@ -29,19 +29,10 @@ struct TrainingCheckpoint {
 
     /// - Throws: `SimpleFailure(.usage)` naming the first setting that is not the same.
     func check(_ expected: JSON) throws {
-        for section in ["configuration", "options"] {
-            for (key, value) in expected[section]?.object ?? JSONObject() {
-                let found = settings[section]?[key] ?? .null
-                if found != value {
-                    throw SimpleFailure(
-                        .usage, "\(path): the run there has \(key) \(found.serialized()), not \(value.serialized()); "
-                            + "give the same settings to go on, or another folder")
-                }
-            }
-        }
-        if settings["hookpoint"] != expected["hookpoint"] {
-            let found = settings["hookpoint"]?.string ?? "another layer"
-            throw SimpleFailure(.usage, "\(path): the run there is for \(found); give another folder")
+        if let (key, found, wanted) = settings.difference(from: expected) {
+            throw SimpleFailure(
+                .usage, "\(path): the run there has \(key) \(found), not \(wanted); give the same settings to go on, or "
+                    + "another folder")
         }
     }
 

@@ -55,13 +55,15 @@ public struct TrainingMetrics: Sendable {
         "multi_topk_fvu", "nested_fvu", "penalty", "learning_rate", "gradient_norm", "tokens_per_second",
     ]
 
+    public var deadPercent: Double { 100 * Double(report.deadCount) / Double(numLatents) }
+    /// Features that this batch selected.
+    public var firedPercent: Double { 100 * Double(report.fired.count { $0 }) / Double(numLatents) }
+
     /// In the order of `columns`.
     public var values: [Double] {
-        let latents = Double(numLatents)
-        return [
+        [
             Double(step), Double(tokens), report.loss, report.fvu, report.explainedVariance, report.l0, report.active,
-            100 * Double(report.deadCount) / latents, 100 * Double(report.fired.count { $0 }) / latents, report.auxk,
-            report.multiTopK, report.nested, report.penalty, learningRate, gradientNorm, tokensPerSecond,
+            deadPercent, firedPercent, report.auxk, report.multiTopK, report.nested, report.penalty, learningRate, gradientNorm, tokensPerSecond,
         ]
     }
 

@@ -15,7 +15,8 @@ public final class TrainingRun {
     private let source: any ActivationSource
     private let interval: Int
     private let engine: Engine
-    private var metrics: MetricsLog
+    private let metrics: MetricsLog
+    private let settings: JSON
     /// What the start was made from; also the first step's batch.
     private var firstBatch: Tensor?
 
@@ -33,7 +34,8 @@ public final class TrainingRun {
         (self.interval, self.engine) = (interval, engine)
         try OutputFile.makeFolder(folder)
         let settings: JSON = [
-            "configuration": configuration.json, "options": options.json, "hookpoint": .string(hookpoint),
+            "configuration": configuration.json, "options": options.json, "activations": source.origin,
+            "hookpoint": .string(hookpoint),
         ]
         let path = Self.checkpointPath(folder)
         if FileManager.default.fileExists(atPath: path) {
@@ -58,8 +60,6 @@ public final class TrainingRun {
         }
         self.settings = settings
     }
-
-    private let settings: JSON
 
     public var isFinished: Bool { trainer.isFinished }
 
@@ -92,9 +92,12 @@ public final class TrainingRun {
         if trainer.isFinished { try writeResult() }
     }
 
+    /// Writes the checkpoint. Before the first step there is nothing that a new start would not make again (and a
+    /// checkpoint would lose the batch that the start was made from).
     public func save() throws {
+        guard trainer.step > 0 else { return }
         try TrainingCheckpoint.write(
-            trainer, source: source.state, settings: settings, metricsLengths: metrics.flush(),
+            trainer, source: source.state, settings: settings, metricsLengths: metrics.lengths(),
             to: Self.checkpointPath(folder))
     }
 

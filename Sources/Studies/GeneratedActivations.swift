@@ -1,3 +1,4 @@
+import Checkpoints
 import Ops
 import SparseAutoencoders
 import StableDiffusion
@@ -11,6 +12,7 @@ public final class GeneratedActivations: PictureActivations {
     public let mapsPerPicture: Int
     /// The time steps of a picture's maps.
     public private(set) var timesteps: [Int] = []
+    public let origin: JSON
     private let generator: Generator
     private let points: [HookPoint]
     private let prompts: [Prompt]
@@ -18,17 +20,19 @@ public final class GeneratedActivations: PictureActivations {
     private let half: GuidanceHalf
     private let seed: Int
     private let limit: Int?
-    private let check: () throws -> Void
+    private let progress: (_ picture: Int, _ call: Int, _ calls: Int) throws -> Void
 
     /// - Parameters:
     ///   - parameters: size, steps, sampler and guidance; prompt and seed are replaced.
     ///   - half: which of guidance's two samples is recorded.
     ///   - limit: pictures in all; nil: without end.
-    ///   - check: called after every step of a picture; may throw to stop.
+    ///   - model: tells the model from others, for `origin`.
+    ///   - progress: called after every U-Net call of a picture; may throw to stop.
     /// - Throws: `SimpleFailure(.usage)` for a layer there is none of, or a size that cannot be.
     public init(
         _ generator: Generator, layers names: [String], prompts: [Prompt], parameters: GenerationParameters,
-        half: GuidanceHalf = .conditional, seed: Int, limit: Int? = nil, check: @escaping () throws -> Void = {}
+        half: GuidanceHalf = .conditional, seed: Int, limit: Int? = nil, model: String = "",
+        progress: @escaping (_ picture: Int, _ call: Int, _ calls: Int) throws -> Void = { _, _, _ in }
     ) throws {
         precondition(!prompts.isEmpty, "no prompts")
         let points = try names.map { try generator.unet.config.hookPoint($0) }
@@ -40,7 +44,17 @@ public final class GeneratedActivations: PictureActivations {
             return (point.name, shape[2], shape[1])
         }
         (self.generator, self.points, self.prompts, self.parameters) = (generator, points, prompts, parameters)
-        (self.half, self.seed, self.limit, self.check) = (half, seed, limit, check)
+        (self.half, self.seed, self.limit, self.progress) = (half, seed, limit, progress)
+        var origin = JSONObject()
+        origin["model"] = .string(model)
+        origin["prompts"] = .string(Fingerprint.of(.array(prompts.map { .string($0.text) })))
+        origin["picture_seed"] = .integer(seed)
+        origin["sampler"] = .string(parameters.sampler?.rawValue ?? "the model's")
+        origin["sampler_steps"] = .integer(parameters.steps)
+        origin["guidance_scale"] = .float(parameters.guidanceScale)
+        origin["half"] = .string(half.rawValue)
+        origin["size"] = [.integer(size.width), .integer(size.height)]
+        self.origin = .object(origin)
     }
 
     public func picture(_ index: Int) throws -> [[Tensor]]? {
@@ -61,7 +75,7 @@ public final class GeneratedActivations: PictureActivations {
                 return nil
             }
         }
-        _ = try generator.latent(parameters, hooks: hooks) { _, _ in try check() }
+        _ = try generator.latent(parameters, hooks: hooks) { try progress(index, $0, $1) }
         timesteps = times
         return maps
     }

@@ -24,6 +24,7 @@ struct Lvo: AsyncParsableCommand {
             Inspect.self,
             Convert.self,
             Synthesize.self,
+            Capture.self,
             SAE.self,
             Bench.self,
         ])

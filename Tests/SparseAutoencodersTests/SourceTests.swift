@@ -10,7 +10,7 @@ import Testing
     @Test func storeIsShuffledAsAWhole() throws {
         let temporary = try TemporaryFolder()
         let store = try ActivationStore(
-            folder: temporary.path, layer: "mid", width: 2, positions: 5, picturesPerShard: 3)
+            folder: temporary.path, layer: "mid", width: 2, positions: 5, pictures: 9, picturesPerShard: 3)
         for shard in 0..<3 {
             let maps = (0..<3).map { map in
                 Tensor([5, 2], (0..<10).map { Float((shard * 3 + map) * 5 + $0 / 2) })
@@ -46,6 +46,36 @@ import Testing
         try FileManager.default.removeItem(atPath: temporary.file("shard-00001.safetensors"))
         _ = try temporary.write("shard-00001.safetensors", bytes)
         #expect { try store.open(verify: true) } throws: { "\($0)".contains("shard-00001") }
+    }
+
+    @Test func damageIsFoundBeforeTraining() throws {
+        let temporary = try TemporaryFolder()
+        let store = try TrainingRunTests.makeStore(temporary.path)
+        var bytes = try temporary.bytes("shard-00002.safetensors")
+        bytes[bytes.count - 1] ^= 1
+        try FileManager.default.removeItem(atPath: temporary.file("shard-00002.safetensors"))
+        _ = try temporary.write("shard-00002.safetensors", bytes)
+        #expect { try StoreSource(store, keepsSamples: false, seed: 3) } throws: { "\($0)".contains("checksum") }
+    }
+
+    @Test func incompleteStoreIsRefused() throws {
+        let temporary = try TemporaryFolder()
+        _ = try TrainingRunTests.makeStore(temporary.path)
+        #expect(try ActivationStore(folder: temporary.path).shardCount == 3)
+        try FileManager.default.removeItem(atPath: temporary.file("shard-00001.safetensors"))
+        #expect { try ActivationStore(folder: temporary.path) } throws: { "\($0)".contains("1 of 3 shards") }
+    }
+
+    @Test func storeOfOtherPicturesIsRefused() throws {
+        let temporary = try TemporaryFolder()
+        func store(_ seed: Int) throws {
+            _ = try ActivationStore(
+                folder: temporary.path, layer: "mid", width: 2, positions: 5, pictures: 9, picturesPerShard: 3,
+                origin: ["seed": .integer(seed), "guidance": 7.5])
+        }
+        try store(1)
+        try store(1)
+        #expect { try store(2) } throws: { "\($0)".contains("seed 1, not 2") }
     }
 
     /// Nothing is lost, nothing comes twice, and what comes is far from the order in which it was put in.

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import Ops
 import SparseAutoencoders
@@ -18,18 +19,21 @@ import Testing
         return options
     }
 
-    /// Pictures of four maps of 8 tokens for each of two layers.
+    /// Pictures of four maps of 8 tokens (16 in layer `b`) for each layer.
     final class Pictures: PictureActivations {
+        let origin: JSON = "test"
         let layers: [(name: String, width: Int, positions: Int)]
-        init(_ names: [String]) { layers = names.map { ($0, 12, 8) } }
+        private(set) var made: [Int] = []
+        init(_ names: [String]) { layers = names.map { ($0, 12, $0 == "b" ? 16 : 8) } }
 
         func picture(_ index: Int) throws -> [[Tensor]]? {
+            made.append(index)
             return layers.map { layer in
                 let unit = UInt64(layer.name.utf8.reduce(0) { $0 + Int($1) })
                 let random = CounterRandom(seed: 1, purpose: .noise, unit: unit, step: UInt64(index))
                 return (0..<4).map { map in
-                    let tensor = Tensor([8, 12])
-                    random.fillNormal(tensor.pointer, count: 96, from: map * 96)
+                    let tensor = Tensor([layer.positions, 12])
+                    random.fillNormal(tensor.pointer, count: tensor.count, from: map * tensor.count)
                     return tensor
                 }
             }
@@ -37,7 +41,8 @@ import Testing
     }
 
     static func makeStore(_ folder: String, shards: Int = 3) throws -> ActivationStore {
-        let store = try ActivationStore(folder: folder, layer: "mid", width: 12, positions: 8, picturesPerShard: 2)
+        let store = try ActivationStore(
+            folder: folder, layer: "mid", width: 12, positions: 8, pictures: 2 * shards, picturesPerShard: 2)
         let pictures = Pictures(["mid"])
         for shard in 0..<shards {
             let maps = try (0..<2).flatMap { try pictures.picture(shard * 2 + $0)?[0] ?? [] }
@@ -96,29 +101,74 @@ import Testing
         #expect { try run(other) } throws: { "\($0)".contains("learning_rate") }
     }
 
-    @Test func layersTrainedTogetherAreAsTrainedAlone() throws {
-        let temporary = try TemporaryFolder()
-        func train(_ names: [String], _ folder: String, stopAfter: Int? = nil) throws {
-            let pictures = Pictures(names)
-            let stream = ActivationStream(pictures, keepsSamples: false, capacityTokens: 256, seed: 5)
-            let runs = try zip(names, stream.sources).map { name, source in
-                (
-                    run: try TrainingRun(
-                        folder: "\(folder)/\(name)", hookpoint: "unet.mid", configuration: Self.configuration(),
-                        options: Self.options(steps: 12), source: source, interval: 5, engine: Engine()),
-                    source: source
-                )
-            }
-            var steps = 0
-            try trainTogether(runs, shallStop: { stopAfter.map { steps >= $0 } ?? false }) { _, _ in steps += 1 }
+    /// Trains layers side by side; returns the pictures that were made.
+    private func train(
+        _ names: [String], _ folder: String, steps: Int = 12, stopAfter: Int? = nil
+    ) throws -> [Int] {
+        let pictures = Pictures(names)
+        let stream = ActivationStream(pictures, keepsSamples: false, capacityTokens: 256, seed: 5)
+        let runs = try zip(names, stream.sources).map { name, source in
+            (
+                run: try TrainingRun(
+                    folder: "\(folder)/\(name)", hookpoint: "unet.mid", configuration: Self.configuration(),
+                    options: Self.options(steps: steps), source: source, interval: 5, engine: Engine()),
+                source: source
+            )
         }
-        try train(["a", "b"], temporary.file("both"), stopAfter: 9)
-        try train(["a", "b"], temporary.file("both"))
-        for name in ["a", "b"] {
-            try train([name], temporary.file("alone"))
+        var done = 0
+        try trainTogether(runs, shallStop: { stopAfter.map { done >= $0 } ?? false }) { _, _ in done += 1 }
+        return pictures.made
+    }
+
+    /// Layers of different sizes, which take pictures at different rates; stopped at any step, even before all have
+    /// taken their first.
+    @Test(arguments: [0, 1, 9, 30]) func layersTrainedTogetherAreAsTrainedAlone(stopAfter: Int) throws {
+        let temporary = try TemporaryFolder()
+        for stop in [stopAfter, nil] {
+            _ = try train(["a", "b", "c"], temporary.file("both"), stopAfter: stop)
+        }
+        for name in ["a", "b", "c"] {
+            _ = try train([name], temporary.file("alone"))
             #expect(
                 try Self.weights(temporary.file("both/\(name)")) == Self.weights(temporary.file("alone/\(name)")))
         }
+    }
+
+    /// One pass of the model feeds all layers.
+    @Test func pictureIsMadeOnceForAllLayers() throws {
+        let temporary = try TemporaryFolder()
+        let alone = try train(["a"], temporary.file("alone"))
+        let together = try train(["a", "b", "c"], temporary.file("together"))
+        #expect(together == Array(0..<alone.count))
+    }
+
+    /// Killed after the last checkpoint and before the result was written.
+    @Test func finishedRunWritesItsResult() throws {
+        let temporary = try TemporaryFolder()
+        _ = try train(["a", "c"], temporary.path)
+        let whole = try Self.weights(temporary.file("a"))
+        try FileManager.default.removeItem(atPath: temporary.file("a/unet.mid"))
+        #expect(try train(["a", "c"], temporary.path) == [])
+        #expect(try Self.weights(temporary.file("a")) == whole)
+    }
+
+    @Test func otherPicturesAreRefused() throws {
+        let temporary = try TemporaryFolder()
+        let store = try Self.makeStore(temporary.file("store"))
+        func run(_ origin: JSON) throws -> TrainingRun {
+            let other = try ActivationStore(
+                folder: temporary.file("\(origin.serialized().count)"), layer: "mid", width: 12, positions: 8,
+                pictures: 6, picturesPerShard: 2, origin: origin)
+            for shard in 0..<3 {
+                try FileManager.default.copyItem(atPath: store.path(shard: shard), toPath: other.path(shard: shard))
+            }
+            return try TrainingRun(
+                folder: temporary.file("run"), hookpoint: "unet.mid", configuration: Self.configuration(),
+                options: Self.options(), source: StoreSource(other, keepsSamples: false, seed: 5), interval: 5,
+                engine: Engine())
+        }
+        try run(["prompts": "a"]).advance(6)
+        #expect { try run(["prompts": "bc"]) } throws: { "\($0)".contains("prompts \"a\", not \"bc\"") }
     }
 
     @Test func trainingImproves() throws {

@@ -1,3 +1,4 @@
+import Checkpoints
 import Foundation
 import TestSupport
 import Testing
@@ -15,17 +16,57 @@ import Testing
         try "a large red circle on a blue background\na small green star on a white background\n"
             .write(toFile: prompts, atomically: true, encoding: .utf8)
         let result = try Program.run(
-            "sae", "capture", "--model", "embedded", "--layer", Self.layer, "--prompts", prompts,
+            "capture", "--model", "embedded", "--layer", Self.layer, "--prompts", prompts,
             "--sampler-steps", "10", "--count", "4", "--shard", "2", "--store", "\(folder)/store")
         try #require(result.status == 0, "\(result.errors)")
-        #expect(result.output.contains("0.00 GB"))
+        #expect(result.output.contains("0.4 MB"))
     }
 
-    private func weights(_ folder: String) throws -> Data {
-        try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(Self.layer)/unet.\(Self.layer)/sae.safetensors"))
+    /// Starts a command over and over and kills it without warning, at any moment from its start on, until it ends by
+    /// itself. Later moments become possible with every attempt, so that it does end.
+    private func runKilling(_ arguments: [String]) throws -> Int {
+        for kills in 0..<400 {
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: Program.path)
+            process.arguments = arguments
+            process.standardError = FileHandle.nullDevice
+            process.standardOutput = FileHandle.nullDevice
+            try process.run()
+            let moment = Date() + .random(in: 0...0.1 + 0.03 * Double(kills))
+            while process.isRunning && Date() < moment { Thread.sleep(forTimeInterval: 0.001) }
+            if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+            process.waitUntilExit()
+            if process.terminationReason == .exit {
+                try #require(process.terminationStatus == 0)
+                return kills
+            }
+        }
+        Issue.record("killed 400 times and not done")
+        return 0
     }
 
-    /// Killed without warning over and over; whatever the moment, the end is the same, byte for byte.
+    /// The autoencoder's files and every tensor of the checkpoint, byte for byte; the metrics but for the speed.
+    private func expectSame(_ left: String, _ right: String) throws {
+        for name in ["sae.safetensors", "cfg.json"] {
+            let bytes = try [left, right].map { folder in
+                let hook = "unet." + URL(fileURLWithPath: folder).lastPathComponent
+                return try Data(contentsOf: URL(fileURLWithPath: "\(folder)/\(hook)/\(name)"))
+            }
+            #expect(bytes[0] == bytes[1], "\(right): \(name)")
+        }
+        let checkpoints = try [left, right].map { try SafetensorsFile(path: "\($0)/checkpoint.safetensors").weights }
+        #expect(checkpoints[0].map(\.name) == checkpoints[1].map(\.name))
+        for (a, b) in zip(checkpoints[0], checkpoints[1]) {
+            #expect(a.bytes.elementsEqual(b.bytes), "\(right): \(a.name)")
+        }
+        let metrics = try [left, right].map { folder in
+            try String(contentsOfFile: "\(folder)/metrics.csv", encoding: .utf8).split(separator: "\n")
+                .map { $0.split(separator: ",").dropLast() }
+        }
+        #expect(metrics[0] == metrics[1] && metrics[0].count > 1)
+    }
+
+    /// Whatever the moments, the end is that of an uninterrupted run.
     @Test func killedRunEndsTheSame() throws {
         let temporary = try TemporaryFolder()
         try capture(into: temporary.path)
@@ -34,23 +75,26 @@ import Testing
         }
         let whole = try Program.run(arguments(temporary.file("whole")))
         try #require(whole.status == 0, "\(whole.errors)")
-        var kills = 0
-        for attempt in 0..<200 {
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: Program.path)
-            process.arguments = arguments(temporary.file("killed"))
-            process.standardError = FileHandle.nullDevice
-            process.standardOutput = FileHandle.nullDevice
-            try process.run()
-            // A moment that differs from run to run, longer as the attempts go on, so that the run does end.
-            Thread.sleep(forTimeInterval: 0.05 + 0.02 * Double(attempt) + Double.random(in: 0...0.05))
-            if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-            process.waitUntilExit()
-            if process.terminationReason == .exit && process.terminationStatus == 0 { break }
-            kills += 1
+        #expect(try runKilling(arguments(temporary.file("killed"))) > 2)
+        try expectSame(temporary.file("whole/\(Self.layer)"), temporary.file("killed/\(Self.layer)"))
+    }
+
+    /// The same for two layers fed by pictures that are drawn meanwhile, with separate runs beside them.
+    @Test func killedRunFromPicturesEndsAsSeparateOnes() throws {
+        let temporary = try TemporaryFolder()
+        let prompts = temporary.file("prompts.txt")
+        try "a blue ring\na red heart\n".write(toFile: prompts, atomically: true, encoding: .utf8)
+        let layers = ["up_blocks.2.attentions.0", Self.layer]
+        func arguments(_ layers: [String], _ output: String) -> [String] {
+            ["sae", "train", "--model", "embedded", "--prompts", prompts, "--sampler-steps", "6", "--buffer", "1024",
+             "--output", temporary.file(output), "--layer"] + layers + Self.settings + ["--steps", "40"]
         }
-        #expect(kills > 0)
-        #expect(try weights(temporary.file("whole")) == weights(temporary.file("killed")))
+        for layer in layers {
+            let alone = try Program.run(arguments([layer], "alone"))
+            try #require(alone.status == 0, "\(alone.errors)")
+        }
+        #expect(try runKilling(arguments(layers, "killed")) > 2)
+        for layer in layers { try expectSame(temporary.file("alone/\(layer)"), temporary.file("killed/\(layer)")) }
     }
 
     @Test func trainsFromPicturesAndEvaluates() throws {
@@ -81,9 +125,9 @@ import Testing
                 + Self.settings + ["--steps", "1"])
         try #require(trained.status == 0, "\(trained.errors)")
         let folder = temporary.file("runs/\(Self.layer)/unet.\(Self.layer)")
-        for (from, input, output) in [("published", folder, "lens"), ("saelens", temporary.file("lens"), "back")] {
+        for (to, input, output) in [("saelens", folder, "lens"), ("published", temporary.file("lens"), "back")] {
             let result = try Program.run(
-                "sae", "convert", "--from", from, "--input", input, "--output", temporary.file(output))
+                "sae", "convert", "--to", to, "--input", input, "--output", temporary.file(output))
             try #require(result.status == 0, "\(result.errors)")
         }
         let original = try Data(contentsOf: URL(fileURLWithPath: "\(folder)/sae.safetensors"))

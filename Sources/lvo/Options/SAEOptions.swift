@@ -16,18 +16,21 @@ struct SAEOptions: ParsableArguments {
     /// The autoencoder for `hook`: `--sae` itself, or its subfolder called like the layer, with or without `unet.`.
     /// - Throws: `Failure` if it is not there, damaged, or for another width.
     static func load(_ name: String, for hook: HookPoint) throws -> SparseAutoencoder {
+        try load(name, layer: hook.name, width: hook.channels)
+    }
+
+    static func load(_ name: String, layer: String, width: Int) throws -> SparseAutoencoder {
         let folder = name == EmbeddedModel.name ? try EmbeddedModel.autoencoders() : name
-        let candidates = [folder, "\(folder)/unet.\(hook.name)", "\(folder)/\(hook.name)"]
+        let candidates = [folder, "\(folder)/unet.\(layer)", "\(folder)/\(layer)"]
         guard let found = candidates.first(where: { FileManager.default.fileExists(atPath: $0 + "/cfg.json") }) else {
             throw SimpleFailure(
                 .missingInput,
-                "\(folder): no sparse autoencoder for \(hook.name) (cfg.json, or unet.\(hook.name)/cfg.json)")
+                "\(folder): no sparse autoencoder for \(layer) (cfg.json, or unet.\(layer)/cfg.json)")
         }
         let autoencoder = try SparseAutoencoder(folder: found)
-        guard autoencoder.inputWidth == hook.channels else {
+        guard autoencoder.inputWidth == width else {
             throw SimpleFailure(
-                .badData,
-                "\(found): made for \(autoencoder.inputWidth) channels, \(hook.name) has \(hook.channels)")
+                .badData, "\(found): made for \(autoencoder.inputWidth) channels, \(layer) has \(width)")
         }
         return autoencoder
     }

@@ -7,7 +7,12 @@ import Tensors
 
 struct BenchSAE: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "sae", abstract: "Time training steps of a sparse autoencoder on random activations.")
+        commandName: "sae", abstract: "Time training steps of a sparse autoencoder on random activations.",
+        discussion: """
+            Prints a step's time and that of each of its passes beside the register tile's peak and the memory's \
+            bandwidth, both measured in the same run. Bytes are those of the rows that a pass reads and writes; where \
+            they exceed the memory's bandwidth the caches served them.
+            """)
 
     @Option(help: "Channels of the layer.")
     var dIn = 1280
@@ -54,35 +59,66 @@ struct BenchSAE: ParsableCommand {
         let optimizer = SAEAdam(for: autoencoder, engine: engine)
         let count = deadCount
         let dead = count == 0 ? [] : (0..<latents).map { $0 * count / latents != ($0 + 1) * count / latents }
+        let passes = PassTimes()
+        let weights = Double(autoencoder.encoderWeight.count)
         var seconds: [Double] = []
         for step in 1...options.repeats + 1 {
+            if step == 2 { passes.reset() }
             let start = ContinuousClock.now
-            autoencoder.normalizeDecoder(engine: engine)
-            _ = SparseLoss(autoencoder, engine: engine)
+            passes.measure("normalise decoder", bytes: 8 * weights) { autoencoder.normalizeDecoder(engine: engine) }
+            _ = SparseLoss(autoencoder, engine: engine, passes: passes)
                 .evaluate(x, positions: min(256, batch), dead: dead, gradients: gradients)
-            let norm = gradients.norm(engine: engine)
-            optimizer.update(autoencoder, gradients, norm: norm, step: step, learningRate: 1e-4)
+            let norm = passes.measure("gradient norm", bytes: 8 * weights) { gradients.norm(engine: engine) }
+            passes.measure("Adam", bytes: 2 * 28 * weights) {
+                optimizer.update(autoencoder, gradients, norm: norm, step: step, learningRate: 1e-4)
+            }
             if step > 1 { seconds.append((ContinuousClock.now - start) / .seconds(1)) }
         }
-        try report(seconds.sorted(), engine)
+        try report(seconds.sorted(), passes.passes, engine)
     }
 
-    private func report(_ seconds: [Double], _ engine: Engine) throws {
+    private func report(_ seconds: [Double], _ passes: [PassTimes.Pass], _ engine: Engine) throws {
         let median = seconds[seconds.count / 2]
         let peak = SystemMemory.peak ?? 0
+        let table = BenchReport(engine: engine)
+        let bandwidth = BenchReport.memoryBandwidth(engine)
+        let lines = passes.map { Measurement($0.name, seconds: $0.seconds, flops: $0.flops, bytes: $0.bytes) }
+        print(table.header)
+        for line in lines { print(table.line(line)) }
+        print(
+            String(
+                format: "memory %.1f GB/s\nSAE %d → %d, k %d, %@, batch %d, %d dead: %.3f s (min %.3f), %.0f tokens/s, "
+                    + "peak %.2f GB",
+                bandwidth, dIn, latents, k, kind.rawValue, batch, deadCount, median, seconds[0],
+                Double(batch) / median, Double(peak) / 1e9))
+        guard let json = options.json else { return }
         let result: JSON = [
             "name": "sae_training_step", "d_in": .integer(dIn), "latents": .integer(latents), "k": .integer(k),
             "batch": .integer(batch), "kind": .string(kind.rawValue), "dead": .integer(deadCount),
             "seconds_median": .number(median), "seconds_min": .number(seconds[0]),
             "tokens_per_second": .number(Double(batch) / median), "peak_rss_bytes": .integer(peak),
             "threads": .integer(engine.threads.count), "kernels": .string(engine.kernels.instructionSet),
+            "peak_gflops": .number(table.peak), "memory_gigabytes_per_second": .number(bandwidth),
+            "passes": .array(lines.map(table.json)),
         ]
-        print(
-            String(
-                format: "SAE %d → %d, k %d, %@, batch %d, %d dead: %.3f s (min %.3f), %.0f tokens/s, peak %.2f GB",
-                dIn, latents, k, kind.rawValue, batch, deadCount, median, seconds[0], Double(batch) / median,
-                Double(peak) / 1e9))
-        if let json = options.json { try result.write(to: json, overwrite: true) }
+        try result.write(to: json, overwrite: true)
+    }
+}
+
+extension BenchReport {
+    /// Gigabytes a second of `b ← a + b` over arrays of 256 MB, all threads: two streams in, one out.
+    static func memoryBandwidth(_ engine: Engine) -> Double {
+        let (count, grain) = (1 << 26, 1 << 16)
+        let (a, b) = (Tensor.zeros([count]), Tensor.zeros([count]))
+        let best = (0..<5).map { _ in
+            Measurement.time {
+                engine.threads.forRanges(count, grain: grain) { range, _ in
+                    let (source, target) = (a.pointer + range.lowerBound, b.pointer + range.lowerBound)
+                    _ = engine.kernels.sparse.combine(source, 1, target, 1, range.count, target)
+                }
+            }
+        }.min() ?? 1
+        return 12 * Double(count) / best / 1e9
     }
 }
 

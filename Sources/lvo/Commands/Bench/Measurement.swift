@@ -36,6 +36,11 @@ struct Measurement {
         seconds = try (0..<repeats).map { _ in try Measurement.time(body) }
     }
 
+    /// What was timed elsewhere.
+    init(_ name: String, seconds: [Double], flops: Double = 0, bytes: Double = 0) {
+        (self.name, self.seconds, self.flops, self.bytes) = (name, seconds, flops, bytes)
+    }
+
     static func time(_ body: () throws -> Void) rethrows -> Double {
         let start = ContinuousClock.now
         try body()

@@ -35,16 +35,31 @@ struct ActivationOptions: ParsableArguments {
         }
     }
 
-    /// - Parameter limit: pictures in all; nil: without end.
+    /// - Parameters:
+    ///   - limit: pictures in all; nil: without end.
+    ///   - progress: called after every U-Net call of a picture; may throw to stop.
     func activations(
-        seed: UInt64, limit: Int?, engine: Engine, check: @escaping () throws -> Void
+        seed: UInt64, limit: Int?, engine: Engine,
+        progress: @escaping (_ picture: Int, _ call: Int, _ calls: Int) throws -> Void
     ) throws -> GeneratedActivations {
         guard let model, let prompts else { throw ValidationError("give --model, --layer and --prompts") }
+        if Set(layer).count < layer.count { throw ValidationError("--layer: the same layer twice") }
         var parameters = GenerationParameters()
         (parameters.steps, parameters.guidanceScale, parameters.sampler) = (samplerSteps, cfgScale, sampler)
+        let folder = try ModelOptions.folder(model)
         return try GeneratedActivations(
-            Generator(ModelOptions.folder(model), engine: engine), layers: layer, prompts: Prompt.read(prompts),
-            parameters: parameters, half: half, seed: Int(truncatingIfNeeded: seed), limit: limit, check: check)
+            Generator(folder, engine: engine), layers: layer, prompts: Prompt.read(prompts),
+            parameters: parameters, half: half, seed: Int(truncatingIfNeeded: seed), limit: limit,
+            model: Self.fingerprint(folder), progress: progress)
+    }
+
+    /// Tells models apart by the U-Net's first and last convolution.
+    private static func fingerprint(_ folder: ModelFolder) throws -> String {
+        let weights = try folder.weights(.unet)
+        return try Fingerprint.of(
+            ["conv_in.weight", "conv_out.weight"].flatMap { name in
+                Array(try weights.take(name, shape: weights.shape(of: name) ?? []).bytes)
+            })
     }
 }
 

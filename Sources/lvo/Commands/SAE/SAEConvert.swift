@@ -1,11 +1,16 @@
 import ArgumentParser
+import Checkpoints
+import Foundation
 import SparseAutoencoders
 import Tensors
 
 struct SAEConvert: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "convert", abstract: "Convert between the published folder format and SAELens'.",
-        discussion: "The published format is cfg.json with sae.safetensors; SAELens has sae_weights.safetensors.")
+        commandName: "convert", abstract: "Convert between the published folder format and SAELens', and between precisions.",
+        discussion: """
+            The published format is cfg.json with sae.safetensors; SAELens has sae_weights.safetensors. Which one INPUT is \
+            follows from its files.
+            """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
         case published, saelens
@@ -14,34 +19,49 @@ struct SAEConvert: ParsableCommand {
     enum Precision: String, ExpressibleByArgument, CaseIterable {
         case f32, f16, bf16
 
-        var dtype: DType { DType(rawValue: rawValue.uppercased()) ?? .f32 }
+        var dtype: DType {
+            switch self {
+            case .f32: .f32
+            case .f16: .f16
+            case .bf16: .bf16
+            }
+        }
     }
 
     @Option(help: ArgumentHelp("Folder to read.", valueName: "dir"))
     var input: String
 
-    @Option(help: "Format of the folder to read.")
-    var from: Format
+    @Option(help: "Format to write.")
+    var to: Format
 
-    @Option(help: ArgumentHelp("Folder to write, in the other format.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Folder to write.", valueName: "dir"))
     var output: String
 
     @Option(help: "Layer's name for SAELens' cfg.json.")
     var layer = "unknown"
 
-    @Option(help: "Precision of the published format.")
+    @Option(help: "Precision to write.")
     var dtype = Precision.f32
 
     @Flag(help: "Replace files that exist.")
     var overwrite = false
 
     func run() throws {
-        switch from {
-        case .published:
-            try SAELens.write(SparseAutoencoder(folder: input), folder: output, hook: layer, overwrite: overwrite)
+        let autoencoder = try read()
+        switch to {
         case .saelens:
-            try SAELens.read(folder: input).write(folder: output, dtype: dtype.dtype, overwrite: overwrite)
+            try SAELens.write(autoencoder, folder: output, hook: layer, dtype: dtype.dtype, overwrite: overwrite)
+        case .published:
+            try autoencoder.write(folder: output, dtype: dtype.dtype, overwrite: overwrite)
         }
-        print("wrote \(output)")
+        print(output)
+    }
+
+    private func read() throws -> SparseAutoencoder {
+        let files = FileManager.default
+        if files.fileExists(atPath: "\(input)/sae_weights.safetensors") { return try SAELens.read(folder: input) }
+        if files.fileExists(atPath: "\(input)/sae.safetensors") { return try SparseAutoencoder(folder: input) }
+        throw SimpleFailure(
+            .missingInput, "\(input): neither sae.safetensors nor sae_weights.safetensors; give an autoencoder's folder")
     }
 }

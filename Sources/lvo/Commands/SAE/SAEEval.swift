@@ -19,7 +19,7 @@ struct SAEEval: ParsableCommand {
     @Option(help: ArgumentHelp("Folder of the autoencoder (with cfg.json), or: embedded.", valueName: "dir"))
     var sae: String
 
-    @Option(help: ArgumentHelp("Store of held-out activations, see `lvo sae capture`.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Store of held-out activations, see `lvo capture`.", valueName: "dir"))
     var activations: String
 
     @Option(help: ArgumentHelp("Another autoencoder of the same layer, to match features with.", valueName: "dir"))
@@ -36,6 +36,9 @@ struct SAEEval: ParsableCommand {
 
     @Option(help: "Sampler steps of their pictures.")
     var samplerSteps = GenerationParameters().steps
+
+    @Option(help: "Guidance scale of their pictures.")
+    var cfgScale = GenerationParameters().guidanceScale
 
     @Option(parsing: .upToNextOption, help: "Time steps at which the loss is measured.")
     var timesteps = [101, 301, 501, 701, 901]
@@ -58,21 +61,15 @@ struct SAEEval: ParsableCommand {
 
     func run() throws {
         let engine = try runtime.engine()
-        let shipped = sae == EmbeddedModel.name
-        let folder = shipped ? try "\(EmbeddedModel.autoencoders())/unet.\(EmbeddedModel.layer)" : sae
-        let autoencoder = try SparseAutoencoder(folder: folder)
+        try checkOutput()
         let store = try ActivationStore(folder: activations)
-        guard store.width == autoencoder.inputWidth else {
-            throw SimpleFailure(
-                .badData, "\(sae): \(autoencoder.inputWidth) channels; the store \(activations) has \(store.width)")
-        }
+        let autoencoder = try SAEOptions.load(sae, layer: store.layer, width: store.width)
+        let other = try against.map { try SAEOptions.load($0, layer: store.layer, width: store.width) }
+        _ = try store.open(verify: true)
         var report = SAEReport(name: sae, layer: store.layer, evaluation: try evaluate(autoencoder, store, engine))
-        report.neighbours = autoencoder.decoderNeighbours(engine: engine).map(\.cosine)
-        if let against {
-            report.matches = try autoencoder.match(SparseAutoencoder(folder: against), engine: engine)
-                .map { $0?.cosine ?? 0 }
-            report.other = against
-        }
+        report.neighbours = autoencoder.decoderNeighbours(engine: engine)
+        report.matches = other.map { autoencoder.match($0, engine: engine) }
+        report.other = against
         report.recovered = try lossRecovered(autoencoder, store.layer, engine)
         try OutputFile.makeFolder(output)
         try report.json.write(to: "\(output)/eval.json", overwrite: overwrite)
@@ -80,6 +77,15 @@ struct SAEEval: ParsableCommand {
         try page.write(Array(report.html.utf8))
         try page.commit()
         print(report.summary)
+    }
+
+    /// Before the work, not after it.
+    private func checkOutput() throws {
+        for name in ["eval.json", "eval.html"] where !overwrite {
+            if FileManager.default.fileExists(atPath: "\(output)/\(name)") {
+                throw CheckpointFailure.exists(file: "\(output)/\(name)")
+            }
+        }
     }
 
     private func evaluate(
@@ -97,7 +103,7 @@ struct SAEEval: ParsableCommand {
     ) throws -> LossRecovered? {
         guard let model, let prompts else { return nil }
         var parameters = GenerationParameters()
-        parameters.steps = samplerSteps
+        (parameters.steps, parameters.guidanceScale) = (samplerSteps, cfgScale)
         return try LossRecovered(
             autoencoder, layer: layer, generator: Generator(ModelOptions.folder(model), engine: engine),
             prompts: Array(Prompt.read(prompts).suffix(pictures)), parameters: parameters, timesteps: timesteps,

@@ -9,10 +9,10 @@ struct SAEReport {
     let name: String
     let layer: String
     let evaluation: SAEEvaluation
-    /// Cosine of each feature's decoder row with the nearest other one.
-    var neighbours: [Float] = []
-    /// Cosine of each feature with its partner in `other`.
-    var matches: [Float]?
+    /// The feature whose decoder row is nearest to each feature's own, and their cosine.
+    var neighbours: [(feature: Int, cosine: Float)] = []
+    /// Each feature's partner in `other`, nil where none is left.
+    var matches: [(feature: Int, cosine: Float)?]?
     var other: String?
     var recovered: LossRecovered?
 
@@ -20,10 +20,27 @@ struct SAEReport {
         var object = evaluation.json.object ?? JSONObject()
         object["autoencoder"] = .string(name)
         object["layer"] = .string(layer)
-        object["decoder_neighbours"] = cosines(neighbours)
-        if let matches { object["matched"] = cosines(matches) }
+        object["decoder_neighbours"] = cosines(neighbours.map(\.cosine))
+        if let matched { object["matched"] = cosines(matched) }
         if let other { object["matched_with"] = .string(other) }
         if let recovered { object["loss_recovered"] = recovered.json }
+        object["per_feature"] = perFeature
+        return .object(object)
+    }
+
+    /// Cosines with the partners, 0 where there is none.
+    private var matched: [Float]? { matches.map { $0.map { $0?.cosine ?? 0 } } }
+
+    /// Lists with a number for each feature.
+    private var perFeature: JSON {
+        var object = JSONObject()
+        object["density"] = .array(evaluation.density.map { .number($0) })
+        object["neighbour"] = .array(neighbours.map { .integer($0.feature) })
+        object["neighbour_cosine"] = .array(neighbours.map { .float($0.cosine) })
+        if let matches, let matched {
+            object["match"] = .array(matches.map { $0.map { .integer($0.feature) } ?? .null })
+            object["match_cosine"] = .array(matched.map { .float($0) })
+        }
         return .object(object)
     }
 
@@ -50,13 +67,20 @@ struct SAEReport {
             ("Active features per token", String(format: "%.2f", whole.l0)),
             ("Dead features", share(evaluation.dead)),
             ("Ultra-dense features (active in more than a tenth)", share(evaluation.ultraDense)),
-            ("Features with a decoder neighbour above cosine 0.9", share(neighbours.count { $0 > 0.9 })),
+            ("Features with a decoder neighbour above cosine 0.9", share(neighbours.count { $0.cosine > 0.9 })),
         ]
-        if let matches, let other {
-            rows.append(("Features matched in \(other) above cosine 0.7", share(matches.count { $0 > 0.7 })))
+        if let matched, let other {
+            let mean = matched.reduce(0.0) { $0 + Double($1) } / Double(max(1, matched.count))
+            rows.append(("Mean cosine with the partners in \(other)", String(format: "%.4f", mean)))
+            rows.append(("Features with a partner above cosine 0.7", share(matched.count { $0 > 0.7 })))
+            rows.append(("Features with a partner above cosine 0.9", share(matched.count { $0 > 0.9 })))
         }
-        if let recovered {
-            rows.append(("Loss recovered in the model", String(format: "%.4f", recovered.whole.recovered)))
+        if let whole = recovered?.whole {
+            let format = "%.4f (error %.5f; model alone %.5f; layer set to zero %.5f)"
+            rows.append((
+                "Loss recovered in the model",
+                String(format: format, whole.recovered, whole.reconstruction, whole.model, whole.zero)
+            ))
         }
         return rows
     }
@@ -84,7 +108,7 @@ struct SAEReport {
         func line(_ name: String, _ value: (SAEEvaluation.Part) -> Double) -> LineChart.Series {
             .init(name: name, points: steps.map { (Double($0.key), value($0.value)) })
         }
-        return [
+        var charts = [
             LineChart(
                 title: "Reconstruction by time step", xLabel: "time step", yLabel: "",
                 series: [line("FVU") { $0.fvu }, line("explained variance") { $0.explainedVariance }]),
@@ -94,7 +118,26 @@ struct SAEReport {
             LineChart(
                 title: "Features by density", xLabel: "log₁₀ of the share of tokens", yLabel: "features",
                 series: [.init(name: "features", points: evaluation.histogram.map { ($0.from, Double($0.count)) })]),
+            cosineChart("Features by cosine with their decoder neighbour", neighbours.map(\.cosine)),
         ]
+        if let matched, let other { charts.append(cosineChart("Features by cosine with their partner in \(other)", matched)) }
+        if let recovered {
+            let points = recovered.byTimestep.sorted { $0.key < $1.key }.map { (Double($0.key), $0.value.recovered) }
+            charts.append(
+                LineChart(
+                    title: "Loss recovered by time step", xLabel: "time step", yLabel: "",
+                    series: [.init(name: "recovered", points: points)]))
+        }
+        return charts
+    }
+
+    /// How many cosines lie in each twentieth of 0…1.
+    private func cosineChart(_ title: String, _ cosines: [Float]) -> LineChart {
+        var counts = [Int](repeating: 0, count: 20)
+        for cosine in cosines { counts[min(19, max(0, Int(cosine * 20)))] += 1 }
+        let points = counts.enumerated().map { ((Double($0) + 0.5) / 20, Double($1)) }
+        return LineChart(
+            title: title, xLabel: "cosine", yLabel: "features", series: [.init(name: "features", points: points)])
     }
 
     private func escape(_ text: String) -> String {

@@ -11,7 +11,7 @@ struct SAETrain: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train", abstract: "Train sparse autoencoders on a model's activations.",
         discussion: """
-            Activations come from a store (--activations, see `lvo sae capture`) or straight from pictures being drawn \
+            Activations come from a store (--activations, see `lvo capture`) or straight from pictures being drawn \
             (--model, --layer, --prompts), mixed in a buffer. Each layer gets a folder DIR/LAYER with its checkpoint, \
             metrics and curves, and at the end cfg.json and sae.safetensors in DIR/LAYER/unet.LAYER. Run the same \
             command again to go on after a stop or a crash; the result is the same as without one.
@@ -68,49 +68,49 @@ struct SAETrain: ParsableCommand {
             : (try? files.contentsOfDirectory(atPath: folder).sorted())?.map { "\(folder)/\($0)" }
                 .filter { files.fileExists(atPath: "\($0)/store.json") } ?? []
         guard !layers.isEmpty else {
-            throw SimpleFailure(.missingInput, "\(folder): no store.json; see `lvo sae capture`")
+            throw SimpleFailure(.missingInput, "\(folder): no store.json; see `lvo capture`")
         }
+        let progress = TrainingProgress(every: progressEvery)
         for layer in layers where !stop.isRaised {
             let store = try ActivationStore(folder: layer)
             let source = try StoreSource(store, keepsSamples: keepsSamples, seed: training.seed)
             let run = try makeRun(store.layer, width: store.width, source, engine)
-            try run.advance(shallStop: { stop.isRaised }, progress: { report(run, $0) })
-            try SAECurves.write(folder: run.folder)
+            progress.add(run)
+            try run.advance(shallStop: { stop.isRaised }, progress: { progress.show(run, $0) })
+            try finish(run)
         }
     }
 
     private func trainFromPictures(_ engine: Engine, _ stop: StopFlag) throws {
-        let producer = try pictures.activations(seed: training.seed, limit: nil, engine: engine) {}
+        let progress = TrainingProgress(every: progressEvery)
+        let producer = try pictures.activations(seed: training.seed, limit: nil, engine: engine) {
+            if stop.isRaised { throw Stopped() }
+            progress.show(picture: $0, call: $1, of: $2)
+        }
         let stream = ActivationStream(
             producer, keepsSamples: keepsSamples, capacityTokens: buffer, seed: training.seed)
-        let runs = try zip(producer.layers, stream.sources).map { layer, source in
-            (run: try makeRun(layer.name, width: layer.width, source, engine), source: source)
-        }
         try withExtendedLifetime(stream) {
-            try trainTogether(runs, shallStop: { stop.isRaised }, progress: report)
+            let runs = try zip(producer.layers, stream.sources).map { layer, source in
+                (run: try makeRun(layer.name, width: layer.width, source, engine), source: source)
+            }
+            for (run, _) in runs { progress.add(run) }
+            try trainTogether(runs, shallStop: { stop.isRaised }, progress: progress.show)
+            for (run, _) in runs { try finish(run) }
         }
-        for (run, _) in runs { try SAECurves.write(folder: run.folder) }
     }
 
     private func makeRun(
         _ layer: String, width: Int, _ source: any ActivationSource, _ engine: Engine
     ) throws -> TrainingRun {
         let configuration = try training.configuration(width: width)
-        let run = try TrainingRun(
+        return try TrainingRun(
             folder: "\(output)/\(layer)", hookpoint: "unet.\(layer)", configuration: configuration,
             options: training.training, source: source, interval: checkpointEvery, engine: engine)
-        if run.trainer.step > 0 { note("\(layer): going on after step \(run.trainer.step) of \(training.steps)") }
-        return run
     }
 
-    private func report(_ run: TrainingRun, _ line: TrainingMetrics) {
-        guard progressEvery > 0, line.step % progressEvery == 0 || line.step == training.steps else { return }
-        let share = { (part: Int) in 100 * Double(part) / Double(line.numLatents) }
-        print(
-            String(
-                format: "%@ %d/%d  FVU %.4f  explained %.4f  L0 %.1f  dead %.2f %%  AuxK %.4f  lr %.2e  %.0f tokens/s",
-                run.hookpoint, line.step, training.steps, line.report.fvu, line.report.explainedVariance,
-                line.report.active, share(line.report.deadCount), line.report.auxk, line.learningRate,
-                line.tokensPerSecond))
+    /// Draws the curves, and says where the autoencoder is if it is complete.
+    private func finish(_ run: TrainingRun) throws {
+        try SAECurves.write(folder: run.folder)
+        if run.isFinished { print("\(run.folder)/\(run.hookpoint)") }
     }
 }

@@ -80,7 +80,8 @@ public enum PNG {
         let start = header.data.startIndex
         let width = Int(PNGChunk.bigEndian(header.data[start..<start + 4]))
         let height = Int(PNGChunk.bigEndian(header.data[start + 4..<start + 8]))
-        guard width > 0, height > 0, width * height <= pixelLimit else {
+        // Each side first: their product could exceed 64 bits.
+        guard (1...pixelLimit).contains(width), (1...pixelLimit).contains(height), width * height <= pixelLimit else {
             throw SimpleFailure(.badData, "\(name): a picture of \(width)×\(height) is not supported")
         }
         // A row is its filter's number and at least one sample a pixel, in whole bytes.

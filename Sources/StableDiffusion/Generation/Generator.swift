@@ -118,8 +118,8 @@ public final class Generator {
 }
 
 /// The text conditioning of a prompt, with that of the negative prompt where there is guidance: a batch of two, which
-/// goes through the U-Net in one call. Two calls of one took 20 % more processor time on the small model at 16×16 and
-/// the same, within 2 %, on SD 1.5 at 32×32 and 64×64.
+/// goes through the U-Net in one call. Two calls of one took 20 % more time on the small model at 16×16 and 5 % more
+/// on SD 1.5 at 64×64 (docs/performance.md), so there is no choice between them.
 private struct GuidedText {
     let conditioning: TextConditioning
     let halves: [GuidanceHalf]

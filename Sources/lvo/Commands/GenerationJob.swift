@@ -34,7 +34,6 @@ struct GenerationJob {
     }
 
     func run(_ pictures: [GenerationParameters]) throws {
-        try OutputFile.makeFolder(command.output)
         let sized = pictures.map(sized)
         let stems = pictures.enumerated().map { index, picture in
             let number = String(index)
@@ -44,6 +43,7 @@ struct GenerationJob {
         try checkFree(stems)
         for picture in sized { _ = try generator.size(picture) }
         let calls = try sized.map { try generator.calls($0, fromPicture: start != nil) }
+        try OutputFile.makeFolder(command.output)
         let progress = Progress(total: calls.reduce(0, +), emitsEvents: false)
         for (picture, stem) in zip(sized, stems) {
             warnAboutDropped([picture.prompt, picture.negativePrompt].map(dropped(of:)))

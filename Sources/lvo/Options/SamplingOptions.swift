@@ -11,16 +11,20 @@ struct SamplingOptions: ParsableArguments {
     @Option(help: "What the picture should not show; guidance moves away from it.")
     var negativePrompt: String?
 
-    @Option(help: "Sampling steps. Default: \(GenerationParameters().steps).")
+    @Option(parsing: .unconditional, help: "Sampling steps. Default: \(GenerationParameters().steps).")
     var steps: Int?
 
-    @Option(help: "Guidance scale; 1 and below: none. Default: \(GenerationParameters().guidanceScale).")
+    @Option(
+        parsing: .unconditional,
+        help: "Guidance scale; 1 and below: none. Default: \(GenerationParameters().guidanceScale).")
     var cfgScale: Float?
 
     @Option(help: "Sampler. Default: the model's own.")
     var sampler: SamplerName?
 
-    @Option(help: "Seed of the first picture; the next ones count up. Default: \(GenerationParameters().seed).")
+    @Option(
+        parsing: .unconditional,
+        help: "Seed of the first picture; the next ones count up. Default: \(GenerationParameters().seed).")
     var seed: UInt64?
 
     @Option(help: "Layers of the text encoder left out at its end, as diffusers counts. Default: 0.")

@@ -47,9 +47,9 @@ def prompts():
     return [json.loads(line) for line in open(os.path.join(RESOURCES, "prompts.jsonl"))]
 
 
-def feature_means(lvo, folder, timestep, saes=SAES):
-    """Draws the prompts' pictures into `folder`, encodes and noises them, and returns each one's mean over positions of
-    every feature's rectified pre-activation, [pictures, features], and the pictures' paths."""
+def feature_activations(lvo, folder, timestep, saes=SAES):
+    """Draws the prompts' pictures into `folder`, encodes and noises them, and returns each one's mean and largest value
+    over positions of every feature's rectified pre-activation, [pictures, features] each."""
     sys.path.insert(0, HERE)
     import shapes
 
@@ -66,7 +66,7 @@ def feature_means(lvo, folder, timestep, saes=SAES):
     z = share**0.5 * z + (1 - share) ** 0.5 * rng.standard_normal(z.shape, np.float32)
     sae = read_tensors(os.path.join(saes, f"unet.{LAYER}", "sae.safetensors"))
     sae = {name: tensor.astype(np.float32) for name, tensor in sae.items()}
-    means = []
+    means, largest = [], []
     for start in range(0, len(z), 50):
         noised, probed = os.path.join(folder, "noised.safetensors"), os.path.join(folder, "probed.safetensors")
         write_tensor(noised, "latent", z[start:start + 50])
@@ -75,4 +75,5 @@ def feature_means(lvo, folder, timestep, saes=SAES):
         x = read_tensors(probed)["activations"]
         pre = np.maximum((x - sae["b_dec"]) @ sae["encoder.weight"].T + sae["encoder.bias"], 0)
         means.append(pre.mean(1))
-    return np.concatenate(means), pictures
+        largest.append(pre.max(1))
+    return np.concatenate(means), np.concatenate(largest)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """What the features of the embedded model's sparse autoencoder can be called: for each feature the values of the known
-factors (shape, colour, ground, pattern, size, place) that its strongest pictures share, at one time step.
+factors (shape, colour, ground, pattern, size, place) that its strongest pictures share, at one time step. Strongest by the
+mean over positions (grounds and patterns) or by the strongest position (objects), whichever have more in common.
 
   tools/name_features.py --output DIR [--sae DIR]      # DIR/names.json; counts by factor on standard output
   tools/name_features.py --output DIR --sheet FILE --features 12 34 --dreams DREAMS
@@ -11,23 +12,28 @@ feature. Needs numpy; sheets need Pillow. An SAE folder is one of folders named 
 import argparse, glob, json, os
 from collections import Counter
 
-from dataset import HERE, SAES, feature_means, prompts
+from dataset import HERE, SAES, feature_activations, prompts
 
 STRONGEST, AGREEING = 12, 10
 
 
-def names(means, factors):
-    """Per feature: how active it gets, its strongest pictures, and what at least 10 of 12 of them share."""
+def names(pooled, factors):
+    """Per feature: its strongest pictures, and what at least 10 of 12 of them share, with how many do."""
     result = []
-    for feature in range(means.shape[1]):
-        order = means[:, feature].argsort(kind="stable")[::-1][:STRONGEST]
-        shared = {}
-        for factor in factors[0]:
-            value, count = Counter(factors[i][factor] for i in order).most_common(1)[0]
-            if count >= AGREEING and means[order[-1], feature] > 0:
-                shared[factor] = [value, count]
-        result.append({"feature": feature, "largest": float(means[order[0], feature]),
-                       "strongest": [int(i) for i in order], "shared": shared})
+    for feature in range(pooled["mean"].shape[1]):
+        candidates = []
+        for pool, values in pooled.items():
+            order = values[:, feature].argsort(kind="stable")[::-1][:STRONGEST]
+            shared = {}
+            for factor in factors[0]:
+                value, count = Counter(factors[i][factor] for i in order).most_common(1)[0]
+                if count >= AGREEING and values[order[-1], feature] > 0:
+                    shared[factor] = [value, count]
+            # Half of all pictures are large: agreement about size says little.
+            weight = max([count for factor, (_, count) in shared.items() if factor != "size"], default=0)
+            candidates.append((weight, {"feature": feature, "by": pool, "largest": float(values[order[0], feature]),
+                                        "strongest": [int(i) for i in order], "shared": shared}))
+        result.append(max(candidates, key=lambda c: c[0])[1])
     return result
 
 
@@ -58,11 +64,11 @@ def main():
         pictures = [os.path.join(options.output, f"picture-{i:03}.png") for i in range(len(prompts()))]
         dreams = lambda f: sorted(glob.glob(os.path.join(options.dreams, f"*feature-{f}[-_.]*.png"))) if options.dreams else []
         return sheet(options.sheet, [[pictures[i] for i in found[f]["strongest"][:6]] + dreams(f) for f in options.features])
-    means, _ = feature_means(options.lvo, options.output, options.timestep, options.sae)
-    found = names(means, [p["factors"] for p in prompts()])
+    mean, largest = feature_activations(options.lvo, options.output, options.timestep, options.sae)
+    found = names({"mean": mean, "strongest position": largest}, [p["factors"] for p in prompts()])
     json.dump(found, open(os.path.join(options.output, "names.json"), "w"))
-    named = [f for f in found if f["shared"]]
-    counts = Counter(factor for f in named for factor in f["shared"])
+    named = [f for f in found if set(f["shared"]) - {"size"}]
+    counts = Counter(factor for f in named for factor in f["shared"] if factor != "size")
     print(f"{len(named)} of {len(found)} features share a value in {AGREEING} of their {STRONGEST} strongest pictures:",
           ", ".join(f"{n} {factor}" for factor, n in counts.most_common()))
 

@@ -9,7 +9,7 @@ Needs numpy. Dreams stay in DIR/NAME; the table goes to standard output.
 import argparse, glob, json, os, shlex, subprocess
 import numpy as np
 
-from dataset import HERE, LAYER, MODEL, SAES, feature_means
+from dataset import HERE, LAYER, MODEL, SAES, feature_activations
 
 FEATURES = [570, 144, 517, 432, 320, 106]
 SETTINGS = [
@@ -29,7 +29,7 @@ def main():
     parser.add_argument("--seeds", type=int, nargs="+", default=[1024, 1111, 4359])
     parser.add_argument("--settings", nargs="+", default=SETTINGS, help="NAME=OPTIONS of lvo dream")
     options = parser.parse_args()
-    maxima = feature_means(options.lvo, os.path.join(options.output, "dataset"), options.timestep)[0].max(0)
+    maxima = feature_activations(options.lvo, os.path.join(options.output, "dataset"), options.timestep)[0].max(0)
     names, columns = [], []
     for setting in options.settings:
         name, arguments = setting.split("=", 1)

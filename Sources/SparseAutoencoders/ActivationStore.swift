@@ -33,7 +33,7 @@ public struct ActivationStore: Sendable {
         pictures = try file.size("pictures")
         picturesPerShard = try file.size("pictures_per_shard")
         origin = file.json["origin"] ?? .null
-        guard shardCount >= shardsInAll else {
+        guard shardCount == shardsInAll else {
             throw SimpleFailure(
                 .missingInput, "\(folder): \(shardCount) of \(shardsInAll) shards; run the same `lvo capture` again to "
                     + "complete it")
@@ -71,9 +71,9 @@ public struct ActivationStore: Sendable {
         }
     }
 
-    /// Bytes of the activations in the first `shards` shards of pictures with `maps` maps each.
-    public func bytes(shards: Int, of maps: Int) -> Int {
-        min(shards * picturesPerShard, pictures) * maps * positions * width * 2
+    /// Pictures of one shard.
+    public func pictures(shard: Int) -> Range<Int> {
+        shard * picturesPerShard..<min(pictures, (shard + 1) * picturesPerShard)
     }
 
     public func path(shard: Int) -> String {
@@ -83,12 +83,10 @@ public struct ActivationStore: Sendable {
 
     public var shardsInAll: Int { (pictures + picturesPerShard - 1) / picturesPerShard }
 
-    /// Complete shards: 0 ..< this.
-    public var shardCount: Int {
-        var count = 0
-        while FileManager.default.fileExists(atPath: path(shard: count)) { count += 1 }
-        return count
-    }
+    public func has(shard: Int) -> Bool { FileManager.default.fileExists(atPath: path(shard: shard)) }
+
+    /// Shards that are there; each was written whole.
+    public var shardCount: Int { (0..<shardsInAll).count { has(shard: $0) } }
 
     /// Writes one shard, whole or not at all: maps `[positions, width]` with their time steps.
     public func write(shard: Int, maps: [Tensor], timesteps: [Int]) throws {
@@ -116,7 +114,7 @@ public struct ActivationStore: Sendable {
     /// - Parameter verify: reads everything once and compares the checksums.
     /// - Throws: `Failure` naming the shard.
     public func open(verify: Bool = false) throws -> [(activations: Weight, timesteps: [Int])] {
-        try (0..<shardCount).map { shard in
+        try (0..<shardsInAll).map { shard in
             let file = try SafetensorsFile(path: path(shard: shard))
             let (activations, timesteps) = (try file.weight("activations"), try file.weight("timesteps"))
             guard activations.shape.count == 2, activations.shape[1] == width, activations.dtype == .f16,
@@ -128,7 +126,7 @@ public struct ActivationStore: Sendable {
             }
             if verify, file.metadata["checksum"] != Self.checksum([activations, timesteps]) {
                 throw CheckpointFailure.malformed(
-                    file: file.path, reason: "checksum differs; delete it and the shards after it, and run the same `lvo capture` again")
+                    file: file.path, reason: "checksum differs; delete it and run the same `lvo capture` again")
             }
             return (activations, timesteps.floats().map { Int($0) })
         }

@@ -14,13 +14,17 @@ final class BlockWorker: @unchecked Sendable {
 
     private let panels: EncoderPanels
     private let engine: Engine
+    /// Rows of `packed`, a multiple of the register tile's: `[depth block][row tile][depth][row]`.
+    private let packedRows: Int
     private let packed: Tensor
     private let tile: Tensor
     private var found: [Found]
 
+    /// - Parameter rows: tokens of a block, a multiple of the register tile's.
     init(panels: EncoderPanels, rows: Int, results: [SelectionResult], engine: Engine) {
         self.panels = panels
         self.engine = engine
+        packedRows = rows
         packed = Tensor([rows, panels.depth], in: engine.workspace)
         tile = Tensor([rows, panels.width], in: engine.workspace)
         found = results.map { result in
@@ -36,16 +40,12 @@ final class BlockWorker: @unchecked Sendable {
 
     /// Looks through the tokens `rows` of `centered`; returns how many activations are positive.
     func run(_ centered: Tensor, _ rows: Range<Int>, _ numLatents: Int) -> Int {
-        let (gemm, sparse) = (engine.kernels.gemm, engine.kernels.sparse)
-        let offsets = rows.map { $0 * panels.depth }
-        gemm.packRows(
-            centered.pointer, offsets, rows.count, panels.depth, packed.pointer, gemm.tileRows * panels.depth)
+        let sparse = engine.kernels.sparse
+        pack(centered, rows)
         for index in found.indices { begin(&found[index], rows) }
         var positives = 0
         for panel in 0..<panels.count {
-            gemm.multiply(
-                packed.pointer, rows.count, panels.depth, panels.panel(panel), panels.width, tile.pointer,
-                panels.width, false)
+            multiply(rows.count, panel)
             positives += sparse.countPositive(tile.pointer, rows.count, panels.bias(panel))
             for index in found.indices where panel >= panels.firstDead || !found[index].result.request.deadOnly {
                 select(&found[index], panel, firstToken: rows.lowerBound, numLatents)
@@ -53,6 +53,28 @@ final class BlockWorker: @unchecked Sendable {
         }
         for index in found.indices { end(&found[index]) }
         return positives
+    }
+
+    /// Depth that is multiplied at once: so much of a panel stays in the first cache while the row tiles go past.
+    private static let depthBlock = 320
+
+    private func pack(_ centered: Tensor, _ rows: Range<Int>) {
+        let (gemm, depth) = (engine.kernels.gemm, panels.depth)
+        for start in stride(from: 0, to: depth, by: Self.depthBlock) {
+            let count = min(Self.depthBlock, depth - start)
+            gemm.packRows(
+                centered.pointer, rows.map { $0 * depth + start }, rows.count, count, packed.pointer + start * packedRows,
+                gemm.tileRows * count)
+        }
+    }
+
+    private func multiply(_ rows: Int, _ panel: Int) {
+        let (gemm, width) = (engine.kernels.gemm, panels.width)
+        for start in stride(from: 0, to: panels.depth, by: Self.depthBlock) {
+            gemm.multiply(
+                packed.pointer + start * packedRows, rows, min(Self.depthBlock, panels.depth - start),
+                panels.panel(panel) + start * width, width, tile.pointer, width, start > 0)
+        }
     }
 
     private func begin(_ found: inout Found, _ rows: Range<Int>) {

@@ -68,45 +68,17 @@ private struct FeaturePass: Sendable {
 
     func run() {
         let features = (0..<codes.numLatents).filter { !codes.feature($0).isEmpty }
-        // Few entries a feature: rows are read whole. Many (the auxiliary reconstruction): strips of columns and blocks
-        // of tokens small enough for the second cache, shared by the features of a task.
-        let dense = codes.count > 128 * features.count
-        let strips = dense ? Self.strips(width) : [0..<width]
-        let block = dense ? 1024 : codes.tokens
         let values = Scratch<Float>(codes.count, engine)
         let slopes = Scratch<Float>(codes.count, engine)
-        engine.threads.forRanges(features.count, grain: dense ? 64 : 16) { range, _ in
-            for index in range { gather(features[index], values, slopes) }
-            for strip in strips {
-                var next = range.map { codes.feature(features[$0]).lowerBound }
-                for start in stride(from: 0, to: codes.tokens, by: block) {
-                    for index in range {
-                        let feature = features[index]
-                        let first = next[index - range.lowerBound]
-                        let last = end(of: feature, from: first, before: start + block)
-                        next[index - range.lowerBound] = last
-                        let fresh = overwrite && first == codes.feature(feature).lowerBound
-                        add(feature, first..<last, strip, values, slopes, overwrite: fresh)
-                    }
-                }
+        engine.threads.forRanges(features.count, grain: 16) { range, _ in
+            for index in range {
+                gather(features[index], values, slopes)
+                if reconstruction.dense == nil { add(features[index], values, slopes) }
             }
         }
-    }
-
-    /// 128 columns: half a kilobyte of a row, so that the strips of a block of tokens take half a megabyte.
-    private static func strips(_ width: Int) -> [Range<Int>] {
-        stride(from: 0, to: width, by: 128).map { $0..<min(width, $0 + 128) }
-    }
-
-    /// Where the entries of tokens from `token` on begin.
-    private func end(of feature: Int, from first: Int, before token: Int) -> Int {
-        var (low, high) = (first, codes.feature(feature).upperBound)
-        if token >= codes.tokens { return high }
-        while low < high {
-            let middle = (low + high) / 2
-            if Int(codes.entryTokens.pointer[middle]) < token { low = middle + 1 } else { high = middle }
-        }
-        return low
+        reconstruction.dense?.addRows(
+            reconstruction.levels[0], codes.values, to: gradients.decoderWeight, overwrite: overwrite)
+        reconstruction.dense?.addRows(centered, codes.slopes, to: gradients.encoderWeight, overwrite: overwrite)
     }
 
     /// Values and slopes in the order of the feature's tokens, and their sums into the biases' gradients.
@@ -126,19 +98,16 @@ private struct FeaturePass: Sendable {
         put(gradients.threshold?.pointer, gate)
     }
 
-    private func add(
-        _ feature: Int, _ places: Range<Int>, _ strip: Range<Int>, _ values: Scratch<Float>, _ slopes: Scratch<Float>,
-        overwrite: Bool
-    ) {
-        guard !places.isEmpty else { return }
+    private func add(_ feature: Int, _ values: Scratch<Float>, _ slopes: Scratch<Float>) {
+        let places = codes.feature(feature)
         let tokens = codes.entryTokens.pointer + places.lowerBound
         let gradient = reconstruction.levels[reconstruction.level(of: feature)]
-        let (sumRows, target) = (engine.kernels.sparse.sumRows, feature * width + strip.lowerBound)
+        let (sumRows, target) = (engine.kernels.sparse.sumRows, feature * width)
         sumRows(
-            tokens, values.pointer + places.lowerBound, places.count, gradient.pointer + strip.lowerBound, width,
-            strip.count, gradients.decoderWeight.pointer + target, !overwrite)
+            tokens, values.pointer + places.lowerBound, places.count, gradient.pointer, width, width,
+            gradients.decoderWeight.pointer + target, !overwrite)
         sumRows(
-            tokens, slopes.pointer + places.lowerBound, places.count, centered.pointer + strip.lowerBound, width,
-            strip.count, gradients.encoderWeight.pointer + target, !overwrite)
+            tokens, slopes.pointer + places.lowerBound, places.count, centered.pointer, width, width,
+            gradients.encoderWeight.pointer + target, !overwrite)
     }
 }

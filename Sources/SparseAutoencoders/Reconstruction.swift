@@ -16,6 +16,8 @@ struct Reconstruction: Sendable {
     let bounds: [Int]
     /// JumpReLU: pre-activations of the entries, and the loss's derivative with respect to their thresholds.
     let jump: (pre: Scratch<Float>, slopes: Scratch<Float>)?
+    /// Where most entries of the features that occur are active.
+    let dense: DenseProducts?
 
     init(_ role: Role, _ codes: SparseCodes, autoencoder: SparseAutoencoder, jump: Bool = false, engine: Engine) {
         self.role = role
@@ -23,6 +25,7 @@ struct Reconstruction: Sendable {
         bounds = (role == .main ? autoencoder.configuration.prefixes : []) + [autoencoder.numLatents]
         levels = bounds.map { _ in Tensor([codes.tokens, autoencoder.inputWidth], in: engine.workspace) }
         self.jump = jump ? (Scratch(codes.count, engine), Scratch(codes.count, engine)) : nil
+        dense = bounds.count == 1 ? DenseProducts(codes, autoencoder, engine) : nil
     }
 
     func row(_ level: Int, _ token: Int) -> UnsafeMutablePointer<Float> {
@@ -58,6 +61,10 @@ struct Reconstruction: Sendable {
     /// Columns go by in strips: the strips of the rows that these tokens share stay in the second cache.
     func decode(_ tokens: Range<Int>, _ autoencoder: SparseAutoencoder, _ engine: Engine) {
         let width = autoencoder.inputWidth
+        if let dense {
+            for token in tokens { row(0, token).update(from: autoencoder.decoderBias.pointer, count: width) }
+            return dense.decode(tokens, into: row(0, tokens.lowerBound))
+        }
         for strip in Self.strips(width) {
             for token in tokens {
                 for level in levels.indices {
@@ -76,6 +83,17 @@ struct Reconstruction: Sendable {
 
     /// The derivative of every entry of some tokens from the gradients in `levels`; 0 for entries at value 0.
     func backward(_ tokens: Range<Int>, _ autoencoder: SparseAutoencoder, _ engine: Engine) {
+        if let dense {
+            dense.slopes(tokens, gradient: levels[0])
+        } else {
+            gatherSlopes(tokens, autoencoder, engine)
+        }
+        guard jump == nil else { return }
+        for entry in codes.tokenStart.pointer[tokens.lowerBound]..<codes.tokenStart.pointer[tokens.upperBound]
+        where codes.values.pointer[entry] == 0 { codes.slopes.pointer[entry] = 0 }
+    }
+
+    private func gatherSlopes(_ tokens: Range<Int>, _ autoencoder: SparseAutoencoder, _ engine: Engine) {
         let width = autoencoder.inputWidth
         for strip in Self.strips(width) {
             for token in tokens {
@@ -88,9 +106,6 @@ struct Reconstruction: Sendable {
                 }
             }
         }
-        guard jump == nil else { return }
-        for entry in codes.tokenStart.pointer[tokens.lowerBound]..<codes.tokenStart.pointer[tokens.upperBound]
-        where codes.values.pointer[entry] == 0 { codes.slopes.pointer[entry] = 0 }
     }
 
     /// 256 columns: a kilobyte of a row, so that a thousand rows fit a cache of a megabyte.

@@ -63,7 +63,8 @@ public struct TrainingMetrics: Sendable {
     public var values: [Double] {
         [
             Double(step), Double(tokens), report.loss, report.fvu, report.explainedVariance, report.l0, report.active,
-            deadPercent, firedPercent, report.auxk, report.multiTopK, report.nested, report.penalty, learningRate, gradientNorm, tokensPerSecond,
+            deadPercent, firedPercent, report.auxk, report.multiTopK, report.nested, report.penalty,
+            learningRate, gradientNorm, tokensPerSecond,
         ]
     }
 

@@ -63,7 +63,7 @@ import Testing
         _ = try TrainingRunTests.makeStore(temporary.path)
         #expect(try ActivationStore(folder: temporary.path).shardCount == 3)
         try FileManager.default.removeItem(atPath: temporary.file("shard-00001.safetensors"))
-        #expect { try ActivationStore(folder: temporary.path) } throws: { "\($0)".contains("1 of 3 shards") }
+        #expect { try ActivationStore(folder: temporary.path) } throws: { "\($0)".contains("2 of 3 shards") }
     }
 
     @Test func storeOfOtherPicturesIsRefused() throws {

@@ -55,14 +55,15 @@ struct Capture: ParsableCommand {
                 folder: "\(store)/\($0.name)", layer: $0.name, width: $0.width, positions: $0.positions,
                 pictures: count, picturesPerShard: shard, origin: producer.origin)
         }
-        try checkSpace(bytes - stores.reduce(0) { $0 + $1.bytes(shards: $1.shardCount, of: producer.mapsPerPicture) })
-        let (first, last) = (stores.map(\.shardCount).min() ?? 0, stores.first?.shardsInAll ?? 0)
-        if first > 0 { note("\(first) of \(last) shards are there") }
-        let progress = Progress(total: max(0, count - first * shard), emitsEvents: false)
+        let shards = stores[0].shardsInAll
+        let missing = (0..<shards).filter { shard in stores.contains { !$0.has(shard: shard) } }
+        let left = missing.reduce(0) { $0 + stores[0].pictures(shard: $1).count }
+        try checkSpace(bytes / count * left)
+        if missing.count < shards { note("\(shards - missing.count) of \(shards) shards are there") }
+        let progress = Progress(total: left, emitsEvents: false)
         defer { progress.close() }
-        for index in first..<max(first, last) {
-            let range = index * shard..<min(count, (index + 1) * shard)
-            try write(index, range, producer, stores) { progress.advance("shard \(index + 1) of \(last)") }
+        for shard in missing {
+            try write(shard, producer, stores) { progress.advance("shard \(shard + 1) of \(shards)") }
         }
         progress.close()
         for store in stores { print(store.folder) }
@@ -96,18 +97,17 @@ struct Capture: ParsableCommand {
     }
 
     private func write(
-        _ shard: Int, _ range: Range<Int>, _ producer: GeneratedActivations, _ stores: [ActivationStore],
-        drawn: () -> Void
+        _ shard: Int, _ producer: GeneratedActivations, _ stores: [ActivationStore], drawn: () -> Void
     ) throws {
         var maps = [[Tensor]](repeating: [], count: stores.count)
         var timesteps: [Int] = []
-        for index in range {
+        for index in stores[0].pictures(shard: shard) {
             guard let picture = try producer.picture(index) else { break }
             for layer in stores.indices { maps[layer] += picture[layer] }
             timesteps += producer.timesteps
             drawn()
         }
-        for (store, maps) in zip(stores, maps) where shard >= store.shardCount {
+        for (store, maps) in zip(stores, maps) where !store.has(shard: shard) {
             try store.write(shard: shard, maps: maps, timesteps: timesteps)
         }
     }

@@ -179,7 +179,7 @@ def measure_peer(args, work, peer, folder):
                "--threads", str(args.threads), "--latent", str(args.latent), "--steps", str(args.steps), "--lvo",
                os.path.abspath(args.lvo)]
     result = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    return json.loads(result.stdout.strip().splitlines()[-1]), output
+    return json.loads(result.stdout.strip().splitlines()[-1])
 
 
 def compare(args, work, folder):
@@ -189,10 +189,11 @@ def compare(args, work, folder):
              and not (work != "step" and p == "checkpoint")]
     samples = {"lvo": []} | {p: [] for p in peers}
     for _ in range(args.rounds):
-        samples["lvo"].append(measure_lvo(args, work, folder))
-        for peer in peers:
-            sample, output = measure_peer(args, work, peer, folder)
-            samples[peer].append(sample)
+        for program in samples:
+            sample = measure_lvo(args, work, folder) if program == "lvo" else measure_peer(args, work, program, folder)
+            samples[program].append(sample)
+            print(f"{work} {program}: {sample['seconds_median']:.3f} s, {sample['peak_rss_bytes'] / 1e9:.2f} GB",
+                  file=sys.stderr)
     ours = lvo_output(args, work, folder)
     rows = []
     for peer in peers:

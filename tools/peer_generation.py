@@ -19,7 +19,8 @@ def pixels(args):
 
 
 def measure_lvo(args, folder):
-    """Seconds of the picture as lvo tells them, and the peak memory of its process; leaves the latent in `folder`."""
+    """Seconds of the picture as lvo tells them, and the peak memory of its process (never less than this process has, which
+    forks it); leaves the latent in `folder`."""
     side = str(pixels(args))
     command = [args.lvo, "generate", "--model", args.model, "--prompt", PROMPT, "--seed", str(SEED), "--steps",
                str(args.steps), "--cfg-scale", str(GUIDANCE), "-W", side, "-H", side, "--save-latent", "--overwrite",

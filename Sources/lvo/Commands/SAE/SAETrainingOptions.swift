@@ -90,6 +90,10 @@ struct SAETrainingOptions: ParsableArguments {
         if let problem = configuration.problem {
             throw ValidationError("\(problem.key) \(problem.found): expected \(problem.expected)")
         }
+        let most = Int(UInt32.max) / configuration.numLatents
+        if batch > most {
+            throw ValidationError("--batch \(batch): expected at most \(most) with \(configuration.numLatents) features")
+        }
         return configuration
     }
 

@@ -8,7 +8,7 @@ import PackageDescription
 /// through the Clang importer. `-disable-cmo`: nothing built for one instruction set may be inlined elsewhere.
 func kernels(_ name: String, define: String? = nil, march: String? = nil) -> Target {
     .target(
-        name: name, dependencies: ["KernelInterface"],
+        name: name, dependencies: ["KernelInterface", "CPrefetch"],
         swiftSettings: (define.map { [.define($0)] } ?? [])
             + [.unsafeFlags(["-Ounchecked", "-disable-cmo"] + (march.map { ["-Xcc", "-march=\($0)"] } ?? []))])
 }
@@ -44,6 +44,7 @@ let package = Package(
     ],
     targets: kernelTargets + [
         // Floor 0
+        .systemLibrary(name: "CPrefetch"),
         .target(name: "KernelInterface"),
         .target(name: "ReferenceKernels", dependencies: [realModule, complexModule]),
         // Floor 1

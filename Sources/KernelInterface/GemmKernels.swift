@@ -29,6 +29,11 @@ public struct GemmKernels: Sendable {
     /// included, and nothing beyond. Several calls may fill consecutive ranges of k of the same tiles.
     public let packRows: PackRows
 
+    public typealias Prefetch = @Sendable (_ address: UnsafeRawPointer, _ byteCount: Int) -> Void
+
+    /// A hint that the bytes will be read soon. Reads nothing; the address may be any.
+    public let prefetch: Prefetch
+
     public typealias Widen = @Sendable (
         _ half: UnsafePointer<UInt16>, _ count: Int, _ out: UnsafeMutablePointer<Float>
     ) -> Void
@@ -49,26 +54,42 @@ public struct GemmKernels: Sendable {
     /// The same from half precision.
     public let transposePanelHalf: TransposePanelHalf
 
-    public typealias AddRows = @Sendable (
-        _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ rows: Int, _ columns: Int, _ bias: UnsafePointer<Float>?,
-        _ other: UnsafePointer<Float>?, _ otherStride: Int
+    public typealias WriteRows = @Sendable (
+        _ sums: UnsafePointer<Float>, _ panelStride: Int, _ rows: Int, _ columns: Int, _ bias: UnsafePointer<Float>?,
+        _ secondBias: UnsafePointer<Float>?, _ other: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>,
+        _ stride: Int
     ) -> Void
 
-    /// `C[r, j] = (C[r, j] + other[r, j]) + bias[j]`; either may be nil.
-    public let addRows: AddRows
+    /// `y[r, j] = ((sums[j / panelWidth][r][j % panelWidth] + other[r, j]) + bias[j]) + secondBias[j]`, panels of sums
+    /// `panelStride` apart, rows of y and other `stride` apart; each addend may be nil. Reads whole vectors of sums.
+    public let writeRows: WriteRows
+
+    public typealias WriteGated = @Sendable (
+        _ sums: UnsafePointer<Float>, _ panelStride: Int, _ rows: Int, _ columns: Int, _ bias: UnsafePointer<Float>?,
+        _ gateBias: UnsafePointer<Float>?, _ y: UnsafeMutablePointer<Float>, _ stride: Int,
+        _ projected: UnsafeMutablePointer<Float>?
+    ) -> Void
+
+    /// `y[r, j] = value · geluErf(gate)` for `columns` (whole panels) columns, where value and gate are sums with their
+    /// bias, the panels of gates behind those of values; rows of y are `stride` apart. Unless `projected` is nil, value goes
+    /// to `projected[2·stride·r + j]` and gate `stride` behind it.
+    public let writeGated: WriteGated
 
     public init(
         tileRows: Int, panelWidth: Int, multiply: @escaping Multiply, packRows: @escaping PackRows,
-        widen: @escaping Widen, transposePanel: @escaping TransposePanel,
-        transposePanelHalf: @escaping TransposePanelHalf, addRows: @escaping AddRows
+        prefetch: @escaping Prefetch, widen: @escaping Widen, transposePanel: @escaping TransposePanel,
+        transposePanelHalf: @escaping TransposePanelHalf, writeRows: @escaping WriteRows,
+        writeGated: @escaping WriteGated
     ) {
         self.tileRows = tileRows
         self.panelWidth = panelWidth
         self.multiply = multiply
         self.packRows = packRows
+        self.prefetch = prefetch
         self.widen = widen
         self.transposePanel = transposePanel
         self.transposePanelHalf = transposePanelHalf
-        self.addRows = addRows
+        self.writeRows = writeRows
+        self.writeGated = writeGated
     }
 }

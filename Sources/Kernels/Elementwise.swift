@@ -20,7 +20,7 @@ func makeElementwiseKernels() -> ElementwiseKernels {
 // Named functions and not closures: only a named one can be marked to be inlined always, and these are called twice,
 // for whole vectors and for the last part of one.
 @inline(always) private func sum(_ a: Vec, _ b: Vec) -> Vec { a + b }
-@inline(always) private func geluErf(_ x: Vec) -> Vec { x * normalDistribution(x).cumulative }
+@inline(always) func geluErf(_ x: Vec) -> Vec { x * normalDistribution(x).cumulative }
 @inline(always) private func geluQuick(_ x: Vec) -> Vec { x * sigmoid(x * 1.702) }
 @inline(always) private func siluGradient(_ dy: Vec, _ x: Vec) -> Vec { dy * siluDerivative(x) }
 @inline(always) private func geluErfGradient(_ dy: Vec, _ x: Vec) -> Vec { dy * geluErfDerivative(x) }

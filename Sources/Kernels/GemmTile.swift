@@ -6,11 +6,11 @@
 // A remainder of up to four rows has a tile of its own: 64, 256, 1024 and 4096 rows leave exactly four with 6 or 12.
 
 #if LVO_AVX512 || arch(arm64)
-@inline(__always) var tileRows: Int { 12 }
+@inline(always) var tileRows: Int { 12 }
 #else
-@inline(__always) var tileRows: Int { 6 }
+@inline(always) var tileRows: Int { 6 }
 #endif
-@inline(__always) var panelWidth: Int { 2 * lanes }
+@inline(always) var panelWidth: Int { 2 * lanes }
 
 /// Sums of four rows, two vectors each. Tiles are built from these so that one piece of source serves all shapes.
 struct FourRows {
@@ -19,7 +19,7 @@ struct FourRows {
     var a2 = Vec.zero, b2 = Vec.zero
     var a3 = Vec.zero, b3 = Vec.zero
 
-    @inline(__always) mutating func add(_ a: UnsafePointer<Float>, _ left: Vec, _ right: Vec) {
+    @inline(always) mutating func add(_ a: UnsafePointer<Float>, _ left: Vec, _ right: Vec) {
         let r0 = Vec(repeating: a[0])
         a0 = multiplyAdd(r0, left, a0)
         b0 = multiplyAdd(r0, right, b0)
@@ -34,14 +34,22 @@ struct FourRows {
         b3 = multiplyAdd(r3, right, b3)
     }
 
-    /// Writes the first `rows` rows.
-    @inline(__always) func store(
+    /// Writes four whole rows.
+    @inline(always) func store(_ c: UnsafeMutablePointer<Float>, _ stride: Int, _ accumulate: Bool) {
+        storeRow(a0, b0, c, accumulate)
+        storeRow(a1, b1, c + stride, accumulate)
+        storeRow(a2, b2, c + 2 * stride, accumulate)
+        storeRow(a3, b3, c + 3 * stride, accumulate)
+    }
+
+    /// Writes the first `columns` columns of the first `rows` rows. Out of line: at the matrix's edges only.
+    @inline(never) func storePart(
         _ c: UnsafeMutablePointer<Float>, _ stride: Int, rows: Int, columns: Int, accumulate: Bool
     ) {
-        storeRow(a0, b0, c, columns, accumulate)
-        if rows > 1 { storeRow(a1, b1, c + stride, columns, accumulate) }
-        if rows > 2 { storeRow(a2, b2, c + 2 * stride, columns, accumulate) }
-        if rows > 3 { storeRow(a3, b3, c + 3 * stride, columns, accumulate) }
+        if rows > 0 { storePartOfRow(a0, b0, c, columns, accumulate) }
+        if rows > 1 { storePartOfRow(a1, b1, c + stride, columns, accumulate) }
+        if rows > 2 { storePartOfRow(a2, b2, c + 2 * stride, columns, accumulate) }
+        if rows > 3 { storePartOfRow(a3, b3, c + 3 * stride, columns, accumulate) }
     }
 }
 
@@ -50,7 +58,7 @@ struct TwoRows {
     var a0 = Vec.zero, b0 = Vec.zero
     var a1 = Vec.zero, b1 = Vec.zero
 
-    @inline(__always) mutating func add(_ a: UnsafePointer<Float>, _ left: Vec, _ right: Vec) {
+    @inline(always) mutating func add(_ a: UnsafePointer<Float>, _ left: Vec, _ right: Vec) {
         let r0 = Vec(repeating: a[0])
         a0 = multiplyAdd(r0, left, a0)
         b0 = multiplyAdd(r0, right, b0)
@@ -59,22 +67,28 @@ struct TwoRows {
         b1 = multiplyAdd(r1, right, b1)
     }
 
-    @inline(__always) func store(
+    @inline(always) func store(_ c: UnsafeMutablePointer<Float>, _ stride: Int, _ accumulate: Bool) {
+        storeRow(a0, b0, c, accumulate)
+        storeRow(a1, b1, c + stride, accumulate)
+    }
+
+    @inline(never) func storePart(
         _ c: UnsafeMutablePointer<Float>, _ stride: Int, rows: Int, columns: Int, accumulate: Bool
     ) {
-        storeRow(a0, b0, c, columns, accumulate)
-        if rows > 1 { storeRow(a1, b1, c + stride, columns, accumulate) }
+        if rows > 0 { storePartOfRow(a0, b0, c, columns, accumulate) }
+        if rows > 1 { storePartOfRow(a1, b1, c + stride, columns, accumulate) }
     }
 }
 
-@inline(__always) func storeRow(
+@inline(always) func storeRow(_ left: Vec, _ right: Vec, _ c: UnsafeMutablePointer<Float>, _ accumulate: Bool) {
+    c.store(accumulate ? c.vec(0) + left : left, 0)
+    c.store(accumulate ? c.vec(lanes) + right : right, lanes)
+}
+
+@inline(always) func storePartOfRow(
     _ left: Vec, _ right: Vec, _ c: UnsafeMutablePointer<Float>, _ columns: Int, _ accumulate: Bool
 ) {
-    if columns == panelWidth {
-        c.store(accumulate ? c.vec(0) + left : left, 0)
-        c.store(accumulate ? c.vec(lanes) + right : right, lanes)
-        return
-    }
+    if columns == panelWidth { return storeRow(left, right, c, accumulate) }
     for column in 0..<columns {
         let value = column < lanes ? left[column] : right[column - lanes]
         c[column] = accumulate ? c[column] + value : value
@@ -116,9 +130,15 @@ func fullTile(
         a += tileRows
         b += panelWidth
     }
-    top.store(c, stride, rows: 4, columns: columns, accumulate: accumulate)
-    middle.store(c + 4 * stride, stride, rows: rows - 4, columns: columns, accumulate: accumulate)
-    if rows > 8 { bottom.store(c + 8 * stride, stride, rows: rows - 8, columns: columns, accumulate: accumulate) }
+    if rows == tileRows && columns == panelWidth {
+        top.store(c, stride, accumulate)
+        middle.store(c + 4 * stride, stride, accumulate)
+        bottom.store(c + 8 * stride, stride, accumulate)
+    } else {
+        top.storePart(c, stride, rows: 4, columns: columns, accumulate: accumulate)
+        middle.storePart(c + 4 * stride, stride, rows: rows - 4, columns: columns, accumulate: accumulate)
+        bottom.storePart(c + 8 * stride, stride, rows: rows - 8, columns: columns, accumulate: accumulate)
+    }
     #else
     var top = FourRows(), bottom = TwoRows()
     var (a, b) = (a, panel)
@@ -129,8 +149,13 @@ func fullTile(
         a += tileRows
         b += panelWidth
     }
-    top.store(c, stride, rows: 4, columns: columns, accumulate: accumulate)
-    bottom.store(c + 4 * stride, stride, rows: rows - 4, columns: columns, accumulate: accumulate)
+    if rows == tileRows && columns == panelWidth {
+        top.store(c, stride, accumulate)
+        bottom.store(c + 4 * stride, stride, accumulate)
+    } else {
+        top.storePart(c, stride, rows: 4, columns: columns, accumulate: accumulate)
+        bottom.storePart(c + 4 * stride, stride, rows: rows - 4, columns: columns, accumulate: accumulate)
+    }
     #endif
 }
 
@@ -146,5 +171,9 @@ func fourRowTile(
         a += tileRows
         b += panelWidth
     }
-    sums.store(c, stride, rows: rows, columns: columns, accumulate: accumulate)
+    if rows == 4 && columns == panelWidth {
+        sums.store(c, stride, accumulate)
+    } else {
+        sums.storePart(c, stride, rows: rows, columns: columns, accumulate: accumulate)
+    }
 }

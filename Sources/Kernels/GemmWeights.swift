@@ -2,6 +2,17 @@
 // piece of a panel into the float32 scratch that the register tile reads: as it is for the forward product, transposed
 // for the gradient, so that neither direction needs a copy of its own.
 
+import CPrefetch
+
+/// `GemmKernels.prefetch`.
+func gemmPrefetch(_ address: UnsafeRawPointer, _ byteCount: Int) {
+    var offset = 0
+    while offset < byteCount {
+        prefetch_line(address + offset)
+        offset += 64
+    }
+}
+
 /// `GemmKernels.widen`.
 func gemmWiden(_ half: UnsafePointer<UInt16>, _ count: Int, _ out: UnsafeMutablePointer<Float>) {
     var i = 0
@@ -17,7 +28,10 @@ func gemmWiden(_ half: UnsafePointer<UInt16>, _ count: Int, _ out: UnsafeMutable
 
 #if LVO_AVX2 || LVO_AVX512 || arch(arm64)
 @inline(__always) func widened(_ half: UnsafePointer<UInt16>) -> Vec {
-    Vec(UnsafeRawPointer(half).loadUnaligned(as: HalfVec.self))
+    let values = UnsafeRawPointer(half).loadUnaligned(as: HalfVec.self)
+    var result = Vec.zero
+    for lane in 0..<lanes { result[lane] = Float(values[lane]) }
+    return result
 }
 
 @inline(__always) func widened(_ half: UInt16) -> Float { Float(Float16(bitPattern: half)) }

@@ -15,9 +15,9 @@ public func makeKernelTable() -> KernelTable {
         instructionSet: instructionSet,
         lanes: lanes,
         gemm: GemmKernels(
-            tileRows: tileRows, panelWidth: panelWidth, multiply: gemmMultiply, packRows: gemmPackRows,
+            tileRows: tileRows, panelWidth: panelWidth, multiply: gemmMultiply, packRows: gemmPackRows, prefetch: gemmPrefetch,
             widen: gemmWiden, transposePanel: gemmTransposePanel, transposePanelHalf: gemmTransposePanelHalf,
-            addRows: gemmAddRows),
+            writeRows: gemmWriteRows, writeGated: gemmWriteGated),
         winograd2: makeWinograd2(),
         winograd4: makeWinograd4(),
         elementwise: makeElementwiseKernels(), norm: makeNormKernels(), attention: makeAttentionKernels(),

@@ -113,8 +113,9 @@ public struct Convolution: Sendable {
                         offsets[index] = inside ? ((b * height + i) * width + j) * channels : -1
                     }
                 },
-                out: y.pointer, bias: bias, residual: residual.map { UnsafePointer($0.pointer) },
-                sampleBias: channelBias.map { (UnsafePointer($0.pointer), grid.height * grid.width) }
+                output: StripeOutput(
+                    y: y.pointer, bias: bias, residual: residual.map { UnsafePointer($0.pointer) },
+                    sampleBias: channelBias.map { (UnsafePointer($0.pointer), grid.height * grid.width) })
             ).run()
         }
         return y
@@ -170,7 +171,7 @@ public struct Convolution: Sendable {
                     offsets[index] = inside ? ((b * height + i) * width + j) * channels : -1
                 }
             },
-            out: dx.pointer, residual: residual.map { UnsafePointer($0.pointer) }
+            output: StripeOutput(y: dx.pointer, residual: residual.map { UnsafePointer($0.pointer) })
         ).run()
     }
 

@@ -8,6 +8,10 @@ import Tensors
 /// An implicit GEMM: a convolution's patches are gathered while packing, one tap at a time, so no im2col buffer exists.
 /// Work is split over blocks of rows and groups of column panels; every element's sum runs over (tap, k) in one order
 /// whatever the split, so results do not depend on the thread count.
+///
+/// Sums grow in scratch, a stripe of panels at a time, and go to memory once, with bias, residual or gate applied
+/// (`StripeOutput`). In their final place the rows of a tile would lie kilobytes apart, for 5120 and 10240 columns all
+/// in one set of the first-level cache.
 struct FilterProduct: @unchecked Sendable {
     /// What a tap reads: indices of the filter's taps, and for each output row where its input row starts.
     typealias RowOffsets = @Sendable (
@@ -23,19 +27,19 @@ struct FilterProduct: @unchecked Sendable {
     let rows: Int
     let source: UnsafePointer<Float>
     let rowOffsets: RowOffsets
-    let out: UnsafeMutablePointer<Float>
-    var bias: UnsafePointer<Float>? = nil
-    var residual: UnsafePointer<Float>? = nil
-    /// Values `[sample][column]` added to all rows of a sample (the time embedding's share), and rows per sample.
-    var sampleBias: (values: UnsafePointer<Float>, rowsPerSample: Int)? = nil
+    let output: StripeOutput
 
     private var depth: Int { transposed ? filter.outputs : filter.inputs }
     private var columns: Int { transposed ? filter.inputs : filter.outputs }
 
-    /// Depth that one block of packed rows covers: `panelWidth · maxDepth` floats of a panel stay in the first-level
-    /// cache, `blockRows · maxDepth` of packed rows in the second.
-    static let maxDepth = 320
-    static let blockRows = 240
+    /// Depth that one block of packed rows covers: `(panelWidth + tileRows) · maxDepth` floats stay in the first-level
+    /// cache, `blockRows · maxDepth` of packed rows in the second beside a stripe of sums.
+    static let maxDepth = 256
+    static let blockRows = 288
+    /// Depth up to which a task keeps its rows packed as a whole (1.3 MB) for all its stripes.
+    static let maxHeldDepth = 1280
+    /// Floats up to which rows that several tasks need are packed once for all of them.
+    static let maxShared = 8 << 20
 
     /// A run of depth within one tap.
     private struct Segment {
@@ -43,53 +47,67 @@ struct FilterProduct: @unchecked Sendable {
         let range: Range<Int>
     }
 
+    /// Runs of depth that are packed and multiplied together, `start` after the beginning of all.
+    private struct DepthBlock {
+        var segments: [Segment]
+        let start: Int
+        var depth: Int
+    }
+
     /// Depth cut into blocks of at most `maxDepth`: equal pieces of wide taps, or several narrow taps together.
-    private func depthBlocks() -> [[Segment]] {
+    private func depthBlocks() -> [DepthBlock] {
         let pieces = (depth + Self.maxDepth - 1) / Self.maxDepth
         let width = filter.panelWidth
         let piece = (depth + pieces * width - 1) / (pieces * width) * width
-        var blocks: [[Segment]] = []
-        var used = Self.maxDepth
+        var blocks: [DepthBlock] = []
         for tap in taps.indices {
             for start in stride(from: 0, to: depth, by: piece) {
                 let segment = Segment(tap: tap, range: start..<min(depth, start + piece))
                 let need = segment.range.count
-                if used + need <= Self.maxDepth {
-                    blocks[blocks.count - 1].append(segment)
-                    used += need
+                if let last = blocks.last, last.depth + need <= Self.maxDepth {
+                    blocks[blocks.count - 1].segments.append(segment)
+                    blocks[blocks.count - 1].depth += need
                 } else {
-                    blocks.append([segment])
-                    used = need
+                    blocks.append(
+                        DepthBlock(segments: [segment], start: tap * depth + start, depth: need))
                 }
             }
         }
         return blocks
     }
 
-    func run() {
+    /// How rows and panels are shared out, and where rows are packed.
+    private struct Plan {
+        let rowsPerBlock: Int
+        let rowBlocks: Int
+        let panelsPerGroup: Int
+        let groups: Int
+        /// Rows are packed by a pass of their own, because several groups of panels need them.
+        let isShared: Bool
+        /// Rows stay packed in their whole depth: in shared memory or, up to `maxHeldDepth`, in a task's scratch.
+        let holdsAllDepth: Bool
+        /// Panels of the result in a stripe.
+        let stripe: Int
+    }
+
+    private func plan() -> Plan {
         let gemm = engine.kernels.gemm
-        let panels = (columns + gemm.panelWidth - 1) / gemm.panelWidth
+        let threads = engine.threads.count
         let tiles = (rows + gemm.tileRows - 1) / gemm.tileRows
-        let rowsPerBlock = pieceSize(tiles, pieces: (rows + Self.blockRows - 1) / Self.blockRows) * gemm.tileRows
+        var pieces = (rows + Self.blockRows - 1) / Self.blockRows
+        // Several tasks a thread and as many for each, so that threads finish together.
+        if pieces > threads { pieces = (pieces + threads - 1) / threads * threads }
+        let rowsPerBlock = pieceSize(tiles, pieces: pieces) * gemm.tileRows
         let rowBlocks = (rows + rowsPerBlock - 1) / rowsPerBlock
-        // Several tasks a thread, so that threads finish together; groups of panels only when rows do not suffice,
-        // because each group packs the rows again.
-        let panelsPerGroup = pieceSize(panels, pieces: (6 * engine.threads.count + rowBlocks - 1) / rowBlocks)
+        let panels = output.panels(columns, gemm.panelWidth)
+        let panelsPerGroup = pieceSize(panels, pieces: (6 * threads + rowBlocks - 1) / rowBlocks)
         let groups = (panels + panelsPerGroup - 1) / panelsPerGroup
-        let blocks = depthBlocks()
-
-        let packedCount = rowsPerBlock * (packsOnce ? depth * taps.count : Self.maxDepth)
-        let panelCount = (Self.maxDepth + gemm.panelWidth) * gemm.panelWidth
-        let scratch = Tensor([engine.threads.count, packedCount + panelCount], in: engine.workspace)
-
-        engine.threads.forEach(rowBlocks * groups) { task, worker in
-            let (block, group) = (task / groups, task % groups)
-            let packed = scratch.pointer + worker * (packedCount + panelCount)
-            multiply(
-                block * rowsPerBlock..<min(rows, (block + 1) * rowsPerBlock),
-                group * panelsPerGroup..<min(panels, (group + 1) * panelsPerGroup), blocks, packed,
-                packed + packedCount)
-        }
+        let allDepth = depth * taps.count
+        let isShared = groups > 1 && rowBlocks * rowsPerBlock * allDepth <= Self.maxShared
+        let holdsAllDepth = isShared || allDepth <= Self.maxHeldDepth
+        return Plan(
+            rowsPerBlock: rowsPerBlock, rowBlocks: rowBlocks, panelsPerGroup: panelsPerGroup, groups: groups,
+            isShared: isShared, holdsAllDepth: holdsAllDepth, stripe: (holdsAllDepth ? 8 : 16) / output.operands)
     }
 
     /// Size of each of about `pieces` equal pieces of `count` things (at least one thing each).
@@ -97,52 +115,107 @@ struct FilterProduct: @unchecked Sendable {
         max(1, (count + pieces - 1) / max(pieces, 1))
     }
 
-    /// Whether a block of rows is packed in its whole depth at once (up to 1.3 MB), for all panels.
-    private var packsOnce: Bool { depth * taps.count <= 1280 }
+    func run() {
+        let (plan, blocks) = (plan(), depthBlocks())
+        let width = engine.kernels.gemm.panelWidth
+        let allRows = plan.rowsPerBlock * depth * taps.count
+        let shared = Tensor([plan.isShared ? plan.rowBlocks * allRows : 0], in: engine.workspace)
+        if plan.isShared { packAll(plan, blocks, shared, allRows) }
 
-    /// All depth for one stripe of panels after the other, so that a stripe of C stays in the second-level cache from
-    /// its first partial sum to its bias: with 640 or 1280 of depth and 5120 or 10240 columns, C would otherwise go
-    /// through memory once per depth block.
-    private func multiply(
-        _ rowRange: Range<Int>, _ panelRange: Range<Int>, _ blocks: [[Segment]],
-        _ packed: UnsafeMutablePointer<Float>, _ panelScratch: UnsafeMutablePointer<Float>
-    ) {
-        let gemm = engine.kernels.gemm
-        let stripe = packsOnce ? 8 : 16
-        for first in stride(from: panelRange.lowerBound, to: panelRange.upperBound, by: stripe) {
-            let panels = first..<min(panelRange.upperBound, first + stripe)
-            var packedBlock = packed
-            for (index, segments) in blocks.enumerated() {
-                let blockDepth = segments.reduce(0) { $0 + $1.range.count }
-                if !packsOnce || first == panelRange.lowerBound {
-                    pack(rowRange, segments, blockDepth, packedBlock)
-                }
-                for panel in panels {
-                    let column = panel * gemm.panelWidth
-                    gemm.multiply(
-                        packedBlock, rowRange.count, blockDepth, chunk(panel, segments, panelScratch),
-                        min(gemm.panelWidth, columns - column), out + rowRange.lowerBound * columns + column, columns,
-                        index > 0)
-                }
-                if packsOnce {
-                    packedBlock += (rowRange.count + gemm.tileRows - 1) / gemm.tileRows * gemm.tileRows * blockDepth
-                }
-            }
-            finish(rowRange, panels)
+        let packedCount =
+            plan.isShared ? 0 : plan.holdsAllDepth ? allRows : plan.rowsPerBlock * (Self.maxDepth + width)
+        let panelCount = (Self.maxDepth + width) * width
+        let sumCount = plan.stripe * output.operands * plan.rowsPerBlock * width
+        let scratch = Tensor([engine.threads.count, packedCount + panelCount + sumCount], in: engine.workspace)
+        let panels = output.panels(columns, width)
+        engine.threads.forEach(plan.rowBlocks * plan.groups) { task, worker in
+            // Neighbouring tasks take the same weights: the second finds them in the shared cache.
+            let (group, block) = (task / plan.rowBlocks, task % plan.rowBlocks)
+            let own = scratch.pointer + worker * scratch.channels
+            multiply(
+                plan, blocks, rowRange(plan, block),
+                group * plan.panelsPerGroup..<min(panels, (group + 1) * plan.panelsPerGroup),
+                packed: plan.isShared ? shared.pointer + block * allRows : own, panelScratch: own + packedCount,
+                sums: own + packedCount + panelCount)
         }
     }
 
-    private func pack(
-        _ rowRange: Range<Int>, _ segments: [Segment], _ blockDepth: Int, _ packed: UnsafeMutablePointer<Float>
+    private func rowRange(_ plan: Plan, _ block: Int) -> Range<Int> {
+        block * plan.rowsPerBlock..<min(rows, (block + 1) * plan.rowsPerBlock)
+    }
+
+    private func packAll(_ plan: Plan, _ blocks: [DepthBlock], _ packed: Tensor, _ allRows: Int) {
+        engine.threads.forEach(plan.rowBlocks * blocks.count) { task, _ in
+            let (rowBlock, depthBlock) = (task / blocks.count, blocks[task % blocks.count])
+            pack(
+                rowRange(plan, rowBlock), depthBlock,
+                packed.pointer + rowBlock * allRows + plan.rowsPerBlock * depthBlock.start)
+        }
+    }
+
+    /// All depth for one stripe of panels after the other, so that its sums stay in the second-level cache.
+    private func multiply(
+        _ plan: Plan, _ blocks: [DepthBlock], _ rowRange: Range<Int>, _ panelRange: Range<Int>,
+        packed: UnsafeMutablePointer<Float>, panelScratch: UnsafeMutablePointer<Float>,
+        sums: UnsafeMutablePointer<Float>
     ) {
+        let gemm = engine.kernels.gemm
+        let panelStride = rowRange.count * gemm.panelWidth
+        for first in stride(from: panelRange.lowerBound, to: panelRange.upperBound, by: plan.stripe) {
+            let stripe = first..<min(panelRange.upperBound, first + plan.stripe)
+            for (index, block) in blocks.enumerated() {
+                let operand = packed + (plan.holdsAllDepth ? plan.rowsPerBlock * block.start : 0)
+                if !plan.holdsAllDepth || (!plan.isShared && first == panelRange.lowerBound) {
+                    pack(rowRange, block, operand)
+                }
+                let slots = stripe.count * output.operands
+                for slot in 0..<slots {
+                    let panel = output.filterPanel(slot, stripe, columns, gemm.panelWidth)
+                    let following: (Int, DepthBlock)? =
+                        slot + 1 < slots
+                        ? (output.filterPanel(slot + 1, stripe, columns, gemm.panelWidth), block)
+                        : index + 1 < blocks.count
+                            ? (output.filterPanel(0, stripe, columns, gemm.panelWidth), blocks[index + 1])
+                            : stripe.upperBound < panelRange.upperBound ? (stripe.upperBound, blocks[0]) : nil
+                    multiply(
+                        operand, rowRange.count, block, chunk(panel, block.segments, panelScratch),
+                        sums + slot * panelStride, following: following)
+                }
+            }
+            output.write(gemm, sums, panelStride, rowRange, stripe, columns)
+        }
+    }
+
+    /// The product of packed rows with one panel's chunk, in steps of two row tiles; the weights that come next are asked
+    /// for on the way.
+    private func multiply(
+        _ packed: UnsafePointer<Float>, _ count: Int, _ block: DepthBlock, _ weights: UnsafePointer<Float>,
+        _ sums: UnsafeMutablePointer<Float>, following: (panel: Int, block: DepthBlock)?
+    ) {
+        let gemm = engine.kernels.gemm
+        let step = 2 * gemm.tileRows
+        for row in stride(from: 0, to: count, by: step) {
+            if let following, following.block.segments.count == 1 {
+                let segment = following.block.segments[0]
+                filter.prefetch(
+                    piece: row / step, of: (count + step - 1) / step, panel: following.panel,
+                    taps: taps[segment.tap]..<taps[segment.tap] + 1, range: segment.range, transposed: transposed)
+            }
+            gemm.multiply(
+                packed + row * block.depth, min(step, count - row), block.depth, weights, gemm.panelWidth,
+                sums + row * gemm.panelWidth, gemm.panelWidth, block.start > 0)
+        }
+    }
+
+    private func pack(_ rowRange: Range<Int>, _ block: DepthBlock, _ packed: UnsafeMutablePointer<Float>) {
         let gemm = engine.kernels.gemm
         withUnsafeTemporaryAllocation(of: Int.self, capacity: rowRange.count) { offsets in
             var start = 0
-            for segment in segments {
+            for segment in block.segments {
                 rowOffsets(taps[segment.tap], rowRange, offsets.baseAddress!)
                 gemm.packRows(
                     source + segment.range.lowerBound, offsets.baseAddress!, rowRange.count, segment.range.count,
-                    packed + start * gemm.tileRows, blockDepth * gemm.tileRows)
+                    packed + start * gemm.tileRows, block.depth * gemm.tileRows)
                 start += segment.range.count
             }
         }
@@ -171,25 +244,5 @@ struct FilterProduct: @unchecked Sendable {
             target += segment.range.count * filter.panelWidth
         }
         return UnsafePointer(scratch)
-    }
-
-    /// Residual and bias, while the stripe is still in the cache.
-    private func finish(_ rowRange: Range<Int>, _ panelRange: Range<Int>) {
-        guard bias != nil || residual != nil || sampleBias != nil else { return }
-        let gemm = engine.kernels.gemm
-        let first = panelRange.lowerBound * gemm.panelWidth
-        let width = min(columns, panelRange.upperBound * gemm.panelWidth) - first
-        let start = rowRange.lowerBound * columns + first
-        gemm.addRows(
-            out + start, columns, rowRange.count, width, bias.map { $0 + first }, residual.map { $0 + start }, columns)
-        guard let (values, rowsPerSample) = sampleBias else { return }
-        var row = rowRange.lowerBound
-        while row < rowRange.upperBound {
-            let sample = row / rowsPerSample
-            let end = min(rowRange.upperBound, (sample + 1) * rowsPerSample)
-            gemm.addRows(
-                out + row * columns + first, columns, end - row, width, values + sample * columns + first, nil, 0)
-            row = end
-        }
     }
 }

@@ -34,19 +34,40 @@ public struct Linear: Sendable {
         return dx
     }
 
+    /// `y = value · geluErf(gate)` of `[value | gate] = x Wᵀ + b`: `GEGLU.forward(forward(x))` without a pass over the
+    /// wide product, which is written only if `keeping` asks for it (the gradient needs it).
+    public func forwardGated(_ x: Tensor, keeping: Bool) -> (y: Tensor, projected: Tensor?) {
+        precondition(x.channels == inputs && outputs.isMultiple(of: 2), "gated [\(outputs), \(inputs)] got \(x.shape)")
+        guard (outputs / 2).isMultiple(of: engine.kernels.gemm.panelWidth) else {
+            let projected = forward(x)
+            return (GEGLU.forward(projected, engine: engine), keeping ? projected : nil)
+        }
+        let y = Tensor(x.shape.dropLast() + [outputs / 2], in: engine.workspace)
+        let projected = keeping ? Tensor(x.shape.dropLast() + [outputs], in: engine.workspace) : nil
+        withOptionalPointer(bias) { bias in
+            let gate = StripeOutput.Gate(projected: projected?.pointer)
+            run(x, into: StripeOutput(y: y.pointer, bias: bias, gate: gate), transposed: false)
+        }
+        return (y, projected)
+    }
+
     private func run(_ x: Tensor, into y: Tensor, transposed: Bool, residual: Tensor?) {
         precondition(residual == nil || residual?.count == y.count, "residual of another shape than \(y.shape)")
-        let width = x.channels
-        let bias = transposed ? nil : bias
-        withOptionalPointer(bias) { biasPointer in
-            FilterProduct(
-                engine: engine, filter: filter, transposed: transposed, taps: [0], rows: x.rows, source: x.pointer,
-                rowOffsets: { _, rows, offsets in
-                    for (index, row) in rows.enumerated() { offsets[index] = row * width }
-                },
-                out: y.pointer, bias: biasPointer, residual: residual.map { UnsafePointer($0.pointer) }
-            ).run()
+        withOptionalPointer(transposed ? nil : bias) { bias in
+            let residual = residual.map { UnsafePointer($0.pointer) }
+            run(x, into: StripeOutput(y: y.pointer, bias: bias, residual: residual), transposed: transposed)
         }
+    }
+
+    private func run(_ x: Tensor, into output: StripeOutput, transposed: Bool) {
+        let width = x.channels
+        FilterProduct(
+            engine: engine, filter: filter, transposed: transposed, taps: [0], rows: x.rows, source: x.pointer,
+            rowOffsets: { _, rows, offsets in
+                for (index, row) in rows.enumerated() { offsets[index] = row * width }
+            },
+            output: output
+        ).run()
     }
 }
 

@@ -32,7 +32,7 @@ public final class PackedFilter: @unchecked Sendable {
         panelWidth = kernels.panelWidth
         let width = isHalf ? 2 : 4
         let bytes = (outputs + panelWidth - 1) / panelWidth * panelWidth * inputs * taps * width
-        memory = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
+        memory = allocateAligned(byteCount: bytes)
         let source = weight.dtype == .f16 || weight.dtype == .f32 ? weight : weight.widened()
         engine.threads.forEach(panelCount) { panel, _ in
             if isHalf {
@@ -43,7 +43,7 @@ public final class PackedFilter: @unchecked Sendable {
         }
     }
 
-    deinit { memory.deallocate() }
+    deinit { free(memory) }
 
     public var panelCount: Int { (outputs + panelWidth - 1) / panelWidth }
     public var byteCount: Int { panelCount * panelWidth * inputs * taps * (isHalf ? 2 : 4) }
@@ -97,6 +97,30 @@ public final class PackedFilter: @unchecked Sendable {
                 kernels.transposePanel(memory.assumingMemoryBound(to: Float.self) + start, valid, target)
             }
             output += panelWidth
+        }
+    }
+
+    /// Hints that weights will be read soon: piece number `piece` of `pieces` equal pieces of what `forwardChunk` or
+    /// `transposedChunk` of these taps would read. Weights come from memory in runs of 2–4 KB, too short for the
+    /// processor to guess what follows; asked for while the panel before is multiplied, they are there in time.
+    func prefetch(
+        piece: Int, of pieces: Int, panel: Int, taps: Range<Int>, range: Range<Int>, transposed: Bool
+    ) {
+        let bytes = isHalf ? 2 : 4
+        let inputRows = transposed ? min(panelWidth, inputs - panel * panelWidth) : range.count
+        let runs = transposed ? (range.count + panelWidth - 1) / panelWidth * taps.count : taps.count
+        let (lineCount, runLines) = (runs * inputRows * panelWidth * bytes / 64, inputRows * panelWidth * bytes / 64)
+        var line = lineCount * piece / pieces
+        let end = lineCount * (piece + 1) / pieces
+        while line < end {
+            let (run, first) = (line / runLines, line % runLines)
+            let count = min(runLines - first, end - line)
+            let tap = taps.lowerBound + run % taps.count
+            let start = transposed
+                ? index(range.lowerBound / panelWidth + run / taps.count, tap, panel * panelWidth)
+                : index(panel, tap, range.lowerBound)
+            kernels.prefetch(memory + start * bytes + first * 64, count * 64)
+            line += count
         }
     }
 

@@ -19,7 +19,8 @@ struct WinogradProduct: @unchecked Sendable {
     var sampleBias: UnsafePointer<Float>? = nil
     var residual: UnsafePointer<Float>? = nil
 
-    static let groupTiles = 64
+    static let maxGroupTiles = 64
+    static let maxGroup = 5 << 19
     static let depthBlock = 64
     static let maxTransformed = 4 << 20
     /// Floats between the ends and beginnings of elements. Without them 36 streams would lie multiples of 4 KB apart and
@@ -27,6 +28,11 @@ struct WinogradProduct: @unchecked Sendable {
     static let gap = 32
 
     private var depth: Int { x.channels }
+    private var groupTiles: Int {
+        let tileRows = engine.kernels.gemm.tileRows
+        let fitting = Self.maxGroup / (kernels.elements * depth)
+        return min(Self.maxGroupTiles, max(1, fitting / tileRows) * tileRows)
+    }
     private var columns: Int { out.channels }
     private var tilesHigh: Int { (out.shape[1] + kernels.outputSize - 1) / kernels.outputSize }
     private var tilesWide: Int { (out.shape[2] + kernels.outputSize - 1) / kernels.outputSize }
@@ -34,9 +40,9 @@ struct WinogradProduct: @unchecked Sendable {
     func run() {
         let gemm = engine.kernels.gemm
         let tiles = out.shape[0] * tilesHigh * tilesWide
-        let groupRows = (min(Self.groupTiles, tiles) + gemm.tileRows - 1) / gemm.tileRows
+        let groupRows = (min(groupTiles, tiles) + gemm.tileRows - 1) / gemm.tileRows
         let groupSize = transformedSize(groupRows, depth)
-        let groups = (tiles + Self.groupTiles - 1) / Self.groupTiles
+        let groups = (tiles + groupTiles - 1) / groupTiles
         let together = max(1, min(groups, Self.maxTransformed / groupSize))
         let transformed = Tensor([together, groupSize], in: engine.workspace)
         let workers = Scratch(engine: engine, kernels: kernels, filter: filter)
@@ -58,7 +64,7 @@ struct WinogradProduct: @unchecked Sendable {
             let gemm = engine.kernels.gemm
             let width = gemm.panelWidth
             weights = kernels.elements * (WinogradProduct.depthBlock * width + WinogradProduct.gap)
-            products = kernels.elements * (WinogradProduct.groupTiles * width + WinogradProduct.gap)
+            products = kernels.elements * (WinogradProduct.maxGroupTiles * width + WinogradProduct.gap)
             taps = max(
                 9 * (WinogradProduct.depthBlock + width) * width,
                 (gemm.tileRows + 1) * kernels.elements * engine.kernels.lanes)
@@ -86,8 +92,8 @@ struct WinogradProduct: @unchecked Sendable {
             let (group, rest) = (task / (groupRows * depthBlocks), task % (groupRows * depthBlocks))
             let (row, block) = (rest / depthBlocks, rest % depthBlocks)
             let firstInGroup = row * gemm.tileRows
-            let first = (batch.lowerBound + group) * Self.groupTiles + firstInGroup
-            let count = min(gemm.tileRows, Self.groupTiles - firstInGroup, tiles - first)
+            let first = (batch.lowerBound + group) * groupTiles + firstInGroup
+            let count = min(gemm.tileRows, groupTiles - firstInGroup, tiles - first)
             guard count > 0 else { return }
             let start = block * Self.depthBlock
             let blockDepth = min(Self.depthBlock, depth - start)
@@ -112,8 +118,8 @@ struct WinogradProduct: @unchecked Sendable {
         let panels = (columns + gemm.panelWidth - 1) / gemm.panelWidth
         engine.threads.forEach(panels * batch.count) { task, worker in
             let (panel, group) = (task / batch.count, task % batch.count)
-            let first = (batch.lowerBound + group) * Self.groupTiles
-            let count = min(Self.groupTiles, tiles - first)
+            let first = (batch.lowerBound + group) * groupTiles
+            let count = min(groupTiles, tiles - first)
             let (weights, products) = (scratch.weights(worker), scratch.products(worker))
             let weightStride = Self.depthBlock * gemm.panelWidth + Self.gap
             let productStride = count * gemm.panelWidth + Self.gap
@@ -123,7 +129,13 @@ struct WinogradProduct: @unchecked Sendable {
                     kernels, panel: panel, range: range, transposed: transposed, scratch: scratch.taps(worker),
                     out: weights, elementStride: weightStride)
                 let rows = transformed.pointer + group * groupSize + transformedSize(groupRows, start)
+                let next = range.upperBound..<min(depth, range.upperBound + Self.depthBlock)
                 for element in 0..<kernels.elements {
+                    if transposed && !next.isEmpty {
+                        filter.prefetch(
+                            piece: element, of: kernels.elements, panel: panel, taps: 0..<9, range: next,
+                            transposed: transposed)
+                    }
                     gemm.multiply(
                         rows + element * (groupRows * range.count * gemm.tileRows + Self.gap), count, range.count,
                         weights + element * weightStride, gemm.panelWidth, products + element * productStride,

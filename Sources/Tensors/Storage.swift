@@ -27,9 +27,6 @@ public final class Storage: @unchecked Sendable {
     }
 
     static func allocate(_ count: Int) -> UnsafeMutablePointer<Float> {
-        var raw: UnsafeMutableRawPointer?
-        let status = posix_memalign(&raw, 64, max(count, 16) * MemoryLayout<Float>.stride)
-        precondition(status == 0 && raw != nil, "out of memory: asked for \(count * 4) bytes")
-        return raw!.assumingMemoryBound(to: Float.self)
+        allocateAligned(byteCount: max(count, 16) * MemoryLayout<Float>.stride).assumingMemoryBound(to: Float.self)
     }
 }

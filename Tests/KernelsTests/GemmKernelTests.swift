@@ -131,20 +131,52 @@ func eachTable(_ body: (KernelTable) throws -> Void) throws {
         }
     }
 
-    @Test func addRowsAddsBiasAndOther() throws {
+    @Test func writeRowsAddsBiasesAndOther() throws {
         try eachTable { table in
-            for columns in 1...2 * table.lanes + 1 {
+            let width = table.gemm.panelWidth
+            for columns in 1...2 * width + 1 {
                 let (rows, stride) = (3, columns + 2)
-                let c = randomFloats((rows - 1) * stride + columns, seed: 6)
-                let bias = randomFloats(columns, seed: 7), other = randomFloats(c.count, seed: 8)
-                let sum = GuardedBuffer(c, misalignment: 1)
-                table.gemm.addRows(sum.pointer, stride, rows, columns, bias, other, stride)
-                let expected = c.indices.map { index in
-                    index % stride < columns ? c[index] + other[index] + bias[index % stride] : c[index]
+                let panelStride = rows * width + 5
+                let sums = randomFloats((columns + width - 1) / width * panelStride + width, seed: 6)
+                let bias = randomFloats(columns, seed: 7), second = randomFloats(columns, seed: 9)
+                let before = randomFloats((rows - 1) * stride + columns, seed: 5)
+                let other = randomFloats(before.count, seed: 8)
+                let y = GuardedBuffer(before, misalignment: 1)
+                table.gemm.writeRows(sums, panelStride, rows, columns, bias, second, other, y.pointer, stride)
+                let expected = before.indices.map { index in
+                    let (row, column) = (index / stride, index % stride)
+                    guard column < columns else { return before[index] }
+                    let sum = sums[column / width * panelStride + row * width + column % width]
+                    return sum + other[index] + bias[column] + second[column]
                 }
-                expectIdentical(sum.array, expected, "\(table.instructionSet) \(columns)")
-                #expect(sum.isIntact)
+                expectIdentical(y.array, expected, "\(table.instructionSet) \(columns)")
+                #expect(y.isIntact)
             }
+        }
+    }
+
+    /// Bit for bit the separate GEGLU of the projected rows, whether those are kept or not.
+    @Test func writeGatedIsGEGLU() throws {
+        try eachTable { table in
+            let (rows, columns, width) = (3, 2 * table.gemm.panelWidth, table.gemm.panelWidth)
+            let panelStride = rows * width
+            let sums = randomFloats(4 * panelStride, seed: 6, scale: 3)
+            let bias = randomFloats(columns, seed: 7), gateBias = randomFloats(columns, seed: 8)
+            let projected = (0..<rows * 2 * columns).map { index in
+                let (row, column) = (index / (2 * columns), index % (2 * columns))
+                let sum = sums[column / width * panelStride + row * width + column % width]
+                return sum + (column < columns ? bias[column] : gateBias[column - columns])
+            }
+            var expected = [Float](repeating: 0, count: rows * columns)
+            table.elementwise.geglu(projected, &expected, rows, columns)
+            let (y, kept) = (GuardedBuffer(rows * columns), GuardedBuffer(rows * 2 * columns))
+            table.gemm.writeGated(sums, panelStride, rows, columns, bias, gateBias, y.pointer, columns, kept.pointer)
+            expectIdentical(y.array, expected, table.instructionSet)
+            expectIdentical(kept.array, projected, table.instructionSet)
+            #expect(y.isIntact && kept.isIntact)
+            let alone = GuardedBuffer(rows * columns)
+            table.gemm.writeGated(sums, panelStride, rows, columns, bias, gateBias, alone.pointer, columns, nil)
+            expectIdentical(alone.array, expected, table.instructionSet)
         }
     }
 }

@@ -18,22 +18,23 @@ struct FeedForwardBranch: Sendable {
         engine = build.engine
     }
 
-    /// `9·B·N·C` floats beside the statistics.
+    /// `9·B·N·C` floats beside the statistics; `projected`, eight of them, only if a gradient will follow.
     struct Saved {
         let x: Tensor
         let norm: LayerNorm.Saved
-        let projected: Tensor
+        let projected: Tensor?
     }
 
-    func forward(_ x: Tensor, adding residual: Tensor?) -> (y: Tensor, saved: Saved) {
+    func forward(_ x: Tensor, adding residual: Tensor?, keeping: Bool) -> (y: Tensor, saved: Saved) {
         let (normed, savedNorm) = norm.forward(x)
-        let projected = proj.forward(consume normed)
-        let y = out.forward(GEGLU.forward(projected, engine: engine), adding: residual)
+        let (gated, projected) = proj.forwardGated(consume normed, keeping: keeping)
+        let y = out.forward(consume gated, adding: residual)
         return (y, Saved(x: x, norm: savedNorm, projected: projected))
     }
 
     func backwardInput(_ dy: Tensor, saved: Saved, adding residual: Tensor?) -> Tensor {
-        let dProjected = GEGLU.backwardInput(out.backwardInput(dy), x: saved.projected, engine: engine)
+        guard let projected = saved.projected else { preconditionFailure("this forward pass kept nothing") }
+        let dProjected = GEGLU.backwardInput(out.backwardInput(dy), x: projected, engine: engine)
         return norm.backwardInput(
             proj.backwardInput(consume dProjected), x: saved.x, saved: saved.norm, adding: residual)
     }

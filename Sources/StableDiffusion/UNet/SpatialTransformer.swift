@@ -38,8 +38,10 @@ struct SpatialTransformer: Sendable {
     }
 
     /// Computes up to `end` and returns the activation there: branches before their residual, `output` after it.
+    /// - Parameter keeping: whether `backwardInput` will follow.
     func forward(
-        _ x: Tensor, text: KeyValue, upTo end: InnerPoint = .output, observer: InnerObserver? = nil
+        _ x: Tensor, text: KeyValue, upTo end: InnerPoint = .output, observer: InnerObserver? = nil,
+        keeping: Bool = true
     ) -> (y: Tensor, saved: Saved) {
         let (normed, savedNorm) = norm.forward(x)
         var saved = Saved(x: x, norm: savedNorm)
@@ -68,7 +70,7 @@ struct SpatialTransformer: Sendable {
         if end == .attn1 { return (hidden, saved) }
         saved.attn2 = advance(.attn2) { attn2.forward($0, text: text, adding: $1) }
         if end == .attn2 { return (hidden, saved) }
-        saved.feedForward = advance(.feedForward) { feedForward.forward($0, adding: $1) }
+        saved.feedForward = advance(.feedForward) { feedForward.forward($0, adding: $1, keeping: keeping) }
         if end == .feedForward { return (hidden, saved) }
         hidden = observer?.see(.block, hidden) ?? hidden
         if end == .block { return (hidden, saved) }

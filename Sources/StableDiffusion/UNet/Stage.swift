@@ -54,6 +54,8 @@ struct Stage: Sendable {
         /// Where to stop inside (transformers).
         var end = InnerPoint.output
         var observer: InnerObserver?
+        /// Whether the pullback will be called.
+        var isDifferentiated = true
     }
 
     /// Computes the stage for `x [B,h,w,C]`.
@@ -65,7 +67,8 @@ struct Stage: Sendable {
         case .resnet(let block): return forward(block, x, context)
         case .transformer(let block):
             guard let text = context.text else { preconditionFailure("\(description.name) needs a text") }
-            let (y, saved) = block.forward(x, text: text, upTo: context.end, observer: context.observer)
+            let (y, saved) = block.forward(
+                x, text: text, upTo: context.end, observer: context.observer, keeping: context.isDifferentiated)
             let end = context.end
             return (y, { (block.backwardInput($0, saved: saved, from: end), nil) })
         case .upsample(let convolution):

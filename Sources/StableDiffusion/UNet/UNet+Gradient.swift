@@ -55,7 +55,8 @@ extension UNet {
                     pullback: keeps ? pullback : { step.stage.forward(step.input, step.context).pullback($0) }))
             progress(step.stage.description)
         }
-        let activation = walk(latent, through: hook, time: time, text: text, record: record)
+        let activation = walk(
+            latent, through: hook, time: time, text: text, differentiated: true, record: record)
         return Trace(activation: activation, hook: hook, entries: entries)
     }
 

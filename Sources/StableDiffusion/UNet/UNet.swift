@@ -57,10 +57,12 @@ public final class UNet: Sendable {
         return context
     }
 
-    /// Walks the stages up to `end`, calling `record` after each with what backward will need.
+    /// Walks the stages up to `end`, calling `record` after each with what backward will need,
+    /// if it is `differentiated`.
     func walk(
         _ latent: Tensor, through end: HookPoint?, time: TimeConditioning, text: TextConditioning,
         observing hooks: [HookPoint] = [], visit: @escaping HookVisitor = { _, _ in nil },
+        differentiated: Bool = false,
         record: (_ step: WalkStep, _ pullback: @escaping Pullback) -> Void = { _, _ in }
     ) -> Tensor {
         check(latent, text)
@@ -74,6 +76,7 @@ public final class UNet: Sendable {
             if let next = skips.last { context.size = (next.shape[1], next.shape[2]) }
             if index == last { context.end = end?.inner ?? .output }
             let observer = InnerObserver(hooks: hooks.filter { $0.stage == index }, visit: visit)
+            context.isDifferentiated = differentiated
             context.observer = observer.hooks.isEmpty ? nil : observer
             let input = x
             let (y, pullback) = stage.forward(input, context)

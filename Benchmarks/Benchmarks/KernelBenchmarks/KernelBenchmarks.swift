@@ -59,7 +59,11 @@ func time(_ benchmark: Benchmark, flop: Double, peak: Double, _ body: () -> Void
 
 let benchmarks: @Sendable () -> Void = {
     let configuration = Benchmark.Configuration(
-        metrics: [gigaflops, shareOfPeak], warmupIterations: 1, maxDuration: .seconds(3), maxIterations: 10)
+        metrics: [gigaflops, shareOfPeak], warmupIterations: 1, maxDuration: .seconds(3), maxIterations: 10,
+        thresholds: [
+            // Another machine has another speed; its share of its own peak should be near ours.
+            gigaflops: .init(relative: [.p50: 95]), shareOfPeak: .init(relative: [.p50: 25]),
+        ])
     guard let engine = try? Engine() else { return }
     let peak = tilePeak(engine) * Double(engine.threads.count)
 
@@ -87,4 +91,6 @@ let benchmarks: @Sendable () -> Void = {
             }
         }
     }
+    convolutionBenchmarks(engine, peak: peak, configuration)
+    attentionBenchmarks(engine, peak: peak, configuration)
 }

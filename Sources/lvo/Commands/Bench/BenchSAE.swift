@@ -81,8 +81,10 @@ struct BenchSAE: ParsableCommand {
         let median = seconds[seconds.count / 2]
         let peak = SystemMemory.peak ?? 0
         let table = BenchReport(engine: engine)
-        let bandwidth = BenchReport.memoryBandwidth(engine)
         let lines = passes.map { Measurement($0.name, seconds: $0.seconds, flops: $0.flops, bytes: $0.bytes) }
+        // Before the bandwidth is measured, which takes memory of its own.
+        let passObjects = lines.map(table.json)
+        let bandwidth = BenchReport.memoryBandwidth(engine)
         print(table.header)
         for line in lines { print(table.line(line)) }
         print(
@@ -99,7 +101,7 @@ struct BenchSAE: ParsableCommand {
             "tokens_per_second": .number(Double(batch) / median), "peak_rss_bytes": .integer(peak),
             "threads": .integer(engine.threads.count), "kernels": .string(engine.kernels.instructionSet),
             "peak_gflops": .number(table.peak), "memory_gigabytes_per_second": .number(bandwidth),
-            "passes": .array(lines.map(table.json)),
+            "passes": .array(passObjects),
         ]
         try result.write(to: json, overwrite: true)
     }

@@ -11,7 +11,7 @@ import numpy as np
 
 from dataset import HERE, LAYER, MODEL, SAES, feature_activations
 
-FEATURES = [570, 234, 144, 517, 320, 106]
+FEATURES = [570, 144, 517, 320, 106]
 SETTINGS = [
     "paper=--preset sae",
     "leaky-100=--preset sae --rectifier leaky --coupling independent --moment 0.1667 --range 0.1667",

@@ -212,6 +212,7 @@ def screenshots(browser, gallery, target):
     columns = index["columns"]
     keys = [f"{index['sites'][s]}/{n}" for s, n, d in zip(columns["site"], columns["index"], columns["dreams"]) if d]
     url = (gallery / "index.html").resolve().as_uri()
+    browser.run("localStorage.clear()")
     shots = [("index", "", {}), ("measures", "#/measures", {}), ("phone-index", "", {"phone": True})]
     shots += [(f"feature-{number}", f"#/{key}", {}) for number, key in enumerate(keys[:2])]
     if keys:

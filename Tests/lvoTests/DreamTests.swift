@@ -166,15 +166,4 @@ import Testing
         #expect(try folder.bytes(stem("feature-718") + ".json") == before)
         #expect(try dream(folder, ["--overwrite": []]).status == 0)
     }
-
-    @Test func demo() throws {
-        let folder = try TemporaryFolder()
-        let result = try Program.run("demo", "--output", folder.file("demo"))
-        #expect(result.status == 0, "\(result.errors)")
-        let path = try #require(result.output.split(separator: "\n").last.map(String.init))
-        #expect(path == folder.file("demo/report/index.html"))
-        #expect(try folder.bytes("demo/report/index.html").count > 100)
-        let again = try Program.run("demo", "--output", folder.file("demo"))
-        #expect(again.status == 0, "a second run finds everything done: \(again.errors)")
-    }
 }

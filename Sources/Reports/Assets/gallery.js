@@ -54,7 +54,7 @@ const lvo = (() => {
     const measures = index.columns.measures;
     const shown = Object.keys(measures).filter(name => measures[name][row.i] !== null);
     const first = ["active_share", "largest_activation", "reach", state.sort];
-    shown.sort((a, b) => first.indexOf(b) - first.indexOf(a));
+    shown.sort((a, b) => first.lastIndexOf(b) - first.lastIndexOf(a));
     return shown.slice(0, 3).map(name => spoken(name) + " " + number(measures[name][row.i])).join(" · ");
   }
   function card(row) {
@@ -266,7 +266,8 @@ const lvo = (() => {
       data.priors.length ? section("What it causes", make("div", { class: "pictures" },
         data.priors.map(prior => figure(prior.picture, "seed " + prior.seed)))) : "",
       Object.keys(data.measures).length ? section("Measures", table(data.measures)) : "");
-    if (tabs.length) open(Math.min(1, tabs.length - 1));
+    const reaches = data.dreams.map(dream => dream.measures.reach ?? -1);
+    if (tabs.length) open(reaches.indexOf(Math.max(...reaches)));
     onKey = key => {
       if (key === "ArrowLeft" || key === "k") { go(-1); return true; }
       if (key === "ArrowRight" || key === "j") { go(1); return true; }

@@ -99,8 +99,7 @@ public struct Report {
             let values = page.dreams.flatMap { $0.measures }.filter { $0.name == name }.compactMap(\.value)
             page.measures.append((name, Measures.mean(values)))
         }
-        let best = page.dreams.first { $0.timestep == page.peaks.first } ?? page.dreams.last
-        if let best { page.thumbnail = try pictures.thumbnail(of: best.pictures[0]) }
+        if let best = page.furthest { page.thumbnail = try pictures.thumbnail(of: best.pictures[0]) }
         return page
     }
 
@@ -176,11 +175,9 @@ public struct Report {
         return SummaryTable(title: layer, columns: spaces.map(\.rawValue), rows: rows)
     }
 
-    /// Six examples, then the results at the highest peak.
+    /// Six examples, then the results that reached furthest.
     private func sheetRow(_ page: FeaturePage) throws -> [ContactSheet.Cell?]? {
-        guard let dream = page.dreams.first(where: { $0.timestep == page.peaks.first }) ?? page.dreams.last else {
-            return nil
-        }
+        guard let dream = page.furthest else { return nil }
         func cell(_ path: String, _ label: String) throws -> ContactSheet.Cell {
             .init(try PNG.read("\(folder)/\(path)").bitmap.fitting(width: 128, height: 128), label: label)
         }
@@ -201,6 +198,14 @@ public struct Report {
             facts[key] = value
         }
         return .object(facts)
+    }
+}
+
+extension FeaturePage {
+    /// The dream with the largest reach; without measures the last.
+    fileprivate var furthest: Dream? {
+        func reach(_ dream: Dream) -> Double { (dream.measures.first { $0.name == "reach" }?.value ?? nil) ?? -1 }
+        return dreams.max { reach($0) <= reach($1) }
     }
 }
 

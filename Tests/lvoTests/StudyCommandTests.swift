@@ -1,0 +1,133 @@
+import Checkpoints
+import Foundation
+import TestSupport
+import Testing
+
+/// Studies of the embedded model, small ones, run as a user runs them.
+@Suite(.serialized) struct StudyCommandTests {
+    private static let settings = [
+        "prompt_limit=6", "capture.images_per_prompt=1", "capture.steps=3", "choose.features=718, 742",
+        "choose.channels=3", "prior.steps=3", "prior.seeds=[1, 2]", "dream.seeds=[1, 2]", "dream.timesteps=[301]",
+        "dream_features.steps=6", "dream_channels.steps=6", "dream.snapshot_every=3",
+    ]
+
+    private func begin(_ folder: String) throws {
+        let result = try Program.run(["study", "init", folder] + Self.settings.flatMap { ["--set", $0] })
+        #expect(result.status == 0, "\(result.errors)")
+    }
+
+    /// A study that nothing disturbed.
+    private func undisturbed(_ folder: TemporaryFolder) throws -> [String: Data] {
+        let path = folder.file("whole")
+        try begin(path)
+        let result = try Program.run("study", "run", path)
+        #expect(result.status == 0, "\(result.errors)")
+        #expect(result.output == path + "/report/index.html\n")
+        return try results(path)
+    }
+
+    /// The files of all stages; what belongs to a process or a time is not among them.
+    private func results(_ study: String) throws -> [String: Data] {
+        var files: [String: Data] = [:]
+        for stage in ["capture", "analysis", "prior", "dream", "measure"] {
+            let names = try #require(FileManager.default.enumerator(atPath: "\(study)/\(stage)"))
+            for case let name as String in names {
+                let path = "\(study)/\(stage)/\(name)"
+                var isFolder: ObjCBool = false
+                guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), !isFolder.boolValue else {
+                    continue
+                }
+                files["\(stage)/\(name)"] = try Data(contentsOf: URL(fileURLWithPath: path))
+            }
+        }
+        return files
+    }
+
+    private func start(_ arguments: String...) throws -> Process {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Program.path)
+        process.arguments = arguments
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        return process
+    }
+
+    @Test func killedAtAnyPointItContinuesToTheSameBytes() throws {
+        let folder = try TemporaryFolder()
+        let whole = try undisturbed(folder)
+        let path = folder.file("killed")
+        try begin(path)
+        // Delays that grow until a run gets through: each kill falls somewhere else.
+        var delay = 0.05
+        var finished = false
+        while !finished {
+            let process = try start("study", "run", path)
+            Thread.sleep(forTimeInterval: delay)
+            finished = !process.isRunning && process.terminationStatus == 0
+            if !finished { kill(process.processIdentifier, SIGKILL) }
+            process.waitUntilExit()
+            delay = delay * 1.3 + 0.05
+        }
+        #expect(try results(path) == whole)
+    }
+
+    @Test func twoProcessesShareAFolder() throws {
+        let folder = try TemporaryFolder()
+        let whole = try undisturbed(folder)
+        let path = folder.file("shared")
+        try begin(path)
+        let processes = [try start("study", "measure", path), try start("study", "capture", path)]
+        processes.forEach { $0.waitUntilExit() }
+        let runs = [try start("study", "run", path, "--threads", "1"), try start("study", "run", path)]
+        runs.forEach { $0.waitUntilExit() }
+        #expect(runs.contains { $0.terminationStatus == 0 })
+        #expect(try results(path) == whole)
+    }
+
+    @Test func aSignalEndsItWith75AndTheSameCommandContinues() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file("stopped")
+        try begin(path)
+        let process = try start("study", "run", path, "--set", "prompt_limit=200")
+        while !FileManager.default.fileExists(atPath: path + "/capture") { Thread.sleep(forTimeInterval: 0.02) }
+        kill(process.processIdentifier, SIGTERM)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 75)
+        #expect(try Program.run("study", "run", path).status == 0)
+        let status = try Program.run("study", "status", path, "--json")
+        let stages = try #require(try JSON.parse(status.output).array)
+        #expect(stages.map { $0["left"]?.int } == [0, 0, 0, 0, 0])
+    }
+
+    @Test func theDemoIsAStudy() throws {
+        let folder = try TemporaryFolder()
+        let small = Self.settings.flatMap { ["--set", $0] }
+        let result = try Program.run(["demo", "--output", folder.file("demo")] + small)
+        #expect(result.status == 0, "\(result.errors)")
+        let page = try #require(result.output.split(separator: "\n").last.map(String.init))
+        #expect(page == folder.file("demo/report/index.html"))
+        #expect(FileManager.default.fileExists(atPath: page))
+        let before = try results(folder.file("demo"))
+        let again = try Program.run("demo", "--output", folder.file("demo"))
+        #expect(again.status == 0 && !again.errors.contains("units to do"))
+        #expect(try results(folder.file("demo")) == before)
+    }
+
+    @Test func mistakesGetOneLine() throws {
+        let folder = try TemporaryFolder()
+        try begin(folder.path)
+        func expect(_ status: Int32, _ message: String, _ arguments: String...) throws {
+            let result = try Program.run(["study"] + arguments)
+            #expect(result.status == status && result.errorLines.count == 1, "\(result.errors)")
+            #expect(result.errors.contains(message), "\(result.errors)")
+        }
+        try expect(66, "study init", "run", folder.file("none"))
+        try expect(2, "nearest known one is dream.seeds", "run", folder.path, "--set", "dream.seedz=1")
+        try expect(2, "shard \"3/2\"", "capture", folder.path, "--shard", "3/2")
+        try expect(2, "up_blocks.9", "run", folder.path, "--set", "layers=[up_blocks.9]")
+        try expect(75, "not captured", "dream", folder.path)
+        try expect(73, "--overwrite", "init", folder.path)
+        try expect(66, "none.txt", "run", folder.path, "--set", "prompts=none.txt")
+    }
+}

@@ -24,14 +24,23 @@ public struct Report {
         try? FileManager.default.removeItem(atPath: temporary)
         do {
             try Report(study, folder: temporary).write()
-            // Two names cannot be exchanged in one step everywhere; a reader between the two finds no gallery.
-            try? FileManager.default.removeItem(atPath: place)
-            guard rename(temporary, place) == 0 else { throw Folders.failure(place) }
+            try install(temporary, at: place)
         } catch {
             try? FileManager.default.removeItem(atPath: temporary)
             throw error
         }
         return place + "/index.html"
+    }
+
+    /// Two names cannot be exchanged in one step everywhere, so a reader may find no gallery for a moment, and another
+    /// process may put its own, equal one there first.
+    private static func install(_ temporary: String, at place: String) throws {
+        for _ in 0..<3 {
+            try? FileManager.default.removeItem(atPath: place)
+            if rename(temporary, place) == 0 { return }
+            guard errno == ENOTEMPTY || errno == EEXIST else { break }
+        }
+        throw Folders.failure(place)
     }
 
     private init(_ study: Study, folder: String) throws {
@@ -205,7 +214,7 @@ extension FeaturePage {
     /// The dream with the largest reach; without measures the last.
     fileprivate var furthest: Dream? {
         func reach(_ dream: Dream) -> Double { (dream.measures.first { $0.name == "reach" }?.value ?? nil) ?? -1 }
-        return dreams.max { reach($0) <= reach($1) }
+        return dreams.max { reach($0) < reach($1) }
     }
 }
 

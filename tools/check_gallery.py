@@ -187,7 +187,7 @@ def synthetic(folder, count):
         "words": [" ".join((words[i % 8], words[i // 8 % 8])) for i in range(count)],
         "peaks": [[i % 1000, (i * 7) % 1000] for i in range(count)],
         "dreams": [[0, 301] if i % 1000 == 3 else [] for i in range(count)],
-        "thumbnail": [None] * count,
+        "thumbnail": [None] * count, "dream_thumbnail": [None] * count,
         "measures": {"active_share": [(i * 7919 % 1000) / 1000 for i in range(count)],
                      "largest_activation": [i % 37 / 7 for i in range(count)]},
     }

@@ -36,6 +36,18 @@ public struct Adam: Sendable {
         secondMoments = firstMoments
     }
 
+    /// The running means of gradients and of their squares: with `updates`, all that an optimizer remembers.
+    public var moments: (first: [Float], second: [Float]) { (firstMoments, secondMoments) }
+
+    /// Goes on where another optimizer of as many parameters was.
+    public mutating func restore(updates: Int, moments: (first: [Float], second: [Float])) {
+        precondition(
+            moments.first.count == firstMoments.count && moments.second.count == firstMoments.count,
+            "Adam of \(firstMoments.count) parameters got moments of \(moments.first.count) and \(moments.second.count)")
+        self.updates = updates
+        (firstMoments, secondMoments) = moments
+    }
+
     /// Updates `parameters` in place.
     public mutating func update(_ parameters: Tensor, gradient: Tensor, learningRate: Double) {
         let count = firstMoments.count

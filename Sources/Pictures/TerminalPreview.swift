@@ -17,7 +17,7 @@ public enum TerminalPreview {
     public static func mode(environment: [String: String]) -> Mode {
         let term = environment["TERM"] ?? ""
         let program = (environment["TERM_PROGRAM"] ?? "").lowercased()
-        if environment["KITTY_WINDOW_ID"] != nil || term.contains("kitty") || term.contains("ghostty")
+        if environment["KITTY_WINDOW_ID"]?.isEmpty == false || term.contains("kitty") || term.contains("ghostty")
             || program == "ghostty" || program == "wezterm"
         {
             return .kitty
@@ -36,6 +36,40 @@ public enum TerminalPreview {
         case .sixel: sixel(bitmap)
         case .halfBlock, .halfBlock256: halfBlocks(bitmap, columns: columns, palette: mode == .halfBlock256)
         }
+    }
+
+    /// Pictures side by side, in as many rows as it takes.
+    ///
+    /// - Throws: as above.
+    public static func render(_ pictures: [Bitmap], mode: Mode, columns: Int) throws -> String {
+        guard !pictures.isEmpty else { return "" }
+        let isCoarse = mode == .halfBlock || mode == .halfBlock256
+        let perRow = min(pictures.count, isCoarse ? max(1, columns / coarseWidth) : 8)
+        let width = isCoarse ? min(2 * coarseWidth, (columns + 1) / perRow - 1) : fineWidth
+        return try stride(from: 0, to: pictures.count, by: perRow).map { start in
+            let row = pictures[start..<min(start + perRow, pictures.count)].map { picture in
+                let large = isCoarse ? picture : picture.enlarged(by: max(1, width / picture.width))
+                return large.fitting(width: width, height: Int.max)
+            }
+            return try render(strip(row, gap: isCoarse ? 1 : 8), mode: mode, columns: columns)
+        }.joined()
+    }
+
+    /// Characters that a picture in half blocks takes at least, where there is room.
+    private static let coarseWidth = 32
+    /// Pixels that a picture takes otherwise.
+    private static let fineWidth = 192
+
+    private static func strip(_ pictures: [Bitmap], gap: Int) -> Bitmap {
+        let height = pictures.map(\.height).max() ?? 1
+        let width = pictures.reduce(0) { $0 + $1.width } + gap * (pictures.count - 1)
+        var strip = Bitmap(width: width, height: height, red: 0, green: 0, blue: 0)
+        var x = 0
+        for picture in pictures {
+            strip.draw(picture, x: x, y: 0)
+            x += picture.width + gap
+        }
+        return strip
     }
 
     private static func halfBlocks(_ bitmap: Bitmap, columns: Int, palette: Bool) -> String {

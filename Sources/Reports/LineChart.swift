@@ -25,25 +25,38 @@ public struct LineChart: Sendable {
         }
     }
 
+    /// A horizontal line with a label, such as what is to be reached.
+    public struct Level: Sendable {
+        public let y: Double
+        public let label: String
+
+        public init(y: Double, label: String) {
+            self.y = y
+            self.label = label
+        }
+    }
+
     public var title: String
     public var xLabel: String
     public var yLabel: String
     public var series: [Series]
     public var marks: [Mark]
+    public var levels: [Level]
     public var width: Int
     public var height: Int
     /// Whether the y axis begins at 0 even if no value does.
     public var fromZero: Bool
 
     public init(
-        title: String, xLabel: String, yLabel: String, series: [Series], marks: [Mark] = [], width: Int = 560,
-        height: Int = 220, fromZero: Bool = true
+        title: String, xLabel: String, yLabel: String, series: [Series], marks: [Mark] = [], levels: [Level] = [],
+        width: Int = 560, height: Int = 220, fromZero: Bool = true
     ) {
         self.title = title
         self.xLabel = xLabel
         self.yLabel = yLabel
         self.series = series
         self.marks = marks
+        self.levels = levels
         self.width = width
         self.height = height
         self.fromZero = fromZero
@@ -56,7 +69,7 @@ public struct LineChart: Sendable {
     /// their values, for scripts that place a cursor.
     public func svg() -> String {
         let x = Axis(values: series.flatMap { $0.points.map(\.x) } + marks.map(\.x), fromZero: false, tight: true)
-        let y = Axis(values: series.flatMap { $0.points.map(\.y) }, fromZero: fromZero, tight: false)
+        let y = Axis(values: series.flatMap { $0.points.map(\.y) } + levels.map(\.y), fromZero: fromZero, tight: false)
         let frame = Frame(chart: self, x: x, y: y)
         var text = """
             <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(width) \(height)" class="chart" role="img" \
@@ -67,6 +80,7 @@ public struct LineChart: Sendable {
             """
         text += frame.axes(xLabel: xLabel, yLabel: yLabel)
         for mark in marks { text += frame.mark(mark) }
+        for level in levels { text += frame.level(level) }
         for (index, line) in series.enumerated() {
             text += frame.line(line, color: "var(--series-\(index % 8 + 1), \(Self.colors[index % 8]))")
         }
@@ -75,7 +89,7 @@ public struct LineChart: Sendable {
     }
 
     private func legend(right: Double) -> String {
-        var text = ""
+        var text = "<g class=\"legend\">\n"
         var end = right
         for (index, line) in series.enumerated().reversed() {
             text += """
@@ -85,7 +99,7 @@ public struct LineChart: Sendable {
                 """
             end -= Double(line.name.count) * 6.2 + 12
         }
-        return text
+        return text + "</g>\n"
     }
 
     /// Values to pixels.
@@ -149,6 +163,17 @@ public struct LineChart: Sendable {
                 """
         }
 
+        func level(_ level: Level) -> String {
+            let at = py(level.y)
+            return """
+                <line x1="\(short(left))" x2="\(short(right))" y1="\(short(at))" y2="\(short(at))" \
+                stroke="var(--mark, #dc2626)" stroke-dasharray="3 3"/>
+                <text x="\(short(right - 3))" y="\(short(at < top + 14 ? at + 12 : at - 4))" text-anchor="end" \
+                fill="var(--mark, #dc2626)">\(Markup.escape(level.label))</text>
+
+                """
+        }
+
         func line(_ series: Series, color: String) -> String {
             let runs = series.points.split { !$0.x.isFinite || !$0.y.isFinite }
             return runs.map { run in
@@ -176,7 +201,9 @@ struct Axis {
         if fromZero { (least, most) = (min(least, 0), max(most, 0)) }
         if least == most { most = least + 1 }
         let step = Self.roundStep((most - least) / (tight ? 6 : 4))
-        low = tight ? least : (least / step).rounded(.down) * step
+        // A line that dips a little below 0 should not cost a whole step of height.
+        let dips = fromZero && least < 0 && -least < 0.3 * step
+        low = tight || dips ? least : (least / step).rounded(.down) * step
         high = tight ? most : (most / step).rounded(.up) * step
         let first = (low / step - 1e-9).rounded(.up)
         let last = (high / step + 1e-9).rounded(.down)

@@ -7,7 +7,7 @@ import Visualization
 extension NetworkModel {
     public func dream(
         _ subject: Subject, timestep: Int, settings: DreamStageSettings, seeds: [Int], start: Tensor?,
-        size: DrawSettings, check: (_ step: Int) throws -> Void
+        size: DrawSettings, state: [String: Tensor]?, check: (_ state: () -> DreamState) throws -> Void
     ) throws -> DreamCourse {
         let start = try start ?? noise(seeds, size)
         let latentSize = LatentSize(batch: seeds.count, height: start.shape[2], width: start.shape[3])
@@ -15,25 +15,19 @@ extension NetworkModel {
         var run = dreamer.run(
             start: start, objectives: [try objective(subject)], timestep: timestep, seeds: seeds.map { UInt64($0) },
             settings: try settings.dreamSettings())
-        var (steps, snapshots) = ([0], [try pictures(start)])
-        var activations = [[Float]](repeating: [], count: seeds.count)
-        var wasFlat = [Bool](repeating: false, count: seeds.count)
+        var notes = DreamNotes(start: start)
+        if let state, let kept = DreamNotes(state: state), run.restore(state) { notes = kept }
         while let step = run.next() {
-            for index in seeds.indices {
-                activations[index].append(Float(step.activations[index]))
-                wasFlat[index] = wasFlat[index] || step.isFlat[index]
-            }
+            notes.add(step)
             if run.stepsDone % settings.snapshotEvery == 0 && !run.isFinished {
-                steps.append(run.stepsDone)
-                snapshots.append(try pictures(run.latent))
+                notes.addSnapshot(run.latent, step: run.stepsDone)
             }
-            try check(run.stepsDone)
+            try check { run.state + notes.state }
         }
-        steps.append(run.stepsDone)
-        snapshots.append(try pictures(run.latent))
+        notes.addSnapshot(run.latent, step: run.stepsDone)
         return DreamCourse(
-            latents: run.latent, steps: steps, snapshots: snapshots, activations: activations, wasFlat: wasFlat,
-            diverged: run.divergedAt.contains { $0 != nil })
+            latents: run.latent, steps: notes.steps, snapshots: try notes.snapshots.map(pictures),
+            activations: notes.activations, wasFlat: notes.wasFlat, diverged: run.divergedAt.contains { $0 != nil })
     }
 
     public func activations(
@@ -116,6 +110,7 @@ extension DreamStageSettings {
         settings.rotate = number("rotate")
         settings.scale = number("scale")
         settings.scheduleNoise = flag("schedule_noise")
+        settings.noiseDraws = integer("noise_draws")
         settings.rectifier = Rectifier(rawValue: text("rectifier")) ?? .relu
         settings.coupling = Coupling(rawValue: text("coupling")) ?? .coupled
         try settings.validate()

@@ -6,7 +6,7 @@ import Visualization
 
 extension NetworkModel {
     public func capture(
-        prompt: String, seed: Int, settings: DrawSettings, sites: [Site], halves: String
+        prompt: String, seed: Int, settings: DrawSettings, sites: [Site], halves: String, check: () throws -> Void
     ) throws -> CapturedPicture {
         let wanted: [GuidanceHalf] =
             halves == "both" ? [.unconditional, .conditional] : [GuidanceHalf(rawValue: halves) ?? .conditional]
@@ -16,7 +16,7 @@ extension NetworkModel {
         }
         let recorders = try sites.map { site in try wanted.map { try recorder(site, $0) } }
         let latent = try generator().latent(
-            parameters(prompt, seed: seed, settings), hooks: recorders.joined().map(\.hook))
+            parameters(prompt, seed: seed, settings), hooks: recorders.joined().map(\.hook)) { _, _ in try check() }
         var timesteps: [Int] = []
         var activations: [Site: [[Float]]] = [:]
         for (site, recorders) in zip(sites, recorders) {
@@ -28,7 +28,7 @@ extension NetworkModel {
     }
 
     public func prior(
-        _ subject: Subject, seed: Int, strength: SteeringStrength, settings: DrawSettings
+        _ subject: Subject, seed: Int, strength: SteeringStrength, settings: DrawSettings, check: () throws -> Void
     ) throws -> (latent: Tensor, picture: Bitmap) {
         let hook = try hook(subject.site.layer)
         let steering: GenerationHook
@@ -39,7 +39,9 @@ extension NetworkModel {
             let direction = autoencoder.decoderWeight.slice(subject.index..<subject.index + 1).array
             steering = .adding(direction, at: hook, strength: strength.at)
         }
-        let latent = try generator().latent(parameters("", seed: seed, settings), hooks: [steering])
+        let latent = try generator().latent(parameters("", seed: seed, settings), hooks: [steering]) { _, _ in
+            try check()
+        }
         return (latent, try picture(latent))
     }
 

@@ -71,6 +71,9 @@ public struct DreamCourse: Sendable {
     }
 }
 
+/// What an optimization continues from, as named tensors.
+public typealias DreamState = [(name: String, tensor: Tensor)]
+
 /// What a study asks of a model. The stages know nothing else of it, so they can be tested with one that is no network.
 ///
 /// Every answer is a function of the arguments alone.
@@ -88,22 +91,28 @@ public protocol StudyModel: AnyObject {
     /// - Throws: `SimpleFailure(.usage)` for a layer there is none of.
     func width(of site: Site) throws -> Int
 
-    /// Draws a picture and records the sites. `halves`: `conditional`, `unconditional` or `both`.
+    /// Draws a picture and records the sites.
+    ///
+    /// - Parameters:
+    ///   - halves: `conditional`, `unconditional` or `both`.
+    ///   - check: called after every step; may throw to stop.
     func capture(
-        prompt: String, seed: Int, settings: DrawSettings, sites: [Site], halves: String
+        prompt: String, seed: Int, settings: DrawSettings, sites: [Site], halves: String, check: () throws -> Void
     ) throws -> CapturedPicture
 
     /// Draws from the empty prompt without guidance, with the subject's direction added. The latent is `[1, 4, h, w]`.
     func prior(
-        _ subject: Subject, seed: Int, strength: SteeringStrength, settings: DrawSettings
+        _ subject: Subject, seed: Int, strength: SteeringStrength, settings: DrawSettings, check: () throws -> Void
     ) throws -> (latent: Tensor, picture: Bitmap)
 
     /// Optimizes a latent per seed, from `start` `[B, 4, h, w]` or from the seeds' noise.
     ///
-    /// - Parameter check: called after every step with its number; may throw to stop.
+    /// - Parameters:
+    ///   - state: what an attempt before this one was stopped at; nil: from the start.
+    ///   - check: called after every step with a function that tells what to continue from; may throw to stop.
     func dream(
         _ subject: Subject, timestep: Int, settings: DreamStageSettings, seeds: [Int], start: Tensor?,
-        size: DrawSettings, check: (_ step: Int) throws -> Void
+        size: DrawSettings, state: [String: Tensor]?, check: (_ state: () -> DreamState) throws -> Void
     ) throws -> DreamCourse
 
     /// Position-averaged activations `[B][D]` of latents `[B, 4, h, w]`, as noisy as the schedule makes the time step,

@@ -90,6 +90,16 @@ import Testing
         #expect(wide.filter { $0 == "▀" }.count == 40 * 10)
     }
 
+    @Test func severalPicturesShareRows() throws {
+        let picture = gradient(width: 64, height: 64)
+        let text = try TerminalPreview.render([picture, picture, picture], mode: .halfBlock, columns: 80)
+        // Two of 39 columns side by side with a gap of one, then the third.
+        let lines = text.split(separator: "\n").map { line in line.filter { $0 == "▀" }.count }
+        #expect(lines == Array(repeating: 79, count: 20) + Array(repeating: 39, count: 20))
+        let sixels = try TerminalPreview.render([picture, picture], mode: .sixel, columns: 80)
+        #expect(sixels.hasPrefix("\u{1B}Pq\"1;1;392;192"))
+    }
+
     @Test func sixelsCoverTheBand() throws {
         let white = Bitmap(width: 3, height: 6, red: 255, green: 255, blue: 255)
         let text = try TerminalPreview.render(white, mode: .sixel, columns: 80)

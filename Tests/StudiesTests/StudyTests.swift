@@ -32,6 +32,34 @@ import Testing
         #expect(try contents(split.path) == contents(whole.path))
     }
 
+    /// A signal in the middle of a unit: what it had is kept, and the next attempt goes on there.
+    @Test(arguments: [("capture", 5), ("prior", 3), ("dream", 50)])
+    func aSignalLosesNothing(stage: String, after: Int) throws {
+        let (whole, stopped) = (try TemporaryFolder(), try TemporaryFolder())
+        let work = Tally()
+        func study(_ folder: String, stop: StopFlag?) throws -> Study {
+            // Units of three pictures, three priors, twenty steps.
+            let study = try toyStudy(folder, overrides: ["capture.images_per_prompt=3", "prior.seeds=[7, 8, 9]"])
+            (study.model as? ToyModel)?.worked = { name in
+                work.add(name == stage ? 1 : 0)
+                if name == stage, work.values[1] == after { stop?.raise() }
+            }
+            return study
+        }
+        try runAll(study(whole.path, stop: nil))
+        let needed = work.values[1]
+        work.reset()
+        let stop = StopFlag()
+        let failure = #expect(throws: SimpleFailure.self) { try runAll(study(stopped.path, stop: stop), stop: stop) }
+        #expect(failure?.kind == .stoppedEarly)
+        #expect(FileManager.default.fileExists(atPath: stopped.path + "/partial/\(stage)"))
+        try runAll(study(stopped.path, stop: nil))
+        #expect(try contents(stopped.path) == contents(whole.path))
+        #expect(!FileManager.default.fileExists(atPath: stopped.path + "/partial"))
+        // A picture that was stopped in its middle is drawn again; a step of an optimization is not.
+        #expect(work.values[1] == needed.map { $0 + (stage == "dream" ? 0 : 1) })
+    }
+
     @Test func aShardAloneCannotAnalyse() throws {
         let folder = try TemporaryFolder()
         let failure = #expect(throws: SimpleFailure.self) {
@@ -121,7 +149,7 @@ import Testing
 }
 
 @Suite struct MeasuresTests {
-    @Test func eachIsItsFormula() {
+    @Test func eachIsItsFormula() throws {
         #expect(Measures.reach(activation: 3, largest: 2) == 1.5)
         #expect(Measures.reach(activation: 3, largest: 0) == nil)
         #expect(Measures.rank(of: 1, in: [1, 3, 5, 3]) == 2)
@@ -130,8 +158,12 @@ import Testing
         #expect(abs(Measures.cosine([1, 0], [1, 1]) - 0.5.squareRoot()) < 1e-12)
         #expect(Measures.cosine([0, 0], [1, 1]) == 0)
         #expect(Measures.agreement([[1, 0]], [[1, 0], [0, 1]]) == 0.5)
-        #expect(Measures.diversity([[1, 0], [0, 1], [1, 0]]) == 2 / 3.0)
-        #expect(Measures.diversity([[1, 0]]) == nil)
+        #expect(Measures.diversity([[1, 0], [0, 1], [1, 0]], around: [0, 0]) == 2 / 3.0)
+        #expect(Measures.diversity([[1, 0]], around: [0, 0]) == nil)
+        // Strong in every picture alike, the first number says nothing about how they differ.
+        let alike: [[Float]] = [[100, 1, 0], [100, 0, 1]]
+        #expect(try #require(Measures.diversity(alike, around: [0, 0, 0])) < 0.001)
+        #expect(try #require(Measures.diversity(alike, around: [100, 0, 0])) == 1)
         #expect(Measures.stability([1, 4, 2]) == 0.25)
         #expect(Measures.stability([-1, 4]) == 0)
         #expect(Measures.quantile(0.25, of: [4, 1, 3, 2]) == 1.75)

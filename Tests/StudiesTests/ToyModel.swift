@@ -11,6 +11,8 @@ import Tensors
 final class ToyModel: StudyModel {
     let name = "toy"
     var pause: UInt32 = 0
+    /// Called after every picture or step of the optimization with the stage's name.
+    var worked: (String) -> Void = { _ in }
     static let widths: [Space: Int] = [.features: 24, .channels: 6]
 
     func identity() throws -> JSON { "toy" }
@@ -34,9 +36,11 @@ final class ToyModel: StudyModel {
     }
 
     func capture(
-        prompt: String, seed: Int, settings: DrawSettings, sites: [Site], halves: String
+        prompt: String, seed: Int, settings: DrawSettings, sites: [Site], halves: String, check: () throws -> Void
     ) throws -> CapturedPicture {
         usleep(pause)
+        worked("capture")
+        try check()
         let timesteps = (0..<settings.steps).map { 1 + $0 * 900 / settings.steps }
         var activations: [Site: [[Float]]] = [:]
         for (index, site) in sites.enumerated() {
@@ -50,9 +54,11 @@ final class ToyModel: StudyModel {
     }
 
     func prior(
-        _ subject: Subject, seed: Int, strength: SteeringStrength, settings: DrawSettings
+        _ subject: Subject, seed: Int, strength: SteeringStrength, settings: DrawSettings, check: () throws -> Void
     ) throws -> (latent: Tensor, picture: Bitmap) {
         usleep(pause)
+        worked("prior")
+        try check()
         let latent = random(subject.path, seed).normals([1, 4, 2, 2])
         latent.pointer[0] += strength.at(Float(strength.timesteps[0]))
         return (latent, flat(latent.pointer[1]))
@@ -60,14 +66,16 @@ final class ToyModel: StudyModel {
 
     func dream(
         _ subject: Subject, timestep: Int, settings: DreamStageSettings, seeds: [Int], start: Tensor?,
-        size: DrawSettings, check: (Int) throws -> Void
+        size: DrawSettings, state: [String: Tensor]?, check: (() -> DreamState) throws -> Void
     ) throws -> DreamCourse {
-        let latents = start?.copy() ?? Tensor.zeros([seeds.count, 4, 2, 2])
+        let latents = state?["latents"] ?? start?.copy() ?? Tensor.zeros([seeds.count, 4, 2, 2])
+        let done = state?["done"].map { Int($0.array[0]) } ?? 0
         let steps = [0, settings.integer("steps") / 2, settings.integer("steps")]
-        for step in 0..<settings.integer("steps") {
+        for step in done..<settings.integer("steps") {
             usleep(pause / 10)
+            worked("dream")
             for i in 0..<latents.count { latents.pointer[i] += Float(settings.number("learning_rate")) }
-            try check(step)
+            try check { [("latents", latents), ("done", Tensor([1], [Float(step + 1)]))] }
         }
         let rise = (0..<settings.integer("steps")).map { Float($0) / 10 }
         return DreamCourse(

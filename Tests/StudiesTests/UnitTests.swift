@@ -19,7 +19,7 @@ struct SquareStage: StudyStage {
         (0..<count).map { WorkUnit(id: "row/\($0)", key: ["version": .integer(version), "number": .integer($0)]) }
     }
 
-    func compute(_ unit: WorkUnit, into folder: String) throws {
+    func compute(_ unit: WorkUnit, into folder: String, partial: PartialUnit) throws {
         let number = unit.key["number"]?.int ?? 0
         try before(number)
         try (["square": .integer(number * number), "version": .integer(version)] as JSON)
@@ -32,6 +32,7 @@ struct SquareStage: StudyStage {
 final class Tally: Sendable {
     private let counts = Mutex<[Int: Int]>([:])
     var values: [Int: Int] { counts.withLock { $0 } }
+    func reset() { counts.withLock { $0 = [:] } }
     func add(_ number: Int) { counts.withLock { $0[number, default: 0] += 1 } }
 }
 

@@ -11,13 +11,15 @@ import Testing
     init() throws { layer = try LinearLayer(channels: 5) }
 
     func run(
-        _ settings: DreamSettings, latents: [Int] = [0, 1, 2], objectives: [Objective] = [.channel(2)]
+        _ settings: DreamSettings, latents: [Int] = [0, 1, 2], objectives: [Objective] = [.channel(2)],
+        firstStep: Int = 0
     ) -> DreamRun {
         let parts = latents.flatMap { start.slice($0..<$0 + 1).array }
         let units = latents.map { _ in UInt64(7) }
+        let draws = settings.draws(seeds: latents.map { seeds[$0] }, units: units)
         return DreamRun(
             start: Tensor([latents.count, 4, 8, 6], parts), objectives: objectives, layer: layer, shares: (0.9, 0.4359),
-            settings: settings, draws: settings.draws(seeds: latents.map { seeds[$0] }, units: units))
+            settings: settings, draws: { draws($0 + firstStep, $1) })
     }
 
     func finish(_ run: DreamRun) -> (latent: Tensor, steps: [DreamStep]) {
@@ -142,6 +144,44 @@ import Testing
             $0.diversity = 1
             $0.coupling = .independent
         })
+    }
+
+    /// Stopped anywhere and continued from its state, a run ends in the same bytes.
+    @Test(arguments: [0, 1, 7]) func aRunContinuesFromItsState(after: Int) throws {
+        var settings = DreamSettings(.sae)
+        settings.steps = 12
+        let whole = finish(run(settings)).latent
+        var first = run(settings)
+        for _ in 0..<after { _ = first.next() }
+        var second = run(settings)
+        let state = Dictionary(uniqueKeysWithValues: first.state.map { ($0.name, $0.tensor.copy()) })
+        #expect(second.restore(state) && second.stepsDone == after)
+        let rest = finish(second)
+        #expect(rest.steps.map(\.index) == Array(after..<12))
+        #expect(bits(rest.latent) == bits(whole))
+        #expect(!second.restore(["latent": whole]) && second.stepsDone == after)
+    }
+
+    /// Draws that follow do not change the first, and their mean is less noisy.
+    @Test func averagedDraws() throws {
+        var settings = DreamSettings(.sae)
+        let one = run(settings).lossGradient()
+        settings.noiseDraws = 4
+        let four = run(settings).lossGradient()
+        #expect(one.penalties.map(\.sum) == four.penalties.map(\.sum))
+        let draws = (0..<4).map { draw in
+            settings.noiseDraws = 1
+            return run(settings, firstStep: draw << 32).lossGradient()
+        }
+        #expect(bits(draws[0].gradient) == bits(one.gradient))
+        for i in 0..<four.gradient.count {
+            let mean = draws.reduce(Float(0)) { $0 + $1.gradient.pointer[i] / 4 }
+            #expect(abs(mean - four.gradient.pointer[i]) < 1e-6)
+        }
+        #expect(throws: SimpleFailure.self) {
+            settings.noiseDraws = 0
+            try settings.validate()
+        }
     }
 
     /// The table of the method: what the paper's code uses.

@@ -48,6 +48,28 @@ import Testing
         #expect(FileManager.default.fileExists(atPath: folder.file(stem + "_step0002.png")))
     }
 
+    @Test func animatesAndShowsInTheTerminal() throws {
+        let folder = try TemporaryFolder()
+        let kitty = ["TERM": "xterm-kitty"]
+        let result = try dream(
+            folder, ["--every": ["1"], "--animation": [], "--preview": []], environment: kitty)
+        #expect(result.status == 0, "\(result.errors)")
+        let stem = stem("feature-718")
+        #expect(result.output == folder.file(stem + "_course.png") + "\n" + folder.file(stem + ".png") + "\n")
+        let bytes = [UInt8](try folder.bytes(stem + "_course.png"))
+        // Before the first step, after each of three; a reader without animation sees the first.
+        #expect(bytes.count(of: "fcTL") == 4)
+        #expect(try PNG.read(folder.file(stem + "_course.png")).text.contains { $0.keyword == "lvo" })
+        #expect(result.errors.contains("\u{1B}_Gf=100,a=T,"))
+        let latent = folder.file(stem + ".safetensors")
+        let decoded = try Program.run(
+            "decode", "--model", "embedded", "--latent", latent, "--output", folder.file("x.png"), "--preview",
+            environment: Program.plainTerminal)
+        #expect(decoded.output == folder.file("x.png") + "\n")
+        #expect(decoded.errors.filter { $0 == "▀" }.count == 40 * 20)
+        #expect(try dream(folder, ["--animation": []], output: "b").status == 2)
+    }
+
     /// The command in the picture makes the same bytes again, whatever the threads.
     @Test func aPictureRepeatsItself() throws {
         let folder = try TemporaryFolder()
@@ -165,5 +187,14 @@ import Testing
         #expect(second.status == 73 && second.errors.contains("--overwrite") && second.errorLines.count == 1)
         #expect(try folder.bytes(stem("feature-718") + ".json") == before)
         #expect(try dream(folder, ["--overwrite": []]).status == 0)
+    }
+}
+
+extension [UInt8] {
+    /// How often a chunk's type stands in a PNG.
+    fileprivate func count(of type: String) -> Int {
+        let wanted = Array(type.utf8)
+        return indices.dropLast(wanted.count - 1).filter { self[$0] == wanted[0] && self[$0..<$0 + wanted.count] == wanted[...] }
+            .count
     }
 }

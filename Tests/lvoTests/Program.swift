@@ -1,4 +1,5 @@
 import Foundation
+import TestSupport
 import Testing
 
 /// The built `lvo`, run as a user runs it.
@@ -11,6 +12,11 @@ enum Program {
         /// Lines on standard error.
         var errorLines: [Substring] { errors.split(separator: "\n") }
     }
+
+    /// A terminal without graphics, wherever the tests run.
+    static let plainTerminal = [
+        "TERM": "xterm-256color", "COLORTERM": "truecolor", "TERM_PROGRAM": "", "KITTY_WINDOW_ID": "", "COLUMNS": "40",
+    ]
 
     /// Test runner and program are in one build folder.
     static var path: String {
@@ -32,14 +38,16 @@ enum Program {
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
         process.environment = ProcessInfo.processInfo.environment.merging(changes) { $1 }
-        let (output, errors) = (Pipe(), Pipe())
+        // Errors go to a file: two pipes read one after the other could block each other.
+        let (output, folder) = (Pipe(), try TemporaryFolder())
+        let errors = folder.file("errors")
+        try Data().write(to: URL(fileURLWithPath: errors))
         process.standardOutput = output
-        process.standardError = errors
+        process.standardError = try #require(FileHandle(forWritingAtPath: errors))
         try process.run()
-        // Output is a few kilobytes: it fits into the pipes, so reading one after the other cannot block.
         let text = output.fileHandleForReading.readDataToEndOfFile()
-        let errorText = errors.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
+        let errorText = try folder.bytes("errors")
         return Result(
             status: process.terminationStatus, output: String(decoding: text, as: UTF8.self),
             errors: String(decoding: errorText, as: UTF8.self))

@@ -111,7 +111,8 @@ import Testing
         #expect(page == folder.file("demo/report/index.html"))
         #expect(FileManager.default.fileExists(atPath: page))
         let before = try results(folder.file("demo"))
-        let again = try Program.run("demo", "--output", folder.file("demo"))
+        let again = try Program.run("demo", "--output", folder.file("demo"), "--preview", environment: Program.plainTerminal)
+        #expect(again.errors.contains("feature 718 · ") && again.errors.contains("▀"))
         #expect(again.status == 0 && !again.errors.contains("units to do"))
         #expect(try results(folder.file("demo")) == before)
     }

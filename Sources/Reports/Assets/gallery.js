@@ -2,7 +2,7 @@
 // The data arrive by calls: lvo.index(…) from data/index.js, lvo.feature(…) from a feature's own script.
 const lvo = (() => {
   const main = document.getElementById("main");
-  const state = { query: "", sort: "", site: "all", onlyDreams: false };
+  const state = { query: "", sort: "dreams first", site: "all", onlyDreams: false };
   let index = null, rows = [], order = [], waiting = {}, onKey = null, cleanUp = null;
 
   // Elements -------------------------------------------------------------------------------------------------------
@@ -27,6 +27,23 @@ const lvo = (() => {
     return size >= 1e5 || size < 1e-3 ? value.toExponential(2) : String(Number(value.toPrecision(3)));
   }
   const spoken = name => name.replaceAll("_", " ");
+  // In this order, wherever measures are listed.
+  const meanings = {
+    reach: "activation of the result ÷ the largest in the dataset at the time step; above 1: beyond every picture",
+    rank: "1: nothing else in the layer is more active on the result",
+    z_score: "standard deviations above the mean over all features on the result",
+    agreement: "cosine similarity with the strongest examples",
+    agreement_with_others: "the same with random pictures: compare",
+    stability: "smallest activation among the seeds ÷ the largest; 1: every seed arrives",
+    diversity: "0: every seed shows the same; 1: they have nothing in common",
+    diversity_of_others: "the same for random pictures",
+    example_purity: "share of the strongest examples with one value of a known factor",
+    dream_purity: "share of that value among the pictures nearest to the result",
+    active_share: "largest share of pictures in which it is among the strongest",
+    largest_activation: "largest activation in the dataset",
+  };
+  const place = name => (Object.keys(meanings).indexOf(name) + 100) % 100;
+  const ordered = values => Object.fromEntries(Object.entries(values).sort((a, b) => place(a[0]) - place(b[0])));
   const link = row => "#/" + row.key;
 
   // Index ------------------------------------------------------------------------------------------------------------
@@ -36,7 +53,7 @@ const lvo = (() => {
       const site = data.sites[c.site[i]];
       return {
         i, number, site, key: site + "/" + number, words: c.words[i], peaks: c.peaks[i], dreams: c.dreams[i],
-        thumbnail: c.thumbnail[i], text: (number + " " + c.words[i] + " " + site).toLowerCase(),
+        thumbnail: c.thumbnail[i], dream: c.dream_thumbnail[i], text: (number + " " + c.words[i] + " " + site).toLowerCase(),
       };
     });
   }
@@ -47,6 +64,7 @@ const lvo = (() => {
       terms.every(term => /^\d+$/.test(term) ? String(row.number) === term : row.text.includes(term)));
     const values = index.columns.measures[state.sort];
     if (values) found.sort((a, b) => (values[b.i] ?? -Infinity) - (values[a.i] ?? -Infinity) || a.i - b.i);
+    if (state.sort === "dreams first") found.sort((a, b) => (b.dreams.length > 0) - (a.dreams.length > 0) || a.i - b.i);
     if (state.sort === "first peak") found.sort((a, b) => (a.peaks[0] ?? 1e9) - (b.peaks[0] ?? 1e9) || a.i - b.i);
     order = found;
   }
@@ -55,12 +73,14 @@ const lvo = (() => {
     const shown = Object.keys(measures).filter(name => measures[name][row.i] !== null);
     const first = ["active_share", "largest_activation", "reach", state.sort];
     shown.sort((a, b) => first.lastIndexOf(b) - first.lastIndexOf(a));
-    return shown.slice(0, 3).map(name => spoken(name) + " " + number(measures[name][row.i])).join(" · ");
+    return shown.slice(0, row.dream ? 2 : 3).map(name => spoken(name) + " " + number(measures[name][row.i])).join(" · ");
   }
   function card(row) {
     const kind = row.site.endsWith("/channels") ? "channel " : "";
     return make("a", { class: "card", href: link(row), title: row.site },
-      row.thumbnail ? make("img", { src: row.thumbnail, alt: "", loading: "lazy" }) : make("span", { class: "none" }),
+      row.dream ? make("img", { src: row.dream, alt: "a dream", title: "what it looks for", loading: "lazy" }) : null,
+      row.thumbnail ? make("img", { src: row.thumbnail, alt: "an example", title: "where it was most active", loading: "lazy" })
+        : make("span", { class: "none" }),
       make("div", {}, make("b", {}, kind + row.number), make("div", { class: "words" }, row.words || "\u00a0"),
         make("div", { class: "soft" }, facts(row)),
         make("div", { class: "soft" }, row.peaks.length ? "peaks " + row.peaks.join(", ") : "never active")));
@@ -75,8 +95,8 @@ const lvo = (() => {
     });
     const names = Object.keys(index.columns.measures);
     const sort = make("select", { "aria-label": "Sort", onchange: e => { state.sort = e.target.value; update(); } },
-      ["", "first peak", ...names].map(name => make("option", { value: name, selected: name === state.sort },
-        name ? "by " + spoken(name) : "by number")));
+      ["dreams first", "", "first peak", ...names].map(name => make("option", { value: name, selected: name === state.sort },
+        name === "dreams first" ? name : name ? "by " + spoken(name) : "by number")));
     const site = make("select", { "aria-label": "Layer", onchange: e => { state.site = e.target.value; update(); } },
       ["all", ...index.sites].map(name => make("option", { value: name, selected: name === state.site },
         name === "all" ? "all layers" : name)));
@@ -93,7 +113,7 @@ const lvo = (() => {
     const height = 116, gap = 10;
     let drawn = "";
     function draw() {
-      const width = grid.clientWidth, columns = Math.max(1, Math.floor((width + gap) / (240 + gap)));
+      const width = grid.clientWidth, columns = Math.max(1, Math.floor((width + gap) / (300 + gap)));
       const cardWidth = (width - gap * (columns - 1)) / columns, top = grid.getBoundingClientRect().top;
       const first = Math.max(0, Math.floor(-top / (height + gap)) - 2);
       const last = Math.ceil((innerHeight - top) / (height + gap)) + 2;
@@ -154,7 +174,7 @@ const lvo = (() => {
   }
   function table(values) {
     return make("table", {}, Object.entries(values).map(([name, value]) =>
-      make("tr", {}, make("td", {}, spoken(name)),
+      make("tr", {}, make("td", { title: meanings[name] }, spoken(name)),
         make("td", { class: typeof value === "number" ? "number" : "" },
           typeof value === "string" ? value : typeof value === "object" && value ? JSON.stringify(value)
             : typeof value === "boolean" ? String(value) : number(value)))));
@@ -209,10 +229,10 @@ const lvo = (() => {
     const view = make("div", {},
       make("div", { class: "pictures" }, dream.seeds.map((seed, i) => make("figure", {},
         make("a", { href: dream.pictures[i], title: "Full size" }, frames[i]),
-        make("figcaption", {}, "seed " + seed, notes[i])))),
+        make("figcaption", {}, make("span", { style: `color:var(--series-${i % 8 + 1})` }, "seed " + seed), notes[i])))),
       make("div", { class: "slider" }, play, slider, output,
         dream.animation ? make("a", { href: dream.animation }, "animation") : null),
-      make("div", { class: "columns" }, graph, make("div", {}, table(dream.measures),
+      make("div", { class: "columns" }, graph, make("div", {}, table(ordered(dream.measures)),
         make("details", {}, make("summary", {}, "Settings"), table(dream.settings)))),
       make("div", { class: "soft" }, "Again: ",
         make("button", { onclick: e => copy(dream.command, e.target) }, "copy"), make("pre", {}, dream.command)));
@@ -265,7 +285,8 @@ const lvo = (() => {
         make("div", { class: "soft" }, data.peaks.length ? "Peaks at " + data.peaks.join(", ") : "No peaks")),
       data.priors.length ? section("What it causes", make("div", { class: "pictures" },
         data.priors.map(prior => figure(prior.picture, "seed " + prior.seed)))) : "",
-      Object.keys(data.measures).length ? section("Measures", table(data.measures)) : "");
+      Object.keys(data.measures).length ? section("Measures",
+        make("div", { class: "soft" }, "Means over its dreams."), table(ordered(data.measures))) : "");
     const reaches = data.dreams.map(dream => dream.measures.reach ?? -1);
     if (tabs.length) open(reaches.indexOf(Math.max(...reaches)));
     onKey = key => {
@@ -286,8 +307,9 @@ const lvo = (() => {
     main.replaceChildren(...index.summary.map(part => section(part.title, make("div", { class: "wide" },
       make("table", {},
         make("tr", {}, make("th", {}, "median (quartiles; count)"),
-          part.columns.map(name => make("th", { class: "number" }, name))),
-        part.rows.map(row => make("tr", {}, make("td", {}, spoken(row.name)), row.cells.map(cell))))))),
+          part.columns.map(name => make("th", { class: "number" }, name)), make("th", {}, "meaning")),
+        [...part.rows].sort((a, b) => place(a.name) - place(b.name)).map(row => make("tr", {},
+          make("td", {}, spoken(row.name)), row.cells.map(cell), make("td", { class: "soft" }, meanings[row.name] ?? ""))))))),
       index.summary.length ? "" : make("p", {}, "Nothing has been measured yet."));
   }
   function showAbout() {

@@ -42,6 +42,8 @@ public struct FeaturePage: Sendable {
         public var steps: [Int]
         /// `[seed][step]`, at every step of the optimization.
         public var activations: [[Float]]
+        /// The largest activation of the dataset at the time step.
+        public var largest: Float
         /// An animated PNG of the history, if there is one.
         public var animation: String?
         public var measures: [(name: String, value: Double?)]
@@ -51,7 +53,7 @@ public struct FeaturePage: Sendable {
 
         public init(
             timestep: Int, seeds: [Int], pictures: [String], history: String, steps: [Int], activations: [[Float]],
-            animation: String?, measures: [(name: String, value: Double?)], settings: JSON, command: String
+            largest: Float, animation: String?, measures: [(name: String, value: Double?)], settings: JSON, command: String
         ) {
             self.timestep = timestep
             self.seeds = seeds
@@ -59,6 +61,7 @@ public struct FeaturePage: Sendable {
             self.history = history
             self.steps = steps
             self.activations = activations
+            self.largest = largest
             self.animation = animation
             self.measures = measures
             self.settings = settings
@@ -82,7 +85,8 @@ public struct FeaturePage: Sendable {
     public var dreams: [Dream] = []
     /// Numbers for the index: sortable.
     public var measures: [(name: String, value: Double?)] = []
-    /// A small picture for the index.
+    /// Small pictures for the index: what it looks for, and where it was most active.
+    public var dreamThumbnail: String?
     public var thumbnail: String?
 
     public init(layer: String, space: String, index: Int) {
@@ -149,7 +153,7 @@ extension FeaturePage.Dream {
             "timestep": .integer(timestep), "seeds": .array(seeds.map(JSON.integer)),
             "pictures": .array(pictures.map(JSON.string)), "history": .string(history),
             "steps": .array(steps.map(JSON.integer)),
-            "activations": .array(activations.map(FeaturePage.floats)),
+            "activations": .array(activations.map(FeaturePage.floats)), "largest": JSON.float(largest),
             "animation": animation.map(JSON.string) ?? .null, "measures": FeaturePage.numbers(measures),
             "settings": settings, "command": .string(command),
         ]
@@ -160,6 +164,8 @@ extension FeaturePage.Dream {
             LineChart.Series(
                 name: "\(seed)", points: values.enumerated().map { (x: Double($0.offset), y: Double($0.element)) })
         }
-        return LineChart(title: "Activation by seed", xLabel: "step", yLabel: "activation", series: lines).svg()
+        return LineChart(
+            title: "Activation by seed", xLabel: "step", yLabel: "activation", series: lines,
+            levels: largest > 0 ? [.init(y: Double(largest), label: "largest of the dataset")] : []).svg()
     }
 }

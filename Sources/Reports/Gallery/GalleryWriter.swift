@@ -35,7 +35,8 @@ public final class GalleryWriter {
         try write(call, to: name + ".js")
         for measure in page.measures where !measureNames.contains(measure.name) { measureNames.append(measure.name) }
         var row = FeaturePage(layer: page.layer, space: page.space, index: page.index)
-        (row.words, row.peaks, row.measures, row.thumbnail) = (page.words, page.peaks, page.measures, page.thumbnail)
+        (row.words, row.peaks, row.measures) = (page.words, page.peaks, page.measures)
+        (row.thumbnail, row.dreamThumbnail) = (page.thumbnail, page.dreamThumbnail)
         // The index tells whether there are dreams; the dreams themselves stay on their page.
         row.timesteps = page.dreams.map(\.timestep)
         rows.append(row)
@@ -80,6 +81,7 @@ public final class GalleryWriter {
                 "peaks": .array(rows.map { .array($0.peaks.map(JSON.integer)) }),
                 "dreams": .array(rows.map { .array($0.timesteps.map(JSON.integer)) }),
                 "thumbnail": .array(rows.map { $0.thumbnail.map(JSON.string) ?? .null }),
+                "dream_thumbnail": .array(rows.map { $0.dreamThumbnail.map(JSON.string) ?? .null }),
                 "measures": JSON(measures),
             ],
         ]

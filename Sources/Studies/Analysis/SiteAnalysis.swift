@@ -3,7 +3,7 @@ import Tensors
 
 /// The time-step analysis of one site as its unit keeps it.
 ///
-/// `analysis.safetensors`: `frequency`, `count`, `max_activation` `[D, T]`, `example_activation [M]`;
+/// `analysis.safetensors`: `frequency`, `count`, `max_activation`, `mean_activation` `[D, T]`, `example_activation [M]`;
 /// `examples.safetensors`: `timesteps [T]`, `offset [D·T + 1]`, `generation [M]`, the examples of cell (d, t) being
 /// those from offset[d·T + t], most active first, and `generations [1]`; `peaks.json`: per channel, highest first.
 public struct SiteAnalysis: Sendable {
@@ -13,6 +13,8 @@ public struct SiteAnalysis: Sendable {
     public let counts: [Int]
     /// `[D, T]`.
     public let maxActivation: [Float]
+    /// `[D, T]`.
+    private let meanActivation: [Float]
     /// Per channel, highest first.
     public let peaks: [[Int]]
     private let offsets: [Int]
@@ -41,6 +43,7 @@ public struct SiteAnalysis: Sendable {
                 ("frequency", Tensor(shape, analysis.frequency)),
                 ("count", Tensor(shape, analysis.counts.map { Float($0) })),
                 ("max_activation", Tensor(shape, analysis.maxActivation)),
+                ("mean_activation", Tensor(shape, analysis.meanActivation)),
                 ("example_activation", Tensor([activations.count], activations)),
             ], to: folder + "/analysis.safetensors")
         try SafetensorsWriter.write(
@@ -62,11 +65,12 @@ public struct SiteAnalysis: Sendable {
         generations = try integers("generations").first ?? 0
         counts = try numbers.weight("count").floats().map { Int($0) }
         maxActivation = try numbers.weight("max_activation").floats()
+        meanActivation = try numbers.weight("mean_activation").floats()
         offsets = try integers("offset")
         exampleGenerations = try integers("generation")
         exampleActivations = try numbers.weight("example_activation").floats()
         peaks = (try JSON.read(folder + "/peaks.json").array ?? []).map { $0.array?.compactMap(\.int) ?? [] }
-        guard counts.count == maxActivation.count, offsets.count == counts.count + 1,
+        guard counts.count == maxActivation.count, counts.count == meanActivation.count, offsets.count == counts.count + 1,
             peaks.count * timesteps.count == counts.count, offsets.last == exampleGenerations.count
         else { throw SimpleFailure(.badData, "\(folder): the files of this analysis do not fit together") }
     }
@@ -93,6 +97,12 @@ public struct SiteAnalysis: Sendable {
     /// The largest activation in the dataset at the observed time step nearest to `timestep`.
     public func maxActivation(_ channel: Int, near timestep: Int) -> Float {
         maxActivation[channel * timesteps.count + nearestStep(timestep)]
+    }
+
+    /// The mean activation of every channel in the dataset at the observed time step nearest to `timestep`.
+    public func means(near timestep: Int) -> [Float] {
+        let step = nearestStep(timestep)
+        return (0..<channels).map { meanActivation[$0 * timesteps.count + step] }
     }
 
     /// Generations in which the channel was among the strongest at a time step, most active first.

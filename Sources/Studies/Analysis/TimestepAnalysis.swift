@@ -2,7 +2,8 @@
 /// generations (method of the paper, its time-step analysis).
 ///
 /// Generations are added one at a time and nothing of them is kept but the strongest channels, so that a study's size
-/// is not bounded by memory. The result depends on the set of generations, not on the order in which they come.
+/// is not bounded by memory. The result depends on the set of generations, not on the order in which they come (means but
+/// for rounding).
 public struct TimestepAnalysis: Sendable {
     /// One generation in which a channel was among the strongest.
     public struct Example: Sendable, Equatable {
@@ -28,6 +29,8 @@ public struct TimestepAnalysis: Sendable {
     public private(set) var counts: [Int32]
     /// `[D, T]`: the largest activation seen, at least 0.
     public private(set) var maxActivation: [Float]
+    /// `[D, T]`.
+    private var sums: [Double]
     private var found: [[Example]]
 
     public init(channels: Int, timesteps: [Int], topK: Int, countsZero: Bool) {
@@ -39,6 +42,7 @@ public struct TimestepAnalysis: Sendable {
         self.countsZero = countsZero
         counts = Array(repeating: 0, count: channels * timesteps.count)
         maxActivation = Array(repeating: 0, count: channels * timesteps.count)
+        sums = Array(repeating: 0, count: channels * timesteps.count)
         found = Array(repeating: [], count: channels * timesteps.count)
     }
 
@@ -51,6 +55,7 @@ public struct TimestepAnalysis: Sendable {
         precondition(activations.count == channels * timesteps.count, "\(activations.count) activations")
         for step in timesteps.indices {
             let row = UnsafeBufferPointer(rebasing: activations[step * channels..<(step + 1) * channels])
+            for channel in 0..<channels { sums[channel * timesteps.count + step] += Double(row[channel]) }
             for channel in 0..<channels where row[channel] > maxActivation[channel * timesteps.count + step] {
                 maxActivation[channel * timesteps.count + step] = row[channel]
             }
@@ -65,6 +70,9 @@ public struct TimestepAnalysis: Sendable {
 
     /// `[D, T]`: counts divided by the number of generations.
     public var frequency: [Float] { counts.map { Float($0) / Float(max(generations, 1)) } }
+
+    /// `[D, T]`: the mean activation.
+    public var meanActivation: [Float] { sums.map { Float($0 / Double(max(generations, 1))) } }
 
     /// The generations in which a channel was among the strongest at a time step, most active first (equal: the lower
     /// number first).

@@ -37,9 +37,15 @@ enum Measures {
         mean(results.flatMap { result in examples.map { cosine(result, $0) } })
     }
 
-    /// The mean of 1 − cosine over pairs of results; nil for fewer than two.
-    static func diversity(_ results: [[Float]]) -> Double? {
-        mean(results.indices.flatMap { i in (i + 1..<results.count).map { 1 - cosine(results[i], results[$0]) } })
+    /// The mean of 1 − cosine over pairs of results, as deviations from the dataset's means: 0 if all show the same,
+    /// about 1 for pictures that have nothing in common; nil for fewer than two. Without the means taken off it would
+    /// be near 0 always: a few features are strong in every picture.
+    static func diversity(_ results: [[Float]], around means: [Float]) -> Double? {
+        let deviations = results.map { zip($0, means).map { $0 - $1 } }
+        return mean(
+            deviations.indices.flatMap { i in
+                (i + 1..<deviations.count).map { 1 - cosine(deviations[i], deviations[$0]) }
+            })
     }
 
     /// The smallest activation among the results divided by the largest: 1 if every seed arrives as far; nil if none

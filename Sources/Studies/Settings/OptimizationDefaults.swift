@@ -1,28 +1,16 @@
 import Visualization
 
-/// Defaults of the optimization's parameters, per preset and kind of target.
+/// Defaults of the optimization's parameters, per preset and kind of target: those of `lvo dream`, and where to start.
 struct OptimizationDefaults {
-    var start = "prior"
-    var settings: DreamSettings
+    let start: String
+    let settings: DreamSettings
 
     static let presets = ["paper", "tuned"]
 
-    static func channels(preset: String) -> OptimizationDefaults {
-        OptimizationDefaults(settings: DreamSettings(.raw)).tuned(if: preset == "tuned")
-    }
-
-    static func features(preset: String) -> OptimizationDefaults {
-        OptimizationDefaults(settings: DreamSettings(.sae)).tuned(if: preset == "tuned")
-    }
-
-    /// Settings that reach further than the paper's on the embedded model (docs/dreams.md).
-    private func tuned(if wanted: Bool) -> OptimizationDefaults {
-        guard wanted else { return self }
-        var defaults = self
-        defaults.start = "noise"
-        defaults.settings.steps = 200
-        defaults.settings.rectifier = .leaky
-        defaults.settings.coupling = .independent
-        return defaults
+    /// The paper starts from priors; noise reaches as far and shows what is sought alone (docs/sweep.md).
+    init(_ target: DreamSettings.Target, preset: String) {
+        let isTuned = preset == "tuned"
+        start = isTuned ? "noise" : "prior"
+        settings = isTuned ? DreamSettings(.tuned, for: target) : .paper(for: target)
     }
 }

@@ -22,8 +22,8 @@ public enum Schema {
     /// - Parameter preset: `paper` or `tuned`.
     public static func settings(preset: String = "paper") -> [Setting] {
         general + capture + analysis + choose + prior + dream(preset: preset)
-            + optimization("dream_features", OptimizationDefaults.features(preset: preset))
-            + optimization("dream_channels", OptimizationDefaults.channels(preset: preset)) + measure + report
+            + optimization("dream_features", OptimizationDefaults(.features, preset: preset))
+            + optimization("dream_channels", OptimizationDefaults(.channels, preset: preset)) + measure + report
     }
 
     private static let anyCount = 1...1_000_000
@@ -79,7 +79,7 @@ public enum Schema {
         [
             .init(
                 "dream.preset", .choice(OptimizationDefaults.presets), .string(preset),
-                "Defaults of the next two sections: paper, or tuned (docs/dreams.md)"),
+                "Defaults of the next two sections: paper, or tuned (docs/sweep.md)"),
             .init("dream.timesteps", .texts, ["0", "peaks"], "Time steps, and peaks for the feature's activity peaks"),
             .init("dream.seeds", .integers, seeds, "A result for each"),
             .init("dream.prompt", .text, "", "Text condition"),
@@ -117,6 +117,9 @@ public enum Schema {
             .init(key("rotate"), .number(0...180), .number(d.rotate), "Degrees"),
             .init(key("scale"), .number(1...100), .number(d.scale), "Largest enlargement"),
             .init(key("schedule_noise"), .flag, .bool(d.scheduleNoise), "Noise as the schedule has it at the time step"),
+            .init(
+                key("noise_draws"), .integer(1...1000), .integer(d.noiseDraws),
+                "Draws of noise and augmentation averaged in a step"),
             .init(
                 key("rectifier"), .choice(["relu", "leaky", "none"]), .string(d.rectifier.rawValue),
                 "relu is the paper's; leaky lets a feature that is off find its way"),

@@ -10,13 +10,13 @@ struct AnalyzeStage: StudyStage {
     func units() throws -> [WorkUnit] {
         let inputs = JSON.array(try CaptureStage(study: study).units().map { .string($0.fingerprint) })
         let key: JSON = [
-            "version": 1, "inputs": .string(Fingerprint.of(inputs)), "top_k": .integer(study.settings.topK),
+            "version": 2, "inputs": .string(Fingerprint.of(inputs)), "top_k": .integer(study.settings.topK),
             "peak_separation": .integer(study.settings.peakSeparation), "peaks": .integer(study.settings.peakLimit),
         ]
         return study.sites.map { WorkUnit(id: $0.path, key: key) }
     }
 
-    func compute(_ unit: WorkUnit, into folder: String) throws {
+    func compute(_ unit: WorkUnit, into folder: String, partial: PartialUnit) throws {
         guard let site = study.sites.first(where: { $0.path == unit.id }) else {
             throw SimpleFailure(.internalError, "\(unit.id): no such site")
         }

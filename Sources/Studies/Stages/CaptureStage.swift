@@ -6,7 +6,7 @@ import Tensors
 /// Draws every prompt's pictures and records what the layers do at every time step. One unit per prompt.
 ///
 /// A unit holds `0.png`, `1.png`, … and `activations.safetensors`: `LAYER/SPACE [G, T, D]`, G generations (pictures,
-/// times halves), T observed time steps, ascending, named in the metadata.
+/// times halves), T observed time steps, ascending, named in the metadata. A partial unit holds the same of fewer pictures.
 struct CaptureStage: StudyStage {
     let study: Study
     let name = "capture"
@@ -26,24 +26,37 @@ struct CaptureStage: StudyStage {
         }
     }
 
-    func compute(_ unit: WorkUnit, into folder: String) throws {
+    func compute(_ unit: WorkUnit, into folder: String, partial: PartialUnit) throws {
         guard let prompt = study.prompts.first(where: { $0.id == unit.id }) else {
             throw SimpleFailure(.internalError, "\(unit.id): no such prompt")
         }
+        var pictures = try partial.kept.map(kept) ?? []
+        do {
+            for image in pictures.count..<study.settings.imagesPerPrompt {
+                pictures.append(
+                    try study.model.capture(
+                        prompt: prompt.text, seed: prompt.seed(study: study.settings.seed, image: image),
+                        settings: study.settings.capture, sites: study.sites, halves: study.settings.halves,
+                        check: partial.check))
+            }
+        } catch let failure as any Failure where failure.kind == .stoppedEarly {
+            if !pictures.isEmpty { try partial.keep { try write(pictures, of: prompt, to: $0) } }
+            throw failure
+        }
+        try write(pictures, of: prompt, to: folder)
+    }
+
+    private func write(_ pictures: [CapturedPicture], of prompt: Prompt, to folder: String) throws {
         var all: [Site: [Float]] = [:]
-        var timesteps: [Int] = []
-        for image in 0..<study.settings.imagesPerPrompt {
+        for (image, captured) in pictures.enumerated() {
             let seed = prompt.seed(study: study.settings.seed, image: image)
-            let captured = try study.model.capture(
-                prompt: prompt.text, seed: seed, settings: study.settings.capture, sites: study.sites,
-                halves: study.settings.halves)
             try PNG.write(
                 captured.picture, text: [PNGText("prompt", prompt.text), PNGText("seed", "\(seed)")],
                 to: "\(folder)/\(image).png")
-            timesteps = captured.timesteps
             for (site, halves) in captured.activations { all[site, default: []] += halves.flatMap { $0 } }
         }
-        let generations = study.settings.imagesPerPrompt * study.halvesPerPicture
+        let timesteps = pictures[0].timesteps
+        let generations = pictures.count * study.halvesPerPicture
         let tensors = study.sites.map { site -> (name: String, tensor: Tensor) in
             let values = all[site] ?? []
             let width = values.count / max(1, generations * timesteps.count)
@@ -54,9 +67,35 @@ struct CaptureStage: StudyStage {
             to: folder + "/activations.safetensors")
     }
 
+    /// The pictures of a partial unit.
+    private func kept(_ folder: String) throws -> [CapturedPicture] {
+        let halves = study.halvesPerPicture
+        var timesteps: [Int] = []
+        // Per picture.
+        var activations: [[Site: [[Float]]]] = []
+        for site in study.sites {
+            let file = try recorded(folder, site)
+            timesteps = file.timesteps
+            let (values, size) = (file.activations.floats(), timesteps.count * file.activations.shape[2])
+            let rows = (0..<file.activations.shape[0]).map { Array(values[$0 * size..<($0 + 1) * size]) }
+            if activations.isEmpty { activations = Array(repeating: [:], count: rows.count / halves) }
+            for image in activations.indices {
+                activations[image][site] = Array(rows[image * halves..<(image + 1) * halves])
+            }
+        }
+        return try activations.enumerated().map { image, activations in
+            CapturedPicture(
+                picture: try PNG.read("\(folder)/\(image).png").bitmap, timesteps: timesteps, activations: activations)
+        }
+    }
+
     /// What a prompt's unit recorded of a site: `[G, T, D]` and the time steps.
     func recorded(_ prompt: Prompt, _ site: Site) throws -> (activations: Weight, timesteps: [Int]) {
-        let path = UnitStore(study: study.folder, stage: name).folder(prompt.id) + "/activations.safetensors"
+        try recorded(UnitStore(study: study.folder, stage: name).folder(prompt.id), site)
+    }
+
+    private func recorded(_ folder: String, _ site: Site) throws -> (activations: Weight, timesteps: [Int]) {
+        let path = folder + "/activations.safetensors"
         let file = try SafetensorsFile(path: path)
         let timesteps = (file.metadata["timesteps"] ?? "").split(separator: ",").compactMap { Int($0) }
         let activations = try file.weight(site.path)

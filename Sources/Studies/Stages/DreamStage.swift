@@ -9,6 +9,8 @@ import Tensors
 ///     history.png           a column per snapshot, a row per seed, at most 256 pixels each way
 ///     animation.png         the same as an animated PNG, if wanted
 ///     course.json           activations of every step, steps of the snapshots, what went wrong
+///
+/// A partial unit holds `state.safetensors`: what the optimization continues from.
 struct DreamStage: StudyStage {
     let study: Study
     let name = "dream"
@@ -53,14 +55,19 @@ struct DreamStage: StudyStage {
             ])
     }
 
-    func compute(_ unit: WorkUnit, into folder: String) throws {
+    func compute(_ unit: WorkUnit, into folder: String, partial: PartialUnit) throws {
         let subject = try study.subject(unit.id)
         let settings = study.settings.dream(subject.site.space)
         let seeds = study.settings.dreamSeeds
         let start = settings.startsFromPrior ? try self.start(subject, count: seeds.count) : nil
         let course = try study.model.dream(
             subject, timestep: unit.key["timestep"]?.int ?? 0, settings: settings, seeds: seeds, start: start,
-            size: study.settings.capture, check: { _ in })
+            size: study.settings.capture, state: try partial.kept.map(Self.kept)
+        ) { state in
+            guard partial.mustStop else { return }
+            try partial.keep { try SafetensorsWriter.write(state(), to: $0 + "/state.safetensors") }
+            try partial.check()
+        }
         try SafetensorsWriter.write([("latent", course.latents)], to: folder + "/latents.safetensors")
         for (seed, picture) in zip(seeds, course.snapshots.last ?? []) {
             try PNG.write(
@@ -83,6 +90,11 @@ struct DreamStage: StudyStage {
         let values = (0..<count).flatMap { priors.slice($0 % priors.shape[0]..<$0 % priors.shape[0] + 1).array }
         precondition(values.count == count * size, "priors \(priors.shape)")
         return Tensor([count] + priors.shape.dropFirst(), values)
+    }
+
+    private static func kept(_ folder: String) throws -> [String: Tensor] {
+        let weights = try SafetensorsFile(path: folder + "/state.safetensors").weights
+        return Dictionary(uniqueKeysWithValues: weights.map { ($0.name, Tensor($0.shape, $0.floats())) })
     }
 
     private func record(_ course: DreamCourse) -> JSON {

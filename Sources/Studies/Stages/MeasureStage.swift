@@ -15,7 +15,7 @@ struct MeasureStage: StudyStage {
                 return WorkUnit(
                     id: DreamStage.id(subject, timestep: timestep),
                     key: [
-                        "version": 1, "dream": .string(try dreams.unit(subject, timestep: timestep).fingerprint),
+                        "version": 2, "dream": .string(try dreams.unit(subject, timestep: timestep).fingerprint),
                         "timestep": .integer(timestep), "noise_draws": .integer(study.settings.noiseDraws),
                         "examples": .array(examples.map(exampleKey)),
                         "others": .array(others(subject).map(exampleKey)),
@@ -26,7 +26,7 @@ struct MeasureStage: StudyStage {
         }
     }
 
-    func compute(_ unit: WorkUnit, into folder: String) throws {
+    func compute(_ unit: WorkUnit, into folder: String, partial: PartialUnit) throws {
         let subject = try study.subject(unit.id)
         let timestep = unit.key["timestep"]?.int ?? 0
         let measures = try measure(subject, timestep: timestep)
@@ -52,6 +52,7 @@ struct MeasureStage: StudyStage {
         let largest = try largest(subject, timestep)
         let examples = try vectors(examples(subject, timestep: timestep), compared, timestep)
         let others = try vectors(others(subject), compared, timestep)
+        let means = try study.analysis(compared).means(near: timestep)
         let values = own.map { $0[subject.index] }
         return [
             ("reach", Measures.mean(values.compactMap { Measures.reach(activation: $0, largest: largest) })),
@@ -59,7 +60,8 @@ struct MeasureStage: StudyStage {
             ("z_score", Measures.mean(own.map { Measures.zScore(of: subject.index, in: $0) })),
             ("agreement", Measures.agreement(shared, examples)),
             ("agreement_with_others", Measures.agreement(shared, others)),
-            ("diversity", Measures.diversity(shared)), ("stability", Measures.stability(values)),
+            ("diversity", Measures.diversity(shared, around: means)),
+            ("diversity_of_others", Measures.diversity(others, around: means)), ("stability", Measures.stability(values)),
         ] + (try purities(subject, timestep: timestep, results: shared, compared))
     }
 

@@ -3,7 +3,8 @@ import Pictures
 import Tensors
 
 /// Steered generation from the empty prompt: what a channel or feature causes, and latents for dreams to start from.
-/// One unit per subject: `latents.safetensors` (`latent [S, 4, h, w]`) and `SEED.png`.
+/// One unit per subject: `latents.safetensors` (`latent [S, 4, h, w]`) and `SEED.png`. A partial unit holds the same of
+/// fewer seeds.
 struct PriorStage: StudyStage {
     let study: Study
     let name = "prior"
@@ -26,22 +27,43 @@ struct PriorStage: StudyStage {
             ])
     }
 
-    func compute(_ unit: WorkUnit, into folder: String) throws {
+    func compute(_ unit: WorkUnit, into folder: String, partial: PartialUnit) throws {
         let subject = try study.subject(unit.id)
         let strength = try strength(subject)
-        var latents: [Float] = []
-        var shape: [Int] = []
-        for seed in study.settings.priorSeeds {
-            let drawn = try study.model.prior(subject, seed: seed, strength: strength, settings: study.settings.prior)
-            latents += drawn.latent.array
-            shape = Array(drawn.latent.shape.dropFirst())
+        var drawn = try partial.kept.map(kept) ?? []
+        do {
+            for seed in study.settings.priorSeeds.dropFirst(drawn.count) {
+                drawn.append(
+                    try study.model.prior(
+                        subject, seed: seed, strength: strength, settings: study.settings.prior, check: partial.check))
+            }
+        } catch let failure as any Failure where failure.kind == .stoppedEarly {
+            if !drawn.isEmpty { try partial.keep { try write(drawn, of: unit, to: $0) } }
+            throw failure
+        }
+        try write(drawn, of: unit, to: folder)
+    }
+
+    private typealias Drawn = (latent: Tensor, picture: Bitmap)
+
+    private func write(_ priors: [Drawn], of unit: WorkUnit, to folder: String) throws {
+        for (seed, prior) in zip(study.settings.priorSeeds, priors) {
             try PNG.write(
-                drawn.picture, text: [PNGText("lvo", unit.key.serialized()), PNGText("seed", "\(seed)")],
+                prior.picture, text: [PNGText("lvo", unit.key.serialized()), PNGText("seed", "\(seed)")],
                 to: "\(folder)/\(seed).png")
         }
+        let shape = [priors.count] + priors[0].latent.shape.dropFirst()
         try SafetensorsWriter.write(
-            [("latent", Tensor([study.settings.priorSeeds.count] + shape, latents))],
-            to: folder + "/latents.safetensors")
+            [("latent", Tensor(shape, priors.flatMap { $0.latent.array }))], to: folder + "/latents.safetensors")
+    }
+
+    /// The priors of a partial unit.
+    private func kept(_ folder: String) throws -> [Drawn] {
+        let weight = try SafetensorsFile(path: folder + "/latents.safetensors").weight("latent")
+        let latents = Tensor(weight.shape, weight.floats())
+        return try zip(study.settings.priorSeeds, 0..<weight.shape[0]).map { seed, index in
+            (latents.slice(index..<index + 1).copy(), try PNG.read("\(folder)/\(seed).png").bitmap)
+        }
     }
 
     /// The largest activation at each observed time step times the scale, where the subject is active; 0 elsewhere.

@@ -35,10 +35,11 @@ public struct Report {
     /// Two names cannot be exchanged in one step everywhere, so a reader may find no gallery for a moment, and another
     /// process may put its own, equal one there first.
     private static func install(_ temporary: String, at place: String) throws {
-        for _ in 0..<3 {
-            try? FileManager.default.removeItem(atPath: place)
+        for _ in 0..<100 {
             if rename(temporary, place) == 0 { return }
             guard errno == ENOTEMPTY || errno == EEXIST else { break }
+            let old = temporary + ".old"
+            if rename(place, old) == 0 { try? FileManager.default.removeItem(atPath: old) }
         }
         throw Folders.failure(place)
     }
@@ -108,7 +109,7 @@ public struct Report {
             let values = page.dreams.flatMap { $0.measures }.filter { $0.name == name }.compactMap(\.value)
             page.measures.append((name, Measures.mean(values)))
         }
-        if let best = page.furthest { page.thumbnail = try pictures.thumbnail(of: best.pictures[0]) }
+        if let best = page.furthest { page.dreamThumbnail = try pictures.thumbnail(of: best.pictures[0]) }
         return page
     }
 
@@ -155,6 +156,7 @@ public struct Report {
             activations: (course["activations"]?.array ?? []).map { row in
                 (row.array ?? []).map { Float($0.double ?? .nan) }
             },
+            largest: try study.analysis(subject.site).maxActivation(subject.index, near: timestep),
             animation: settings.animation ? "\(target)/animation.png" : nil,
             measures: try measures(subject, timestep: timestep), settings: settings.parameters,
             command: RepeatCommand.text(study, subject, timestep: timestep))

@@ -17,8 +17,9 @@ public protocol StudyStage {
 
     /// Computes a unit and writes its files into `folder`. What it writes may depend on nothing but the unit's key.
     ///
-    /// - Throws: a `Failure`; `.stoppedEarly` when the stop flag ended it between steps.
-    func compute(_ unit: WorkUnit, into folder: String) throws
+    /// - Parameter partial: where long units keep what is done when the process is asked to end.
+    /// - Throws: a `Failure`; `.stoppedEarly` when that ended it between steps.
+    func compute(_ unit: WorkUnit, into folder: String, partial: PartialUnit) throws
 }
 
 extension StudyStage {
@@ -105,7 +106,9 @@ public struct StageRunner {
         }
         let start = ContinuousClock.now
         do {
-            try store.produce(unit) { try stage.compute(unit, into: $0) }
+            let partial = PartialUnit(study: study, stage: stage.name, unit: unit, stop: stop)
+            try store.produce(unit) { try stage.compute(unit, into: $0, partial: partial) }
+            partial.remove()
             FailureRecord.remove(study: study, stage: stage.name, unit: unit.id)
         } catch let failure as any Failure where failure.kind == .cannotWrite || failure.kind == .stoppedEarly {
             throw failure

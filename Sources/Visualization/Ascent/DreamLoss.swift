@@ -15,6 +15,24 @@ public struct LossGradient: Sendable {
     public let losses: [Double]
     /// `[B, 4, H, W]`: before filter and smoothing.
     public let gradient: Tensor
+
+    /// The mean over draws of noise and augmentation; penalties do not depend on them. Flat where every draw was.
+    static func mean(_ draws: [LossGradient]) -> LossGradient {
+        if draws.count == 1 { return draws[0] }
+        let share = 1 / Double(draws.count)
+        func mean(_ values: (LossGradient) -> [Double]) -> [Double] {
+            values(draws[0]).indices.map { index in draws.reduce(0) { $0 + values($1)[index] } * share }
+        }
+        let gradient = Tensor.zeros(draws[0].gradient.shape)
+        for draw in draws {
+            for i in 0..<gradient.count { gradient.pointer[i] += Float(share) * draw.gradient.pointer[i] }
+        }
+        return LossGradient(
+            activations: mean(\.activations),
+            isFlat: draws[0].isFlat.indices.map { index in draws.allSatisfy { $0.isFlat[index] } },
+            penalties: draws[0].penalties, diversity: mean { [$0.diversity] }[0], losses: mean(\.losses),
+            gradient: gradient)
+    }
 }
 
 /// The function that is minimized: latents → augmentation → noise → layer → objectives, plus penalties.

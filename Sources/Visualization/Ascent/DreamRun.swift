@@ -62,7 +62,7 @@ public struct DreamRun {
     public mutating func next() -> DreamStep? {
         if isFinished { return nil }
         let step = stepsDone
-        let found = loss.evaluate(latent, draws: draws(step, latent.shape))
+        let found = lossGradient()
         noteDivergence(found, step: step)
         let gradient = transformed(found.gradient, step: step)
         let updated = latent.copy()
@@ -75,8 +75,36 @@ public struct DreamRun {
             losses: found.losses, diversity: found.diversity, diverged: divergedAt.map { $0 != nil })
     }
 
-    /// The loss and its gradient at the present latent, with the draws of the next step.
-    public func lossGradient() -> LossGradient { loss.evaluate(latent, draws: draws(stepsDone, latent.shape)) }
+    /// The loss and its gradient at the present latent, averaged over the draws of the next step. Draw d of step k is
+    /// numbered k + d·2³², so that a first draw is the same however many follow.
+    public func lossGradient() -> LossGradient {
+        LossGradient.mean(
+            (0..<settings.noiseDraws).map { loss.evaluate(latent, draws: draws(stepsDone + $0 << 32, latent.shape)) })
+    }
+
+    /// Everything that changes from step to step, by name: what a run of the same parameters continues from.
+    public var state: [(name: String, tensor: Tensor)] {
+        let moments = optimizer.moments
+        let numbers = [stepsDone, optimizer.updates] + divergedAt.map { $0 ?? -1 }
+        return [
+            ("latent", latent), ("previous", previous), ("first_moments", Tensor(latent.shape, moments.first)),
+            ("second_moments", Tensor(latent.shape, moments.second)),
+            ("numbers", Tensor([numbers.count], numbers.map { Float($0) })),
+        ]
+    }
+
+    /// Continues from another run's `state`. Whether that was one: if not, nothing changes.
+    public mutating func restore(_ state: [String: Tensor]) -> Bool {
+        guard let latent = state["latent"], let previous = state["previous"], let first = state["first_moments"],
+            let second = state["second_moments"], let numbers = state["numbers"]?.array,
+            [latent, previous, first, second].allSatisfy({ $0.shape == self.latent.shape }),
+            numbers.count == 2 + divergedAt.count
+        else { return false }
+        (self.latent, self.previous, stepsDone) = (latent, previous, Int(numbers[0]))
+        optimizer.restore(updates: Int(numbers[1]), moments: (first.array, second.array))
+        divergedAt = numbers[2...].map { $0 < 0 ? nil : Int($0) }
+        return true
+    }
 
     /// Marks groups with anything not finite, and takes their last update back: it is what led there.
     private mutating func noteDivergence(_ found: LossGradient, step: Int) {

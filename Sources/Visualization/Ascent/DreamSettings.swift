@@ -9,8 +9,14 @@ public struct DreamSettings: Sendable, Equatable {
         case raw
         /// The paper's for SAE features.
         case sae
-        /// Beyond the paper, for features: farther reach and clearer pictures (docs/dreams.md has the measurements).
+        /// Beyond the paper: farther reach (docs/sweep.md has the measurements). Differs by what is sought.
         case tuned
+    }
+
+    /// What is sought in a layer.
+    public enum Target: String, Sendable, CaseIterable {
+        case channels
+        case features
     }
 
     public var steps = 100
@@ -28,12 +34,15 @@ public struct DreamSettings: Sendable, Equatable {
     public var scale = 1.1
     /// Whether the layer sees the latent as noisy as the schedule makes the time step.
     public var scheduleNoise = true
+    /// Draws of noise and augmentation whose gradients are averaged in a step; each costs a pass.
+    public var noiseDraws = 1
     public var rectifier = Rectifier.relu
     public var coupling = Coupling.coupled
     /// Weight of the likeness among the results of a batch, which is to be small.
     public var diversity = 0.0
 
-    public init(_ preset: Preset = .raw) {
+    /// - Parameter target: what `tuned` is to be for; the paper's presets are for one of them each.
+    public init(_ preset: Preset = .raw, for target: Target = .features) {
         if preset == .raw { return }
         penalties = Penalties(range: 0.5, moment: preset == .sae ? 0.5 : 0.05)
         sigmaStart = 0
@@ -41,6 +50,11 @@ public struct DreamSettings: Sendable, Equatable {
         steps = 200
         rectifier = .leaky
         coupling = .independent
+    }
+
+    /// The paper's settings for what is sought.
+    public static func paper(for target: Target) -> DreamSettings {
+        DreamSettings(target == .channels ? .raw : .sae)
     }
 
     /// The seeds of the paper's code.
@@ -66,6 +80,7 @@ public struct DreamSettings: Sendable, Equatable {
     public func validate() throws {
         try Self.expect(steps > 0, "steps", steps, "at least 1")
         try Self.expect(jitter >= 0, "jitter", jitter, "at least 0")
+        try Self.expect((1...1000).contains(noiseDraws), "noise draws", noiseDraws, "1 to 1000")
         let weights = [
             ("total variation", penalties.totalVariation), ("range", penalties.range),
             ("range threshold", penalties.rangeThreshold), ("moment", penalties.moment), ("diversity", diversity),
@@ -92,8 +107,9 @@ public struct DreamSettings: Sendable, Equatable {
             "range_threshold": .number(penalties.rangeThreshold), "moment": .number(penalties.moment),
             "sigma_start": .number(sigmaStart), "sigma_end": .number(sigmaEnd),
             "spectral_filter": .bool(spectralFilter), "jitter": .integer(jitter), "rotate": .number(rotate),
-            "scale": .number(scale), "schedule_noise": .bool(scheduleNoise), "rectifier": .string(rectifier.rawValue),
-            "coupling": .string(coupling.rawValue), "diversity": .number(diversity),
+            "scale": .number(scale), "schedule_noise": .bool(scheduleNoise), "noise_draws": .integer(noiseDraws),
+            "rectifier": .string(rectifier.rawValue), "coupling": .string(coupling.rawValue),
+            "diversity": .number(diversity),
         ]
     }
 }

@@ -23,6 +23,8 @@ struct Decode: ParsableCommand {
     @Option(help: ArgumentHelp("PNG file to write.", valueName: "file"))
     var output: String
 
+    @OptionGroup var preview: PreviewOptions
+
     @Flag(help: "Replace files that exist.")
     var overwrite = false
 
@@ -37,6 +39,7 @@ struct Decode: ParsableCommand {
             try PNG.write(bitmap, to: path, overwrite: overwrite)
             print(path)
         }
+        try preview.show(bitmaps)
     }
 
     private func numbered(_ path: String, _ index: Int) -> String {

@@ -20,6 +20,7 @@ struct Demo: ParsableCommand {
 
     @OptionGroup var runtime: RuntimeOptions
     @OptionGroup var stages: StageOptions
+    @OptionGroup var preview: PreviewOptions
 
     /// A study that shows what there is to see and is soon over: features with clear meanings, and the most active
     /// channels beside them.
@@ -39,6 +40,8 @@ struct Demo: ParsableCommand {
         }
         let study = try StudyFolder.open(output, engine: runtime.engine())
         try StageJob(study: study, options: stages).run(study.stages.map(\.name))
-        print(try Report.write(study))
+        let page = try Report.write(study)
+        try preview.show(gallery: page)
+        print(page)
     }
 }

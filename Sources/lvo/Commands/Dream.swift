@@ -78,6 +78,9 @@ struct DreamOutputOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Also write a picture every so many steps.", valueName: "steps"))
     var every: Int?
 
+    @Flag(help: "With --every: also write those pictures as one animated PNG, NAME_course.png.")
+    var animation = false
+
     @Option(
         help: ArgumentHelp(
             "Also write a PNG with all results: a row per channel or feature and time step, a column per seed.",
@@ -87,6 +90,8 @@ struct DreamOutputOptions: ParsableArguments {
     @Option(help: "How values become colours: unit maps −1…1, stretch a batch's own minimum and maximum.")
     var display = DisplayRange.unit
 
+    @OptionGroup var preview: PreviewOptions
+
     @Flag(help: "Tell what happens as lines of JSON on standard output.")
     var json = false
 
@@ -95,5 +100,6 @@ struct DreamOutputOptions: ParsableArguments {
 
     func validate() throws {
         if let every, every < 1 { throw ValidationError("--every \(every): expected at least 1") }
+        if animation, every == nil { throw ValidationError("--animation needs --every: the steps between its pictures") }
     }
 }

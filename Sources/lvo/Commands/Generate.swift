@@ -39,6 +39,8 @@ struct Generate: ParsableCommand {
     @Option(help: ArgumentHelp("Folder for the pictures; made if missing.", valueName: "dir"))
     var output: String
 
+    @OptionGroup var preview: PreviewOptions
+
     @Flag(help: "Replace files that exist.")
     var overwrite = false
 

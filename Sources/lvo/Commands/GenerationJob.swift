@@ -96,6 +96,7 @@ struct GenerationJob {
         }
         try write(recorders, stem: stem)
         progress.result(stem + ".png")
+        try command.preview.show([bitmap])
         let tenths = (begin.duration(to: clock.now) / .milliseconds(100)).rounded()
         note("\(width)×\(height), \(parameters.steps) steps: \(tenths / 10) s")
     }

@@ -81,12 +81,16 @@ struct StudyRun: ParsableCommand {
 
     @OptionGroup var study: StudyOptions
     @OptionGroup var stages: StageOptions
+    @OptionGroup var preview: PreviewOptions
 
     func run() throws {
         let study = try study.open()
         try StageJob(study: study, options: stages).run(study.stages.map(\.name))
         // Shards leave the gallery to a run of the whole: it needs everything.
-        if try stages.part() == .whole { print(try Report.write(study)) }
+        guard try stages.part() == .whole else { return }
+        let page = try Report.write(study)
+        try preview.show(gallery: page)
+        print(page)
     }
 }
 
@@ -95,8 +99,13 @@ struct StudyReport: ParsableCommand {
         commandName: "report", abstract: "Write the gallery from what there is, and print its path.")
 
     @OptionGroup var study: StudyOptions
+    @OptionGroup var preview: PreviewOptions
 
-    func run() throws { print(try Report.write(try study.open())) }
+    func run() throws {
+        let page = try Report.write(try study.open())
+        try preview.show(gallery: page)
+        print(page)
+    }
 }
 
 struct StudyInit: ParsableCommand {

@@ -68,15 +68,21 @@ struct DreamJob {
         var run = dreamer.run(
             start: start, objectives: objectives, timestep: timestep, seeds: seeds, settings: plan.settings)
         var history = DreamHistory()
+        let animates = plan.command.output.animation
+        var frames = animates ? [decoded(start)] : []
         while let step = run.next() {
             history.append(step, seconds: (clock.now - begin).seconds)
             report(step, items)
             if let every = plan.command.output.every, run.stepsDone % every == 0, !run.isFinished {
-                try writePictures(run.latent, items, suffix: "_step\(padded(run.stepsDone))")
+                let pictures = try writePictures(run.latent, items, suffix: "_step\(padded(run.stepsDone))")
+                if animates { frames.append(pictures) }
             }
         }
         let after = measure(run.latent)
         let pictures = try writePictures(run.latent, items, suffix: "")
+        if animates { try writeAnimations(frames + [pictures], items) }
+        progress.close()
+        try plan.command.output.preview.show(pictures)
         for (index, item) in items.enumerated() {
             let group = plan.settings.coupling == .coupled ? 0 : index
             let result = DreamResult(
@@ -137,14 +143,7 @@ struct DreamJob {
 
     @discardableResult
     private func writePictures(_ latents: Tensor, _ items: [DreamItem], suffix: String) throws -> [Bitmap] {
-        let pictures: [Bitmap]
-        if plan.settings.coupling == .coupled {
-            pictures = Bitmap.pictures(decoder.decode(latents), range: plan.command.output.display)
-        } else {
-            pictures = items.indices.flatMap {
-                Bitmap.pictures(decoder.decode(latents.slice($0..<$0 + 1)), range: plan.command.output.display)
-            }
-        }
+        let pictures = decoded(latents)
         for (item, picture) in zip(items, pictures) {
             let path = plan.stem(item) + suffix + ".png"
             let text = [PNGText("lvo", description(item).serialized()), PNGText("Software", "lvo \(Lvo.version)")]
@@ -152,6 +151,26 @@ struct DreamJob {
             if !suffix.isEmpty { progress.event("picture", [("path", .string(path))]) }
         }
         return pictures
+    }
+
+    /// Coupled results share a range of display, independent ones share nothing.
+    private func decoded(_ latents: Tensor) -> [Bitmap] {
+        let range = plan.command.output.display
+        if plan.settings.coupling == .coupled { return Bitmap.pictures(decoder.decode(latents), range: range) }
+        return (0..<latents.shape[0]).flatMap {
+            Bitmap.pictures(decoder.decode(latents.slice($0..<$0 + 1)), range: range)
+        }
+    }
+
+    /// - Parameter frames: per moment a picture of each item.
+    private func writeAnimations(_ frames: [[Bitmap]], _ items: [DreamItem]) throws {
+        for (index, item) in items.enumerated() {
+            let path = plan.stem(item) + DreamPlan.animationEnding
+            try APNG.write(
+                frames.map { $0[index] }, milliseconds: 180, lastMilliseconds: 1500,
+                text: [PNGText("lvo", description(item).serialized())], to: path, overwrite: plan.command.output.overwrite)
+            progress.result(path)
+        }
     }
 
     /// Everything that the result follows from. The same in picture, latent and record.

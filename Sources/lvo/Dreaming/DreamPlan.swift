@@ -30,7 +30,7 @@ struct DreamPlan {
         self.command = command
         folder = try command.model.folder()
         hook = try folder.unetConfig.hookPoint(command.layer)
-        settings = try command.options.settings(standard: command.objective.preset)
+        settings = try command.options.settings(for: command.objective.target)
         objectives = try command.objective.objectives(hook)
         if command.start == "noise" {
             given = nil
@@ -109,11 +109,18 @@ struct DreamPlan {
         }
         if command.output.overwrite { return }
         let files =
-            stems.flatMap { stem in [".png", ".safetensors", ".json"].map { stem + $0 } }
+            stems.flatMap { stem in endings.map { stem + $0 } }
             + (command.output.sheet.map { [$0] } ?? [])
         if let file = files.first(where: FileManager.default.fileExists(atPath:)) {
             throw CheckpointFailure.exists(file: file)
         }
+    }
+
+    static let animationEnding = "_course.png"
+
+    /// Of a result's files.
+    private var endings: [String] {
+        [".png", ".safetensors", ".json"] + (command.output.animation ? [Self.animationEnding] : [])
     }
 
     /// The command that makes this result again. Coupled results need their company.

@@ -8,8 +8,8 @@ extension Coupling: ExpressibleByArgument {}
 
 /// Every parameter of the optimization. What is not given is the preset's.
 struct DreamOptions: ParsableArguments {
-    private static let raw = DreamSettings(.raw)
-    private static let sae = DreamSettings(.sae)
+    private static let raw = DreamSettings.paper(for: .channels)
+    private static let sae = DreamSettings.paper(for: .features)
 
     /// `0.5 raw, 0.0 sae`, or one number where they agree.
     private static func standard(_ value: (DreamSettings) -> some CustomStringConvertible) -> String {
@@ -19,8 +19,8 @@ struct DreamOptions: ParsableArguments {
 
     @Option(
         help: """
-            raw and sae: the paper's settings for channels and for features; tuned: 200 steps, leaky, independent, moment \
-            0.05. Default: raw or sae, by what is sought.
+            raw and sae: the paper's settings for channels and for features; tuned: settings that reach farther, for \
+            either (docs/sweep.md). Default: raw or sae, by what is sought.
             """)
     var preset: DreamSettings.Preset?
 
@@ -77,6 +77,11 @@ struct DreamOptions: ParsableArguments {
     var scheduleNoise: Bool?
 
     @Option(
+        parsing: .unconditional,
+        help: "Draws of noise and augmentation averaged in a step. \(standard { $0.noiseDraws })")
+    var noiseDraws: Int?
+
+    @Option(
         help: """
             What a feature's pre-activation passes through: relu (the paper's; a feature that is off cannot rise), \
             leaky, none. \(standard { $0.rectifier.rawValue })
@@ -95,10 +100,10 @@ struct DreamOptions: ParsableArguments {
         help: "Weight of a term that makes the results of a batch differ. \(standard { $0.diversity })")
     var diversity: Double?
 
-    /// - Parameter standard: the preset if none is given.
+    /// - Parameter target: what is sought: it decides the preset if none is given, and what `tuned` is.
     /// - Throws: `SimpleFailure(.usage)` for values out of range.
-    func settings(standard: DreamSettings.Preset) throws -> DreamSettings {
-        var settings = DreamSettings(preset ?? standard)
+    func settings(for target: DreamSettings.Target) throws -> DreamSettings {
+        var settings = preset.map { DreamSettings($0, for: target) } ?? .paper(for: target)
         if let robustness { try settings.setRobustness(robustness) }
         func set<T>(_ path: WritableKeyPath<DreamSettings, T>, _ value: T?) {
             if let value { settings[keyPath: path] = value }
@@ -116,6 +121,7 @@ struct DreamOptions: ParsableArguments {
         set(\.rotate, rotate)
         set(\.scale, scale)
         set(\.scheduleNoise, scheduleNoise)
+        set(\.noiseDraws, noiseDraws)
         set(\.rectifier, rectifier)
         set(\.coupling, coupling)
         set(\.diversity, diversity)
@@ -135,7 +141,7 @@ extension DreamSettings {
             spectralFilter ? "--spectral-filter" : "--no-spectral-filter",
             "--jitter", "\(jitter)", "--rotate", "\(rotate)", "--scale", "\(scale)",
             scheduleNoise ? "--schedule-noise" : "--no-schedule-noise",
-            "--rectifier", rectifier.rawValue, "--coupling", coupling.rawValue, "--diversity", "\(diversity)",
+            "--noise-draws", "\(noiseDraws)", "--rectifier", rectifier.rawValue, "--coupling", coupling.rawValue, "--diversity", "\(diversity)",
         ]
     }
 }

@@ -37,8 +37,8 @@ struct ObjectiveOptions: ParsableArguments {
         }
     }
 
-    /// The paper's settings for it.
-    var preset: DreamSettings.Preset { feature.isEmpty ? .raw : .sae }
+    /// Whose settings it takes.
+    var target: DreamSettings.Target { feature.isEmpty ? .channels : .features }
 
     /// - Throws: `Failure` if the layer has no such channel or the autoencoder no such feature.
     func objectives(_ hook: HookPoint) throws -> [Objective] {

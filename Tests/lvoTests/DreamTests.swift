@@ -194,7 +194,6 @@ extension [UInt8] {
     /// How often a chunk's type stands in a PNG.
     fileprivate func count(of type: String) -> Int {
         let wanted = Array(type.utf8)
-        return indices.dropLast(wanted.count - 1).filter { self[$0] == wanted[0] && self[$0..<$0 + wanted.count] == wanted[...] }
-            .count
+        return indices.dropLast(wanted.count - 1).count { self[$0..<$0 + wanted.count] == wanted[...] }
     }
 }

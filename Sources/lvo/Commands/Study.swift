@@ -52,16 +52,23 @@ struct StageOptions: ParsableArguments {
     }
 }
 
+/// Hears signals while `body` runs. From the first line of a command on: reading a large model's checksums takes a while,
+/// and a signal meanwhile should end it with 75 too.
+func hearingSignals(_ body: (StopFlag) throws -> Void) rethrows {
+    let stop = StopFlag()
+    let signals = stop.listen()
+    defer { signals.forEach { $0.cancel() } }
+    try body(stop)
+}
+
 /// Runs stages until they are done, a signal comes, or a disk is full.
 struct StageJob {
     let study: Study
     let options: StageOptions
+    let stop: StopFlag
 
     /// - Parameter names: of the stages, in their order.
     func run(_ names: [String]) throws {
-        let stop = StopFlag()
-        let signals = stop.listen()
-        defer { signals.forEach { $0.cancel() } }
         let progress = StageProgress(emitsEvents: options.json)
         let runner = try StageRunner(study: study.folder, shard: options.part(), stop: stop) { progress.show($0) }
         var failed = 0
@@ -83,9 +90,11 @@ struct StudyRun: ParsableCommand {
     @OptionGroup var stages: StageOptions
     @OptionGroup var preview: PreviewOptions
 
-    func run() throws {
+    func run() throws { try hearingSignals(run) }
+
+    private func run(_ stop: StopFlag) throws {
         let study = try study.open()
-        try StageJob(study: study, options: stages).run(study.stages.map(\.name))
+        try StageJob(study: study, options: stages, stop: stop).run(study.stages.map(\.name))
         // Shards leave the gallery to a run of the whole: it needs everything.
         guard try stages.part() == .whole else { return }
         let page = try Report.write(study)

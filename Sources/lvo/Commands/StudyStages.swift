@@ -9,7 +9,9 @@ protocol StageCommand: ParsableCommand {
 }
 
 extension StageCommand {
-    func run() throws { try StageJob(study: study.open(), options: stages).run([Self.stage]) }
+    func run() throws {
+        try hearingSignals { try StageJob(study: study.open(), options: stages, stop: $0).run([Self.stage]) }
+    }
 }
 
 struct StudyCapture: StageCommand {

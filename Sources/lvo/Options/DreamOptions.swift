@@ -141,7 +141,8 @@ extension DreamSettings {
             spectralFilter ? "--spectral-filter" : "--no-spectral-filter",
             "--jitter", "\(jitter)", "--rotate", "\(rotate)", "--scale", "\(scale)",
             scheduleNoise ? "--schedule-noise" : "--no-schedule-noise",
-            "--noise-draws", "\(noiseDraws)", "--rectifier", rectifier.rawValue, "--coupling", coupling.rawValue, "--diversity", "\(diversity)",
+            "--noise-draws", "\(noiseDraws)", "--rectifier", rectifier.rawValue, "--coupling", coupling.rawValue,
+            "--diversity", "\(diversity)",
         ]
     }
 }

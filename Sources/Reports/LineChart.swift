@@ -168,7 +168,7 @@ public struct LineChart: Sendable {
             return """
                 <line x1="\(short(left))" x2="\(short(right))" y1="\(short(at))" y2="\(short(at))" \
                 stroke="var(--mark, #dc2626)" stroke-dasharray="3 3"/>
-                <text x="\(short(right - 3))" y="\(short(at < top + 14 ? at + 12 : at - 4))" text-anchor="end" \
+                <text x="\(short(left + 4))" y="\(short(at < top + 14 ? at + 12 : at - 4))" \
                 fill="var(--mark, #dc2626)">\(Markup.escape(level.label))</text>
 
                 """

@@ -73,7 +73,7 @@ const lvo = (() => {
     const shown = Object.keys(measures).filter(name => measures[name][row.i] !== null);
     const first = ["active_share", "largest_activation", "reach", state.sort];
     shown.sort((a, b) => first.lastIndexOf(b) - first.lastIndexOf(a));
-    return shown.slice(0, row.dream ? 2 : 3).map(name => spoken(name) + " " + number(measures[name][row.i])).join(" · ");
+    return shown.slice(0, row.dream ? 1 : 3).map(name => spoken(name) + " " + number(measures[name][row.i])).join(" · ");
   }
   function card(row) {
     const kind = row.site.endsWith("/channels") ? "channel " : "";

@@ -24,16 +24,14 @@ LAYER = "up_blocks.2.attentions.1"
 CAPTURE = ["capture.images_per_prompt=1", "capture.steps=20", "capture.sampler=ddim", "capture.guidance_scale=4",
            "analysis.peaks=1", "prior.steps=20", "prior.sampler=ddim", "prior.strength_features=50",
            "prior.strength_channels=5", "dream.animation=false",
-           "dream.snapshot_every=1000", "prior.seeds=[1024, 1111]", "dream.seeds=[1024, 1111]"]
+           "dream.snapshot_every=1000"]
 # Name: preset, then what differs from it.
 SETTINGS = {
     "paper": "paper",
     "paper, from noise": "paper start=noise",
-    "leaky": "paper start=noise rectifier=leaky",
     "leaky, independent": "paper start=noise rectifier=leaky coupling=independent",
     "tuned": "tuned",
     "tuned, from priors": "tuned start=prior",
-    "tuned, relu": "tuned rectifier=relu",
     "tuned, no rectifier": "tuned rectifier=none",
     "tuned, 100 steps": "tuned steps=100",
     "tuned, 100 steps, 4 draws": "tuned steps=100 noise_draws=4",
@@ -79,7 +77,8 @@ class Sweep:
             sys.exit(f"lvo study {arguments}: {errors}")
 
     def begin(self, folder, settings):
-        arguments = [part for setting in CAPTURE + settings for part in ("--set", setting)]
+        seeds = [f"{stage}.seeds={self.options.seeds}" for stage in ("prior", "dream")]
+        arguments = [part for setting in CAPTURE + seeds + settings for part in ("--set", setting)]
         self.lvo("init", folder, "--overwrite", *arguments)
 
     def capture(self):
@@ -160,11 +159,29 @@ def table(sweep, folders, chosen, part, names, places):
     return lines
 
 
+def by_timestep(sweep, folders, chosen, names):
+    """Where the peak lies decides how far a dream can get: noise is a growing share of what the layer sees."""
+    bands = [(0, 250), (250, 500), (500, 750), (750, 1000)]
+    lines = ["features at the peak, all chosen, by the peak's time step: share with reach ≥ 1, median (number):", "",
+             "| setting | " + " | ".join(f"{low} … {high - 1}" for low, high in bands) + " |", "| --- " * 5 + "|"]
+    indices = chosen["features"]["tuning"] + chosen["features"]["held out"]
+    for name in names:
+        rows = [row for row in sweep.measures(folders[name], "features", indices, "at the peak") if row["reach"] is not None]
+        cells = []
+        for low, high in bands:
+            reach = [row["reach"] for row in rows if low <= row["timestep"] < high]
+            cells.append(f"{sum(r >= 1 for r in reach) / len(reach):.0%}, {statistics.median(reach):.2f} ({len(reach)})"
+                         if reach else "–")
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return lines
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lvo", default=".build/release/lvo")
     parser.add_argument("--output", required=True)
-    parser.add_argument("--prompts", type=int, default=0, help="0: all of the embedded prompts")
+    parser.add_argument("--prompts", type=int, default=300)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1024])
     parser.add_argument("--features", type=int, default=40)
     parser.add_argument("--channels", type=int, default=16)
     parser.add_argument("--only", nargs="+", default=list(SETTINGS), help="names of settings")
@@ -182,6 +199,7 @@ def main():
     finals = [name for name in options.only if name in options.final]
     if finals:
         lines += table(sweep, folders, chosen, "held out", finals, ["at the peak", "at t = 301"])
+        lines += by_timestep(sweep, folders, chosen, finals)
     print("\n".join(lines))
     if options.table:
         pathlib.Path(options.table).write_text("\n".join(lines) + "\n")

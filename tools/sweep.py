@@ -25,28 +25,33 @@ CAPTURE = ["capture.images_per_prompt=1", "capture.steps=20", "capture.sampler=d
            "analysis.peaks=1", "prior.steps=20", "prior.sampler=ddim", "prior.strength_features=50",
            "prior.strength_channels=5", "dream.animation=false",
            "dream.snapshot_every=1000"]
-# Name: preset, then what differs from it.
+# Name: preset, then what differs from it. The middle of the sweep is written out, whatever `tuned` has become since.
+PAPER = "paper start=noise"
+MIDDLE = "tuned start=noise steps=100 learning_rate=0.05 rectifier=leaky coupling=independent moment=0.05 range=0.5 " \
+    "jitter=0 rotate=0 scale=1 "
 SETTINGS = {
     "paper": "paper",
-    "paper, from noise": "paper start=noise",
-    "leaky, independent": "paper start=noise rectifier=leaky coupling=independent",
+    "paper, from noise": PAPER,
+    "paper, leaky, independent": PAPER + " rectifier=leaky coupling=independent",
     "tuned": "tuned",
-    "tuned, from priors": "tuned start=prior",
-    "tuned, no rectifier": "tuned rectifier=none",
-    "tuned, 100 steps": "tuned steps=100",
-    "tuned, 100 steps, 4 draws": "tuned steps=100 noise_draws=4",
-    "tuned, learning rate 0.1": "tuned learning_rate=0.1",
-    "tuned, no noise": "tuned schedule_noise=false",
-    "tuned, robustness 0": "tuned jitter=0 rotate=0 scale=1",
-    "tuned, robustness 2": "tuned jitter=8 rotate=15 scale=1.2",
-    "tuned, no spectral filter": "tuned spectral_filter=false",
-    "tuned, moment 0.5": "tuned moment=0.5",
-    "tuned, moment 0": "tuned moment=0",
-    "tuned, range 0.05": "tuned range=0.05",
+    "middle": MIDDLE,
+    "middle, from priors": MIDDLE + "start=prior",
+    "middle, relu": MIDDLE + "rectifier=relu",
+    "middle, no rectifier": MIDDLE + "rectifier=none",
+    "middle, 200 steps": MIDDLE + "steps=200",
+    "middle, 4 draws a step": MIDDLE + "noise_draws=4",
+    "middle, no noise": MIDDLE + "schedule_noise=false",
+    "middle, learning rate 0.1": MIDDLE + "learning_rate=0.1",
+    "middle, robustness 1": MIDDLE + "jitter=1 rotate=5 scale=1.1",
+    "middle, jitter 1": MIDDLE + "jitter=1",
+    "middle, no spectral filter": MIDDLE + "spectral_filter=false",
+    "middle, moment 0.5": MIDDLE + "moment=0.5",
+    "middle, moment 0.2": MIDDLE + "moment=0.2",
+    "middle, range 0.05": MIDDLE + "range=0.05",
 }
 # Those that channels are tried with; their objective has no rectifier.
-FOR_CHANNELS = ["paper", "paper, from noise", "tuned", "tuned, learning rate 0.1", "tuned, robustness 0", "tuned, moment 0.5",
-                "tuned, moment 0", "tuned, range 0.05"]
+FOR_CHANNELS = ["paper", "paper, from noise", "tuned", "middle", "middle, 200 steps", "middle, robustness 1",
+                "middle, moment 0.5", "middle, range 0.05"]
 
 
 def read_tensors(path):
@@ -109,13 +114,14 @@ class Sweep:
             own = part["tuning"] + part["held out"] if is_final else part["tuning"]
             own = own if space == "features" or name in FOR_CHANNELS else ["none"]
             settings.append(f"choose.{space}={','.join(map(str, own))}")
-            settings += [f"dream_{space}.{change}" for change in changes]
+            # The last of equal keys counts.
+            settings += [f"dream_{space}.{key}={value}" for key, value in dict(c.split("=") for c in changes).items()]
         folder = self.root / "".join(c if c.isalnum() else "-" for c in name)
         self.begin(folder, settings)
         for stage in ("capture", "analysis"):
             if not (folder / stage).exists():
                 subprocess.run(["cp", "-al", base / stage, folder / stage], check=True)
-        if any("start=prior" in change for change in changes) or preset == "paper" and "start=noise" not in changes:
+        if dict(c.split("=") for c in changes).get("start", "prior" if preset == "paper" else "noise") == "prior":
             self.lvo("prior", folder)
         for stage in ("dream", "measure"):
             self.lvo(stage, folder)

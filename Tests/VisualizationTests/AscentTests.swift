@@ -199,7 +199,8 @@ import Testing
 
     @Test func tunedGoesBeyondThePaper() {
         let tuned = DreamSettings(.tuned)
-        #expect(tuned.rectifier == .leaky && tuned.coupling == .independent && tuned.steps == 200)
+        #expect(tuned.rectifier == .leaky && tuned.coupling == .independent && tuned.steps == 100)
+        #expect((tuned.jitter, tuned.rotate, tuned.scale) == (0, 0, 1))
         #expect(tuned.penalties == Penalties(range: 0.5, moment: 0.05))
     }
 

@@ -47,9 +47,9 @@ public struct DreamSettings: Sendable, Equatable {
         penalties = Penalties(range: 0.5, moment: preset == .sae ? 0.5 : 0.05)
         sigmaStart = 0
         if preset == .sae { return }
-        steps = 200
         rectifier = .leaky
         coupling = .independent
+        (jitter, rotate, scale) = Self.robustnessLevels[0]
     }
 
     /// The paper's settings for what is sought.

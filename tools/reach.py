@@ -16,6 +16,7 @@ SETTINGS = [
     "paper=--preset sae",
     "leaky-100=--preset sae --rectifier leaky --coupling independent --moment 0.1667 --range 0.1667",
     "leaky-200=--preset sae --rectifier leaky --coupling independent --moment 0.1667 --range 0.1667 --steps 200",
+    "moment=--preset tuned --steps 200 --robustness 1",
     "tuned=--preset tuned",
 ]
 

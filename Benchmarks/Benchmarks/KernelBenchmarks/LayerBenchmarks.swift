@@ -10,14 +10,14 @@ func convolutionBenchmarks(_ engine: Engine, peak: Double, _ configuration: Benc
         let weight = filled([outputs, inputs, 3, 3], seed: 5)
         let layer = Convolution(weight: Weight(name: "w", tensor: weight), bias: nil, engine: engine)
         let x = filled([1, side, side, inputs], seed: 6)
-        let name = "convolution \(side)×\(side), \(inputs)→\(outputs)"
+        let name = "convolution-\(side)x\(side)-\(inputs)-\(outputs)"
         let isRight = relativeError(layer.forward(x), layer.forward(x, algorithm: .direct)) < 1e-5
         let flop = 18 * Double(side * side * inputs * outputs)
         Benchmark(name, configuration: configuration) { benchmark in
             guard isRight else { return benchmark.error("wrong result") }
             time(benchmark, flop: flop, peak: peak) { blackHole(layer.forward(x)) }
         }
-        Benchmark(name + ", gradient", configuration: configuration) { benchmark in
+        Benchmark(name + "-gradient", configuration: configuration) { benchmark in
             time(benchmark, flop: flop, peak: peak) { blackHole(layer.backwardInput(x, inputShape: x.shape)) }
         }
     }
@@ -33,13 +33,13 @@ func attentionBenchmarks(_ engine: Engine, peak: Double, _ configuration: Benchm
             engine: engine).out
         let isRight = relativeError(Tensor(firstRow.shape, Array(out.array[..<(8 * width)])), firstRow) < 1e-5
         let flop = 4 * Double(tokens * tokens * 8 * width)
-        Benchmark("attention \(tokens) tokens, 8 heads of \(width)", configuration: configuration) { benchmark in
+        Benchmark("attention-\(tokens)-tokens-8x\(width)", configuration: configuration) { benchmark in
             guard isRight else { return benchmark.error("wrong result") }
             time(benchmark, flop: flop, peak: peak) {
                 blackHole(Attention.forward(query: query, key: key, value: value, heads: 8, engine: engine))
             }
         }
-        Benchmark("attention \(tokens) tokens, 8 heads of \(width), gradient", configuration: configuration) { benchmark in
+        Benchmark("attention-\(tokens)-tokens-8x\(width)-gradient", configuration: configuration) { benchmark in
             time(benchmark, flop: 2.5 * flop, peak: peak) {
                 blackHole(
                     Attention.backwardInput(

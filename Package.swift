@@ -1,4 +1,4 @@
-// swift-tools-version: 6.1
+// swift-tools-version: 6.3
 import PackageDescription
 
 // One target per floor; imports only go down (docs/design.md). The manifest is the proof.
@@ -26,94 +26,122 @@ let kernelDependencies = kernelTargets.map { Target.Dependency(stringLiteral: $0
 
 let numerics = "swift-numerics"
 let realModule = Target.Dependency.product(name: "RealModule", package: numerics)
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let complexModule = Target.Dependency.product(name: "ComplexModule", package: numerics)
 
 let package = Package(
     name: "lvo",
     products: [
         .executable(name: "lvo", targets: ["lvo"]),
-        .library(name: "LVO", targets: ["Ops", "StableDiffusion", "SparseAutoencoders", "Visualization"]),
+        .library(name: "LVO", targets: ["LVO"]),
         .library(name: "ReferenceKernels", targets: ["ReferenceKernels"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
-        .package(url: "https://github.com/apple/swift-numerics", from: "1.0.0"),
-        .package(url: "https://github.com/apple/swift-crypto", "3.0.0"..<"5.0.0"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", .upToNextMinor(from: "1.8.2")),
+        .package(url: "https://github.com/apple/swift-numerics", .upToNextMinor(from: "1.1.1")),
+        .package(url: "https://github.com/apple/swift-crypto", .upToNextMinor(from: "4.5.2")),
+        .package(url: "https://github.com/jpsim/Yams", .upToNextMinor(from: "6.2.2")),
     ],
     targets: kernelTargets + [
-        // Floor 0
+        // Floor 0: kernels, and errors and files
         .systemLibrary(name: "CPrefetch"),
         .target(name: "KernelInterface"),
         .target(name: "ReferenceKernels", dependencies: [realModule, complexModule]),
-        // Floor 1
+        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .target(name: "Files", dependencies: [crypto]),
+        // Floor 1: threads, numbers
         .target(name: "Parallel"),
         .target(name: "Tensors"),
-        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
-        // Floor 2
+        .target(name: "WorkUnits", dependencies: ["Files"]),
+        // Floor 2: operations, weights, pictures
+        .target(name: "Ops", dependencies: ["Files", "KernelInterface", "Parallel", "Tensors"] + kernelDependencies),
+        .target(name: "Checkpoints", dependencies: ["Files", "Tensors"]),
+        .target(name: "Pictures", dependencies: ["CPNG", "Files", "Tensors"]),
+        // Floor 3: the network, the optimizer, the gallery
+        .target(name: "Optimizers", dependencies: ["Tensors"]),
         .target(
-            name: "Ops", dependencies: ["KernelInterface", "Parallel", "Tensors"] + kernelDependencies),
-        .target(name: "Checkpoints", dependencies: ["Tensors"]),
-        .target(name: "Pictures", dependencies: ["CPNG", "Tensors"]),
-        // Floor 3
-        .target(name: "Optimizers", dependencies: ["Tensors", "Ops"]),
-        .target(
-            name: "StableDiffusion", dependencies: ["Ops", "Checkpoints", "Tensors"],
+            name: "StableDiffusion", dependencies: ["Checkpoints", "Files", "Ops", "Tensors"],
             resources: [.copy("Resources")]),
         .target(
-            name: "Reports", dependencies: ["Pictures", "Checkpoints", "Tensors"],
-            resources: [.embedInCode("Assets")]),
+            name: "Reports", dependencies: ["Files", "Pictures"], resources: [.embedInCode("Assets")]),
         // Floor 4
         .target(
             name: "SparseAutoencoders",
-            dependencies: ["Ops", "Optimizers", "Checkpoints", "Tensors"]),
+            dependencies: ["Checkpoints", "Files", "KernelInterface", "Ops", "Optimizers", "Tensors"]),
         // Floor 5
         .target(
             name: "Visualization",
-            dependencies: ["StableDiffusion", "SparseAutoencoders", "Optimizers", "Ops", "Tensors", "Checkpoints"]),
-        // Floor 6
+            dependencies: [
+                "Checkpoints", "Files", "Ops", "Optimizers", "SparseAutoencoders", "StableDiffusion", "Tensors",
+            ]),
+        // Floor 6: what an experiment is
+        .target(
+            name: "Experiments",
+            dependencies: [
+                "Checkpoints", "Files", "Ops", "Pictures", "Reports", "SparseAutoencoders", "StableDiffusion", "Tensors",
+                "Visualization",
+            ],
+            resources: [.copy("Resources")]),
+        // Floor 7: its clients
         .target(
             name: "Studies",
             dependencies: [
-                "Visualization", "Reports", "Pictures", "StableDiffusion", "SparseAutoencoders", "Checkpoints",
-                "Yams", .product(name: "Crypto", package: "swift-crypto"),
-            ],
-            resources: [.copy("Resources")]),
-        // Floor 7
+                "Checkpoints", "Experiments", "Files", "Ops", "Pictures", "Reports", "SparseAutoencoders",
+                "StableDiffusion", "Tensors", "Visualization", "WorkUnits", "Yams",
+            ]),
+        .target(
+            name: "LVO",
+            dependencies: [
+                "Checkpoints", "Experiments", "Files", "Ops", "Optimizers", "Pictures", "SparseAutoencoders",
+                "StableDiffusion", "Tensors", "Visualization",
+            ]),
         .executableTarget(
             name: "lvo",
             dependencies: [
-                "Studies", "Visualization", "Pictures", "Reports", "StableDiffusion", "SparseAutoencoders",
-                "Checkpoints", "Ops", "Tensors", "Parallel",
+                "Checkpoints", "Experiments", "Files", "Ops", "Optimizers", "Parallel", "Pictures", "Reports",
+                "SparseAutoencoders", "StableDiffusion", "Studies", "Tensors", "Visualization", "WorkUnits",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Logging", package: "swift-log"),
             ]),
 
         .target(
             name: "TestSupport",
-            dependencies: ["Checkpoints", "Tensors", "Ops", realModule, complexModule], path: "Tests/TestSupport"),
-        .testTarget(name: "TestSupportTests", dependencies: ["TestSupport"]),
-        .testTarget(name: "KernelsTests", dependencies: ["TestSupport", "ReferenceKernels", "Ops"]),
-        .testTarget(name: "OpsTests", dependencies: ["TestSupport", "ReferenceKernels", "Ops"]),
+            dependencies: ["Checkpoints", "Files", "Ops", "Tensors", realModule, complexModule],
+            path: "Tests/TestSupport"),
+        .testTarget(name: "TestSupportTests", dependencies: ["Ops", "Tensors", "TestSupport"]),
+        .testTarget(name: "KernelsTests", dependencies: ["KernelInterface", "Ops", "ReferenceKernels", "TestSupport"]),
+        .testTarget(name: "OpsTests", dependencies: ["Ops", "ReferenceKernels", "Tensors", "TestSupport"]),
         .testTarget(
-            name: "CheckpointsTests", dependencies: ["TestSupport", "Checkpoints"],
+            name: "CheckpointsTests",
+            dependencies: ["Checkpoints", "Files", "StableDiffusion", "Tensors", "TestSupport"],
             resources: [.copy("Fixtures")]),
         .testTarget(
-            name: "PicturesTests", dependencies: ["TestSupport", "Pictures"], resources: [.copy("Fixtures")]),
-        .testTarget(
-            name: "StableDiffusionTests", dependencies: ["TestSupport", "StableDiffusion"],
+            name: "PicturesTests", dependencies: ["Files", "Pictures", "Tensors", "TestSupport"],
             resources: [.copy("Fixtures")]),
         .testTarget(
-            name: "SparseAutoencodersTests", dependencies: ["TestSupport", "SparseAutoencoders"],
+            name: "StableDiffusionTests",
+            dependencies: ["Checkpoints", "Files", "Ops", "StableDiffusion", "Tensors", "TestSupport"],
             resources: [.copy("Fixtures")]),
         .testTarget(
-            name: "VisualizationTests", dependencies: ["TestSupport", "Visualization", "Optimizers"],
+            name: "SparseAutoencodersTests",
+            dependencies: ["Checkpoints", "Files", "Ops", "SparseAutoencoders", "Tensors", "TestSupport"],
             resources: [.copy("Fixtures")]),
         .testTarget(
-            name: "StudiesTests", dependencies: ["TestSupport", "Studies", "Reports"],
+            name: "VisualizationTests",
+            dependencies: [
+                "Checkpoints", "Files", "Ops", "Optimizers", "SparseAutoencoders", "StableDiffusion", "Tensors", "TestSupport",
+                "Visualization",
+            ],
             resources: [.copy("Fixtures")]),
-        .testTarget(name: "lvoTests", dependencies: ["TestSupport", "Pictures", "Checkpoints"]),
+        .testTarget(name: "WorkUnitsTests", dependencies: ["Files", "TestSupport", "WorkUnits"]),
+        .testTarget(
+            name: "StudiesTests",
+            dependencies: [
+                "Checkpoints", "Experiments", "Files", "Ops", "Pictures", "Reports", "Studies", "Tensors", "TestSupport",
+                "Visualization", "WorkUnits",
+            ],
+            resources: [.copy("Fixtures")]),
+        .testTarget(
+            name: "lvoTests", dependencies: ["Checkpoints", "Files", "Pictures", "Tensors", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

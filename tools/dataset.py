@@ -3,7 +3,7 @@ import json, os, struct, subprocess, sys, zlib
 import numpy as np
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-RESOURCES = os.path.join(HERE, "..", "Sources", "Studies", "Resources")
+RESOURCES = os.path.join(HERE, "..", "Sources", "Experiments", "Resources")
 MODEL, SAES = os.path.join(RESOURCES, "shapes"), os.path.join(RESOURCES, "shapes-sae")
 LAYER = "up_blocks.2.attentions.1"
 

@@ -14,4 +14,4 @@ need() {
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-command -v swift >/dev/null || { echo "no swift on the PATH: install a Swift 6.1 or newer toolchain first" >&2; exit 66; }
+command -v swift >/dev/null || { echo "no swift on the PATH: install a Swift 6.3 or newer toolchain first" >&2; exit 66; }

@@ -1,3 +1,4 @@
+import Files
 import Synchronization
 import Tensors
 
@@ -18,17 +19,17 @@ public final class WeightStore: Sendable {
     private let edits: [String: Edit]
     private let taken = Mutex<Set<String>>([])
 
-    /// - Parameter component: whose historical tensor names are understood; nil takes names as they are.
-    /// - Throws: `CheckpointFailure.malformed` if two tensors come to the same name.
+    /// - Parameter naming: the model's own names for what files call otherwise; nil takes names as they are.
+    /// - Throws: `FileFailure.malformed` if two tensors come to the same name.
     public init(
-        file: String, weights: [Weight], component: ModelComponent? = nil, leftovers: [String] = []
-    ) throws(CheckpointFailure) {
+        file: String, weights: [Weight], naming: (any TensorNaming)? = nil, leftovers: [String] = []
+    ) throws(FileFailure) {
         self.file = file
         var named: [String: Weight] = [:]
         var unused = leftovers
         for original in weights {
-            let weight = component?.normalized(original) ?? original
-            if ModelComponent.isLeftover(weight.name) {
+            let weight = naming?.normalized(original) ?? original
+            if naming?.isLeftover(weight.name) ?? false {
                 unused.append(weight.name)
             } else if named.updateValue(weight, forKey: weight.name) != nil {
                 throw .malformed(file: file, reason: "tensor \(weight.name) is there twice")
@@ -40,8 +41,8 @@ public final class WeightStore: Sendable {
     }
 
     /// Opens one weights file of any container, or the parts named by a `*.safetensors.index.json`.
-    public convenience init(path: String, component: ModelComponent? = nil) throws {
-        try self.init(file: path, weights: WeightFile(path: path).weights, component: component)
+    public convenience init(path: String, naming: (any TensorNaming)? = nil) throws {
+        try self.init(file: path, weights: WeightFile(path: path).weights, naming: naming)
     }
 
     private init(_ store: WeightStore, edits: [String: Edit]) {
@@ -52,7 +53,7 @@ public final class WeightStore: Sendable {
     }
 
     /// The same tensors, changed as they are taken.
-    func edited(_ edits: [String: Edit]) -> WeightStore {
+    package func edited(_ edits: [String: Edit]) -> WeightStore {
         edits.isEmpty ? self : WeightStore(self, edits: edits)
     }
 
@@ -68,8 +69,8 @@ public final class WeightStore: Sendable {
     /// How many tensors there are of each dtype.
     public var dtypes: [DType: Int] { weights.values.reduce(into: [:]) { $0[$1.dtype, default: 0] += 1 } }
 
-    /// - Throws: `CheckpointFailure.missingTensors` or `.misshapen`.
-    public func take(_ name: String, shape: [Int]) throws(CheckpointFailure) -> Weight {
+    /// - Throws: `FileFailure.missingTensors` or `.misshapen`.
+    public func take(_ name: String, shape: [Int]) throws(FileFailure) -> Weight {
         guard let weight = weights[name] else { throw .missingTensors(file: file, names: [name]) }
         guard weight.shape == shape else {
             throw .misshapen(file: file, tensor: name, expected: shape, found: weight.shape)
@@ -87,8 +88,8 @@ public final class WeightStore: Sendable {
 
     /// Compares every name and shape with the manifest's.
     ///
-    /// - Throws: `CheckpointFailure.missingTensors`, `.misshapen` or `.extraTensors`, in this order of precedence.
-    public func verify(_ manifest: Manifest) throws(CheckpointFailure) {
+    /// - Throws: `FileFailure.missingTensors`, `.misshapen` or `.extraTensors`, in this order of precedence.
+    public func verify(_ manifest: Manifest) throws(FileFailure) {
         let difference = self.difference(from: manifest)
         if !difference.missing.isEmpty { throw .missingTensors(file: file, names: difference.missing) }
         if let first = difference.misshapen.first {
@@ -102,6 +103,8 @@ public final class WeightStore: Sendable {
         public var missing: [String] = []
         public var misshapen: [(name: String, expected: [Int], found: [Int])] = []
         public var extra: [String] = []
+
+        package init() {}
 
         public var isEmpty: Bool { missing.isEmpty && misshapen.isEmpty && extra.isEmpty }
     }
@@ -119,8 +122,8 @@ public final class WeightStore: Sendable {
         return difference
     }
 
-    /// - Throws: `CheckpointFailure.extraTensors` naming the tensors that were never taken.
-    public func finish() throws(CheckpointFailure) {
+    /// - Throws: `FileFailure.extraTensors` naming the tensors that were never taken.
+    public func finish() throws(FileFailure) {
         let extra = taken.withLock { Set(weights.keys).subtracting($0) }
         if !extra.isEmpty { throw .extraTensors(file: file, names: extra.sorted()) }
     }

@@ -1,5 +1,8 @@
+import Files
 import KernelInterface
 import Kernels
+import KernelsAVX2
+import KernelsAVX512
 import Tensors
 
 #if canImport(Glibc)
@@ -8,8 +11,6 @@ import Glibc
 import Musl
 #endif
 #if arch(x86_64)
-import KernelsAVX2
-import KernelsAVX512
 import _Builtin_intrinsics.intel.cpuid
 #endif
 

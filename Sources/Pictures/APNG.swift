@@ -1,4 +1,4 @@
-import Tensors
+import Files
 
 /// Animated PNG: every browser shows it, every PNG reader shows its first frame, and it keeps full colour where GIF
 /// has 256. The frames are PNG files whose pixel streams are wrapped again under the animation's chunk names.
@@ -47,7 +47,7 @@ public enum APNG {
         overwrite: Bool = false
     ) throws {
         let bytes = try encode(frames, milliseconds: milliseconds, lastMilliseconds: lastMilliseconds, text: text)
-        try PictureFile.write(bytes, to: path, overwrite: overwrite)
+        try OutputFile.write(bytes, to: path, overwrite: overwrite)
     }
 
     /// Frame control: sequence number, size, offset 0, delay as a fraction of a second, no disposal, no blending.

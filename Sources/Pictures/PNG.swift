@@ -1,5 +1,5 @@
 import CPNG
-import Tensors
+import Files
 
 /// PNG files: pixels by libpng's simplified interface (its errors are return values), metadata by our own chunk walker.
 public enum PNG {
@@ -20,25 +20,28 @@ public enum PNG {
 
     /// Writes a PNG file (temporary name, then rename).
     ///
-    /// - Throws: `SimpleFailure(.cannotWrite)` as `PictureFile.write` does.
+    /// - Throws: `SimpleFailure(.cannotWrite)` as `OutputFile.write` does.
     public static func write(
         _ bitmap: Bitmap, text: [PNGText] = [], to path: String, overwrite: Bool = false
     ) throws {
-        try PictureFile.write(encode(bitmap, text: text), to: path, overwrite: overwrite)
+        try OutputFile.write(encode(bitmap, text: text), to: path, overwrite: overwrite)
     }
+
+    /// The largest file that is read, in bytes.
+    private static let fileLimit = 1 << 30
 
     /// Pixels and metadata of a PNG file of any kind; transparency is laid over white.
     ///
     /// - Throws: `SimpleFailure` with `.missingInput` or `.badData`.
     public static func read(_ path: String) throws -> (bitmap: Bitmap, text: [PNGText]) {
-        let bytes = try PictureFile.read(path)
+        let bytes = try MappedFile.contents(of: path, limit: fileLimit)
         return (try decode(bytes, name: path), try text(in: bytes, name: path))
     }
 
     /// The metadata of a PNG file, without decoding its pixels.
     ///
     /// - Throws: `SimpleFailure` with `.missingInput` or `.badData`.
-    public static func text(_ path: String) throws -> [PNGText] { try text(in: PictureFile.read(path), name: path) }
+    public static func text(_ path: String) throws -> [PNGText] { try text(in: MappedFile.contents(of: path, limit: fileLimit), name: path) }
 
     /// The metadata alone (tEXt and iTXt), in file order.
     ///

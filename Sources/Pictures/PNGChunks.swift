@@ -1,4 +1,4 @@
-import Tensors
+import Files
 
 /// One `keyword: text` entry of a PNG's metadata.
 public struct PNGText: Sendable, Equatable {

@@ -1,4 +1,3 @@
-import Checkpoints
 import Pictures
 import StableDiffusion
 import Tensors

@@ -1,10 +1,9 @@
-import Checkpoints
+import Files
 import Foundation
 import Ops
 import Pictures
 import SparseAutoencoders
 import StableDiffusion
-import Tensors
 import Visualization
 
 /// A Stable Diffusion model with sparse autoencoders of its layers, as a study sees it. Loaded piece by piece, when a
@@ -102,7 +101,7 @@ public final class NetworkModel: StudyModel {
     }
 
     /// What the U-Net is told by a prompt.
-    func text(_ prompt: String) throws -> TextConditioning {
+    package func text(_ prompt: String) throws -> TextConditioning {
         if let known = loaded.contexts[prompt] { return known }
         let generator = try generator()
         let context = try generator.prompts.encode([prompt]).context

@@ -1,6 +1,7 @@
-import Checkpoints
+import Experiments
+import Files
 import Foundation
-import Tensors
+import WorkUnits
 
 /// A study: a folder with `study.yaml`, a model, prompts, and what the stages have made so far.
 public final class Study {
@@ -66,7 +67,7 @@ public final class Study {
 
     /// Settings with every default filled in, kept beside the results.
     public func writeSettings() throws {
-        try Folders.make(folder)
+        try OutputFile.makeFolder(folder)
         let file = try OutputFile(path: folder + "/settings.yaml", overwrite: true)
         try file.write(Array(SettingsFile.commented(settings.values).utf8))
         try file.commit()

@@ -1,7 +1,7 @@
-import Checkpoints
+import Experiments
+import Files
 import Foundation
 import Ops
-import Tensors
 
 /// Opens studies, and begins new ones.
 public enum StudyFolder {
@@ -37,7 +37,7 @@ public enum StudyFolder {
     /// - Throws: `Failure`, also if there is a file and `overwrite` is false.
     public static func begin(_ folder: String, overrides: [String], overwrite: Bool) throws -> String {
         let values = try SettingsFile.parse("", name: "study.yaml", overrides: overrides)
-        try Folders.make(folder)
+        try OutputFile.makeFolder(folder)
         let path = folder + "/study.yaml"
         let file = try OutputFile(path: path, overwrite: overwrite)
         try file.write(Array(SettingsFile.commented(values).utf8))

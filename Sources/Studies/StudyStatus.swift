@@ -1,6 +1,6 @@
-import Checkpoints
+import Files
 import Foundation
-import Tensors
+import WorkUnits
 
 /// How far the stages of a study are.
 public struct StudyStatus: Sendable {

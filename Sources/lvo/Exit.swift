@@ -1,6 +1,6 @@
 import ArgumentParser
+import Files
 import Foundation
-import Tensors
 
 /// One line on standard error, so that standard output carries results only.
 func note(_ text: String) {

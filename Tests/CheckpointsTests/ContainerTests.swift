@@ -1,8 +1,10 @@
 import Checkpoints
+import Files
 import Foundation
+import StableDiffusion
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 /// One small model stored by `tools/containers.py` in every container must come out with the same numbers.
 @Suite struct ContainerTests {
@@ -49,7 +51,7 @@ import Testing
             // Norm groups leave no trace in shapes, so only the folder's configuration knows them; values are equal.
             #expect(try Self.values(ModelSource(path: base, vae: other), .vae) == expected)
         }
-        #expect(throws: CheckpointFailure.self) {
+        #expect(throws: FileFailure.self) {
             try ModelSource(path: base, vae: Self.fixture("lora/kohya.safetensors"))
         }
     }
@@ -76,7 +78,7 @@ import Testing
             let text = "\(error)"
             return text.contains("diffusion_pytorch_model.safetensors, ")
                 && text.contains("diffusion_pytorch_model.bin")
-                && (error as? CheckpointFailure)?.kind == .missingInput
+                && (error as? FileFailure)?.kind == .missingInput
         }
     }
 
@@ -129,7 +131,7 @@ import Testing
             #expect(file.weights.allSatisfy { $0.dtype == .f16 })
         }
         #expect { try ModelFolderWriter.write(converted, to: output, dtype: .f16, overwrite: false) } throws: {
-            ($0 as? CheckpointFailure)?.kind == .cannotWrite
+            ($0 as? FileFailure)?.kind == .cannotWrite
         }
         #expect(try Inspection(path: output).isSupported)
     }

@@ -1,8 +1,10 @@
 import Checkpoints
+import Files
 import Foundation
+import StableDiffusion
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 /// Deterministic campaigns over every parser of this module; `tools/fuzz` makes them long.
 @Suite(.serialized) struct FuzzTests {

@@ -1,7 +1,9 @@
 import Checkpoints
+import Files
+import StableDiffusion
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct InspectionTests {
     @Test func describesASingleFile() throws {
@@ -41,10 +43,10 @@ import Testing
         #expect(inspection.parts[1].difference.misshapen.map(\.name) == ["quant_conv.bias"])
         #expect(inspection.text.contains("missing (1): conv_out.bias"))
         #expect(inspection.text.contains("quant_conv.bias is [3], expected [8]"))
-        #expect(throws: CheckpointFailure.missingTensors(file: path, names: ["conv_out.bias"])) {
+        #expect(throws: FileFailure.missingTensors(file: path, names: ["conv_out.bias"])) {
             try ModelSource(path: path).component(.unet)
         }
-        #expect(throws: CheckpointFailure.self) { try ModelSource(path: path).component(.vae) }
+        #expect(throws: FileFailure.self) { try ModelSource(path: path).component(.vae) }
     }
 
     @Test func describesPartsAndLoRAs() throws {

@@ -1,4 +1,4 @@
-import Checkpoints
+import Files
 import Testing
 
 @Suite struct JSONTests {
@@ -93,12 +93,12 @@ import Testing
         #expect(try config.int("a") == 1)
         #expect(try config.int("b", default: 7) == 7)
         #expect(
-            throws: CheckpointFailure.badKey(
+            throws: FileFailure.badKey(
                 file: "unet/config.json", key: "c", expected: "a whole number", found: "a string")
         ) { try config.int("c") }
-        #expect(throws: CheckpointFailure.self) { try config.int("b") }
-        #expect(throws: CheckpointFailure.self) { try config.ints("d") }
-        #expect(throws: CheckpointFailure.self) { try ConfigFile(file: "x", json: [1]) }
-        #expect(throws: CheckpointFailure.self) { try ConfigFile(file: "x", json: ["s": 0]).size("s") }
+        #expect(throws: FileFailure.self) { try config.int("b") }
+        #expect(throws: FileFailure.self) { try config.ints("d") }
+        #expect(throws: FileFailure.self) { try ConfigFile(file: "x", json: [1]) }
+        #expect(throws: FileFailure.self) { try ConfigFile(file: "x", json: ["s": 0]).size("s") }
     }
 }

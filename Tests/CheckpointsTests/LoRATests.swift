@@ -1,7 +1,8 @@
 import Checkpoints
+import StableDiffusion
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 /// LoRA files of each convention against weights that a separate program merged in double precision.
 @Suite struct LoRATests {

@@ -1,4 +1,6 @@
 import Checkpoints
+import Files
+import StableDiffusion
 import Testing
 
 @Suite struct ManifestTests {
@@ -38,7 +40,7 @@ import Testing
     @Test func absurdSizesAreRefused() throws {
         for json: JSON in [["block_out_channels": []], ["block_out_channels": [0]], ["layers_per_block": 100_000]] {
             let config = try ConfigFile(file: "unet", json: json)
-            #expect(throws: CheckpointFailure.self) { try UNetLayout(config) }
+            #expect(throws: FileFailure.self) { try UNetLayout(config) }
         }
     }
 }

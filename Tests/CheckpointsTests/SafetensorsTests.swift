@@ -1,8 +1,9 @@
 import Checkpoints
+import Files
 import Foundation
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct SafetensorsTests {
     static func file(_ header: String, data: Int, length: UInt64? = nil) -> [UInt8] {
@@ -29,7 +30,7 @@ import Testing
         #expect(try file.weight("x").shape == [2, 3])
         #expect(try file.weight("s").floats() == [7])
         #expect(try file.weight("empty").count == 0)
-        #expect(throws: CheckpointFailure.missingTensors(file: path, names: ["y"])) { try file.weight("y") }
+        #expect(throws: FileFailure.missingTensors(file: path, names: ["y"])) { try file.weight("y") }
         #expect(try folder.contents == ["a.safetensors"])
     }
 
@@ -37,7 +38,7 @@ import Testing
         let folder = try TemporaryFolder()
         let path = folder.file("a.safetensors")
         try SafetensorsWriter.write([(name: "x", tensor: Tensor([1], [1]))], to: path)
-        #expect(throws: CheckpointFailure.exists(file: path)) {
+        #expect(throws: FileFailure.exists(file: path)) {
             try SafetensorsWriter.write([(name: "x", tensor: Tensor([1], [2]))], to: path)
         }
         #expect(try SafetensorsFile(path: path).weight("x").floats() == [1])
@@ -129,7 +130,7 @@ import Testing
         #expect(
             performing: { try SafetensorsFile(path: path) },
             throws: { error in
-                "\(error)".hasPrefix(path + ": ") && (error as? CheckpointFailure)?.kind == .badData
+                "\(error)".hasPrefix(path + ": ") && (error as? FileFailure)?.kind == .badData
             })
     }
 
@@ -139,15 +140,15 @@ import Testing
             #expect(
                 performing: { try SafetensorsFile(path: path) },
                 throws: { error in
-                    (error as? CheckpointFailure)?.kind == .missingInput
+                    (error as? FileFailure)?.kind == .missingInput
                 })
         }
     }
 
     @Test func errorsNameFileTensorExpectedAndFound() {
-        let failure = CheckpointFailure.misshapen(file: "f", tensor: "t", expected: [1, 2], found: [3])
+        let failure = FileFailure.misshapen(file: "f", tensor: "t", expected: [1, 2], found: [3])
         #expect(failure.description.hasPrefix("f: tensor t: expected shape [1, 2], found [3]"))
-        let many = CheckpointFailure.missingTensors(file: "f", names: ["a", "b", "c", "d", "e"])
+        let many = FileFailure.missingTensors(file: "f", names: ["a", "b", "c", "d", "e"])
         #expect(many.description.hasPrefix("f: tensors a, b, c and 2 more missing"))
     }
 }

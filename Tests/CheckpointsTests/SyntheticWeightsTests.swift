@@ -1,7 +1,8 @@
 import Checkpoints
+import StableDiffusion
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct SyntheticWeightsTests {
     /// Bits computed by a separate program from the written rule.
@@ -41,7 +42,7 @@ import Testing
         try SyntheticModel(dtype: dtype, salt: "s").write(manifest, to: path, overwrite: false) { tasks, body in
             for task in (0..<tasks).reversed() { body(task) }
         }
-        let store = try WeightStore(path: path, component: .unet)
+        let store = try WeightStore(path: path, naming: ModelComponent.unet)
         try store.verify(manifest)
         #expect(store.dtypes == [dtype: manifest.tensors.count])
         for tensor in manifest.tensors {

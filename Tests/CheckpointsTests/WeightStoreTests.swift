@@ -1,7 +1,9 @@
 import Checkpoints
+import Files
+import StableDiffusion
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct WeightStoreTests {
     static func weights(_ shapes: [(String, [Int])]) -> [Weight] {
@@ -13,11 +15,11 @@ import Testing
     @Test func takesByNameAndShape() throws {
         let store = try WeightStore(file: "f", weights: Self.weights([("a", [2, 3]), ("b", [1])]))
         #expect(try store.take("a", shape: [2, 3]).count == 6)
-        #expect(throws: CheckpointFailure.misshapen(file: "f", tensor: "b", expected: [2], found: [1])) {
+        #expect(throws: FileFailure.misshapen(file: "f", tensor: "b", expected: [2], found: [1])) {
             try store.take("b", shape: [2])
         }
-        #expect(throws: CheckpointFailure.missingTensors(file: "f", names: ["c"])) { try store.take("c", shape: [1]) }
-        #expect(throws: CheckpointFailure.extraTensors(file: "f", names: ["b"])) { try store.finish() }
+        #expect(throws: FileFailure.missingTensors(file: "f", names: ["c"])) { try store.take("c", shape: [1]) }
+        #expect(throws: FileFailure.extraTensors(file: "f", names: ["b"])) { try store.finish() }
         _ = try store.take("b", shape: [1])
         try store.finish()
     }
@@ -27,16 +29,16 @@ import Testing
         var shapes = manifest.tensors.map { ($0.name, $0.shape) }
         try WeightStore(file: "f", weights: Self.weights(shapes)).verify(manifest)
         let first = shapes.removeFirst()
-        #expect(throws: CheckpointFailure.missingTensors(file: "f", names: [first.0])) {
+        #expect(throws: FileFailure.missingTensors(file: "f", names: [first.0])) {
             try WeightStore(file: "f", weights: Self.weights(shapes)).verify(manifest)
         }
         shapes.append((first.0, [1]))
-        #expect(throws: CheckpointFailure.misshapen(file: "f", tensor: first.0, expected: first.1, found: [1])) {
+        #expect(throws: FileFailure.misshapen(file: "f", tensor: first.0, expected: first.1, found: [1])) {
             try WeightStore(file: "f", weights: Self.weights(shapes)).verify(manifest)
         }
         shapes[shapes.count - 1] = first
         shapes.append(("unknown", [1]))
-        #expect(throws: CheckpointFailure.extraTensors(file: "f", names: ["unknown"])) {
+        #expect(throws: FileFailure.extraTensors(file: "f", names: ["unknown"])) {
             try WeightStore(file: "f", weights: Self.weights(shapes)).verify(manifest)
         }
     }
@@ -44,7 +46,7 @@ import Testing
     @Test func knownLeftoversAreNamedAndNotErrors() throws {
         let manifest = Self.small.manifest
         let shapes = manifest.tensors.map { ($0.name, $0.shape) } + [("text_model.embeddings.position_ids", [1, 3])]
-        let store = try WeightStore(file: "f", weights: Self.weights(shapes), component: .textEncoder)
+        let store = try WeightStore(file: "f", weights: Self.weights(shapes), naming: ModelComponent.textEncoder)
         try store.verify(manifest)
         #expect(store.leftovers == ["text_model.embeddings.position_ids"])
     }
@@ -52,11 +54,11 @@ import Testing
     @Test func understandsTextEncodersWithoutPrefix() throws {
         let manifest = Self.small.manifest
         let bare = manifest.tensors.map { (String($0.name.dropFirst("text_model.".count)), $0.shape) }
-        try WeightStore(file: "f", weights: Self.weights(bare), component: .textEncoder).verify(manifest)
-        #expect(throws: CheckpointFailure.self) {
+        try WeightStore(file: "f", weights: Self.weights(bare), naming: ModelComponent.textEncoder).verify(manifest)
+        #expect(throws: FileFailure.self) {
             try WeightStore(
                 file: "f", weights: Self.weights(bare + [("text_model.final_layer_norm.bias", [4])]),
-                component: .textEncoder)
+                naming: ModelComponent.textEncoder)
         }
     }
 
@@ -74,7 +76,7 @@ import Testing
             return (tensor.name, tensor.shape)
         }
         #expect(shapes.contains { $0.0 == "decoder.mid_block.attentions.0.proj_attn.weight" && $0.1 == [8, 8, 1, 1] })
-        try WeightStore(file: "f", weights: Self.weights(shapes), component: .vae).verify(manifest)
+        try WeightStore(file: "f", weights: Self.weights(shapes), naming: ModelComponent.vae).verify(manifest)
     }
 
     @Test func readsShards() throws {
@@ -88,10 +90,10 @@ import Testing
 
         let incomplete: JSON = ["weight_map": ["a": "1.safetensors", "c": "2.safetensors"]]
         try incomplete.write(to: index, overwrite: true)
-        #expect(throws: CheckpointFailure.missingTensors(file: folder.file("2.safetensors"), names: ["c"])) {
+        #expect(throws: FileFailure.missingTensors(file: folder.file("2.safetensors"), names: ["c"])) {
             try WeightStore(path: index)
         }
         try (["weight_map": ["a": "../1.safetensors"]] as JSON).write(to: index, overwrite: true)
-        #expect(throws: CheckpointFailure.self) { try WeightStore(path: index) }
+        #expect(throws: FileFailure.self) { try WeightStore(path: index) }
     }
 }

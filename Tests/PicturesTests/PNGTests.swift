@@ -1,6 +1,6 @@
+import Files
 import Foundation
 import Pictures
-import Tensors
 import Testing
 
 /// A picture whose pixels all differ from their neighbours.
@@ -40,7 +40,7 @@ func gradient(width: Int, height: Int) -> Bitmap {
     @Test func nothingIsOverwrittenUnasked() throws {
         let path = folder.appendingPathComponent("b.png").path
         try PNG.write(gradient(width: 2, height: 2), to: path)
-        let failure = #expect(throws: SimpleFailure.self) { try PNG.write(gradient(width: 3, height: 3), to: path) }
+        let failure = #expect(throws: FileFailure.self) { try PNG.write(gradient(width: 3, height: 3), to: path) }
         #expect(failure?.kind == .cannotWrite)
         #expect(try PNG.read(path).bitmap.width == 2)
         try PNG.write(gradient(width: 3, height: 3), to: path, overwrite: true)
@@ -50,7 +50,7 @@ func gradient(width: Int, height: Int) -> Bitmap {
     }
 
     @Test func aFolderThatIsNotThereIsSaid() {
-        let failure = #expect(throws: SimpleFailure.self) {
+        let failure = #expect(throws: FileFailure.self) {
             try PNG.write(gradient(width: 2, height: 2), to: "/nonexistent/a.png")
         }
         #expect(failure?.kind == .cannotWrite)

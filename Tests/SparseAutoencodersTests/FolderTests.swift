@@ -1,9 +1,10 @@
 import Checkpoints
+import Files
 import Ops
 import SparseAutoencoders
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct FolderTests {
     let folder = "sae_folder/unet.up_blocks.1.attentions.1"
@@ -31,7 +32,7 @@ import Testing
         for (a, b) in zip(back.parameters, autoencoder.parameters) {
             #expect(relativeError(a.tensor.array, b.tensor.array) <= tolerance, "\(a.name)")
         }
-        #expect(throws: CheckpointFailure.self) { try autoencoder.write(folder: "\(temporary.path)/unet.conv_in") }
+        #expect(throws: FileFailure.self) { try autoencoder.write(folder: "\(temporary.path)/unet.conv_in") }
     }
 
     @Test func unknownKeysAreIgnoredAndBadOnesNamed() throws {
@@ -40,11 +41,11 @@ import Testing
         }
         let good = try read(#"{"d_in": 8, "num_latents": 0, "expansion_factor": 4, "k": 2, "signed": false, "x": [1]}"#)
         #expect(good.numLatents == 32)
-        #expect(throws: CheckpointFailure.self) { try read(#"{"num_latents": 16, "k": 2}"#) }
-        #expect(throws: CheckpointFailure.self) { try read(#"{"d_in": 8, "num_latents": 16, "k": 17}"#) }
+        #expect(throws: FileFailure.self) { try read(#"{"num_latents": 16, "k": 2}"#) }
+        #expect(throws: FileFailure.self) { try read(#"{"d_in": 8, "num_latents": 16, "k": 17}"#) }
         let both = #"{"d_in": 8, "k": 2, "batch_topk": true, "sample_topk": true}"#
-        #expect(throws: CheckpointFailure.self) { try read(both) }
-        #expect(throws: CheckpointFailure.self) { try read(#"{"d_in": 8, "k": 2, "activation": "gelu"}"#) }
+        #expect(throws: FileFailure.self) { try read(both) }
+        #expect(throws: FileFailure.self) { try read(#"{"d_in": 8, "k": 2, "activation": "gelu"}"#) }
     }
 
     @Test(arguments: [SelectionRule.topK, .relu, .jumpReLU])

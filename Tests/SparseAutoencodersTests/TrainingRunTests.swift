@@ -1,10 +1,10 @@
-import Checkpoints
+import Files
 import Foundation
 import Ops
 import SparseAutoencoders
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct TrainingRunTests {
     static func configuration(_ rule: SelectionRule = .batchTopK) -> SAEConfiguration {

@@ -1,9 +1,9 @@
-import Checkpoints
+import Files
 import Foundation
 import StableDiffusion
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 /// Damaged tokenizers, prompts, `parameters` texts and scheduler files.
 @Suite(.serialized) struct FuzzTests {

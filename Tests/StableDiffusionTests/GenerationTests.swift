@@ -1,4 +1,5 @@
 import Checkpoints
+import Files
 import Foundation
 import Ops
 import StableDiffusion
@@ -11,7 +12,7 @@ import Testing
     /// The model's folder in the source tree.
     static let modelPath: String = {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../..")
-        return root.standardizedFileURL.path + "/Sources/Studies/Resources/shapes"
+        return root.standardizedFileURL.path + "/Sources/Experiments/Resources/shapes"
     }()
 
     private static func generator() throws -> Generator {

@@ -1,4 +1,5 @@
 import Checkpoints
+import Files
 import Ops
 import StableDiffusion
 import Tensors
@@ -54,7 +55,7 @@ import Testing
         let needed = SyntheticWeights.self
         let early = fixture.config.layout.manifest.tensors.filter { !$0.name.hasPrefix("up_blocks") }
         let weights = early.map { Weight(name: $0.name, tensor: needed.init(name: $0.name, shape: $0.shape).tensor()) }
-        let store = try WeightStore(file: "part", weights: weights, component: .unet)
+        let store = try WeightStore(file: "part", weights: weights, naming: ModelComponent.unet)
         let unet = try UNet(config: fixture.config, weights: store, upTo: hook, engine: fixture.engine)
         #expect(unet.reaches(hook))
         #expect(!unet.reaches(try fixture.config.hookPoint("up_blocks.0.resnets.0")))
@@ -63,7 +64,7 @@ import Testing
             text: unet.prepare(context: fixture.context))
         let expected = try fixture.golden.tensor("mid_block.attentions.0/mean")
         #expect(relativeError(positionMean(activation), expected) < 1e-4)
-        #expect(throws: CheckpointFailure.self) {
+        #expect(throws: FileFailure.self) {
             try UNet(config: fixture.config, weights: store, engine: fixture.engine)
         }
     }

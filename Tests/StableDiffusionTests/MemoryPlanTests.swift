@@ -1,6 +1,5 @@
-import Checkpoints
+import Files
 import StableDiffusion
-import Tensors
 import Testing
 
 @Suite struct MemoryPlanTests {

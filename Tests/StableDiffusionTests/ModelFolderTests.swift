@@ -1,10 +1,10 @@
 import Checkpoints
+import Files
 import Foundation
 import Ops
 import StableDiffusion
-import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 /// Model folders as users hand them over, whole and damaged.
 @Suite struct ModelFolderTests {
@@ -42,36 +42,36 @@ import Testing
 
     @Test func foldersThatAreNone() throws {
         let scratch = try TemporaryFolder()
-        let missing = #expect(throws: CheckpointFailure.self) { try ModelFolder(scratch.path + "/none") }
+        let missing = #expect(throws: FileFailure.self) { try ModelFolder(scratch.path + "/none") }
         #expect(missing?.kind == .missingInput)
         let empty = #expect(throws: SimpleFailure.self) { try ModelFolder(scratch.path) }
         #expect(empty?.kind == .missingInput && empty?.description.contains("unet/config.json") == true)
         try Data("text".utf8).write(to: URL(fileURLWithPath: scratch.path + "/file"))
-        #expect(throws: CheckpointFailure.self) { try ModelFolder(scratch.path + "/file") }
+        #expect(throws: FileFailure.self) { try ModelFolder(scratch.path + "/file") }
     }
 
     @Test func missingAndTruncatedWeights() throws {
         let scratch = try TemporaryFolder()
         let path = try folder(scratch, drop: "mid_block.resnets.0.conv1.weight")
         let engine = try Engine(threads: 1)
-        let missing = #expect(throws: CheckpointFailure.self) { try ModelFolder(path).loadUNet(engine: engine) }
+        let missing = #expect(throws: FileFailure.self) { try ModelFolder(path).loadUNet(engine: engine) }
         #expect(missing?.description.contains("mid_block.resnets.0.conv1.weight") == true)
 
         let file = path + "/unet/diffusion_pytorch_model.safetensors"
         let bytes = try Data(contentsOf: URL(fileURLWithPath: file))
         try bytes.prefix(bytes.count - 100).write(to: URL(fileURLWithPath: file))
-        let truncated = #expect(throws: CheckpointFailure.self) { try ModelFolder(path).loadUNet(engine: engine) }
+        let truncated = #expect(throws: FileFailure.self) { try ModelFolder(path).loadUNet(engine: engine) }
         #expect(truncated?.kind == .badData && truncated?.description.contains(file) == true)
 
         try FileManager.default.removeItem(atPath: file)
-        let absent = #expect(throws: CheckpointFailure.self) { try ModelFolder(path).loadUNet(engine: engine) }
+        let absent = #expect(throws: FileFailure.self) { try ModelFolder(path).loadUNet(engine: engine) }
         #expect(absent?.kind == .missingInput)
     }
 
     @Test func misshapenTensorsAreNamed() throws {
         let scratch = try TemporaryFolder()
         let path = try folder(scratch, config: ["cross_attention_dim": 32])
-        let error = #expect(throws: CheckpointFailure.self) {
+        let error = #expect(throws: FileFailure.self) {
             try ModelFolder(path).loadUNet(engine: Engine(threads: 1))
         }
         #expect(error?.description.contains("attn2.to_k.weight: expected shape [32, 32], found [32, 24]") == true)
@@ -87,7 +87,7 @@ import Testing
 
     @Test(arguments: refused)
     func unsupportedConfigurationsAreRefusedByName(_ key: String, _ value: JSON) throws {
-        let error = #expect(throws: CheckpointFailure.self) {
+        let error = #expect(throws: FileFailure.self) {
             try UNetConfig(ModelGolden("unet_c").config([key: value]))
         }
         #expect(error?.description.contains(key) == true)

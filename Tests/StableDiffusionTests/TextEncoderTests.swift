@@ -1,4 +1,5 @@
 import Checkpoints
+import Files
 import Ops
 import StableDiffusion
 import Tensors
@@ -12,7 +13,7 @@ import Testing
             let name = String(tensor.name.dropFirst(prefix.count))
             return Weight(name: name, tensor: SyntheticWeights(name: name, shape: tensor.shape).tensor())
         }
-        return try WeightStore(file: "text", weights: weights, component: .textEncoder)
+        return try WeightStore(file: "text", weights: weights, naming: ModelComponent.textEncoder)
     }
 
     private func encoder(_ golden: ModelGolden, _ changes: [String: JSON] = [:]) throws -> TextEncoder {
@@ -40,7 +41,7 @@ import Testing
         let hidden = try encoder(golden, ["hidden_act": "gelu"]).encode(golden.ids("ids"))
         let error = relativeError(hidden, try golden.tensor("last_hidden_state"))
         #expect(error > 1e-4 && error < 0.1)
-        #expect(throws: CheckpointFailure.self) { try encoder(golden, ["hidden_act": "relu"]) }
+        #expect(throws: FileFailure.self) { try encoder(golden, ["hidden_act": "relu"]) }
     }
 
     @Test func emptyPromptNeedsNoTokenizer() throws {

@@ -1,9 +1,9 @@
-import Checkpoints
+import Files
 import Foundation
 import StableDiffusion
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 @Suite struct TokenizerTests {
     /// Loaded once: the vocabulary has 49,408 tokens.

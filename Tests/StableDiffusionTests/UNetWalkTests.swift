@@ -1,4 +1,3 @@
-import Checkpoints
 import Ops
 import StableDiffusion
 import Tensors

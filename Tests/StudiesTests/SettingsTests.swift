@@ -1,8 +1,9 @@
+import Experiments
+import Files
 import Foundation
-import Tensors
 import Testing
 
-@testable import Studies
+import Studies
 
 @Suite struct SettingsTests {
     @Test func anEmptyFileIsAllDefaults() throws {

@@ -1,10 +1,10 @@
-import Checkpoints
+import Files
 import Foundation
-import Tensors
-import TestSupport
 import Testing
+import TestSupport
+import WorkUnits
 
-@testable import Studies
+import Studies
 
 @Suite struct StudyTests {
     @Test func aStudyRunsThroughAndIsNotRedone() throws {

@@ -1,8 +1,9 @@
 import Checkpoints
+import Files
 import Foundation
 import Testing
 
-@testable import Studies
+import Studies
 
 /// The reference: 40 generations, 50 time steps, 60 features, analysed by the research code's rules.
 struct AnalysisReference {

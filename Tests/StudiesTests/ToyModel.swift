@@ -1,10 +1,11 @@
-import Checkpoints
+import Experiments
+import Files
 import Foundation
 import Pictures
-import Studies
 import Tensors
+import WorkUnits
 
-@testable import Studies
+import Studies
 
 /// A model that is no network: activations are hashes of the prompt, pictures are flat colours. Every answer is a
 /// function of the arguments, as the stages require.

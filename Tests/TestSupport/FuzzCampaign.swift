@@ -1,5 +1,5 @@
+import Files
 import Foundation
-import Tensors
 import Testing
 
 /// Memory for one input at a time that ends at an unreadable page.

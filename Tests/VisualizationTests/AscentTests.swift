@@ -1,7 +1,8 @@
+import Files
 import Tensors
 import Testing
 
-@testable import Visualization
+import Visualization
 
 @Suite struct AscentTests {
     let layer: LinearLayer

@@ -3,7 +3,7 @@ import SparseAutoencoders
 import Tensors
 import Testing
 
-@testable import Visualization
+import Visualization
 
 @Suite struct ObjectiveTests {
     let engine: Engine

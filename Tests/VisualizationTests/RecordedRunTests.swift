@@ -1,12 +1,13 @@
 import Checkpoints
+import Files
 import Ops
 import SparseAutoencoders
 import StableDiffusion
-import TestSupport
 import Tensors
 import Testing
+import TestSupport
 
-@testable import Visualization
+import Visualization
 
 /// Whole runs of the reference implementation on a small U-Net with synthetic weights, every random draw injected.
 @Suite struct RecordedRunTests {

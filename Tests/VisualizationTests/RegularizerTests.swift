@@ -1,7 +1,7 @@
 import Tensors
 import Testing
 
-@testable import Visualization
+import Visualization
 
 /// Against the classes of the paper's public code.
 @Suite struct RegularizerTests {

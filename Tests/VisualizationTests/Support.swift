@@ -1,10 +1,11 @@
 import Checkpoints
+import Files
 import Foundation
 import Ops
 import Tensors
 import Testing
 
-@testable import Visualization
+import Visualization
 
 /// Tensors and JSON of `Fixtures/NAME`.
 struct Golden {

@@ -1,7 +1,8 @@
 import Checkpoints
+import Files
 import Foundation
-import TestSupport
 import Testing
+import TestSupport
 
 /// Commands on one small model in every container that is read; the files are those of `CheckpointsTests`.
 @Suite struct ContainerCommandTests {

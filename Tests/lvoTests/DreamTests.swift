@@ -1,8 +1,9 @@
 import Checkpoints
+import Files
 import Foundation
 import Pictures
-import TestSupport
 import Testing
+import TestSupport
 
 /// `lvo dream` and `lvo demo` on the embedded model, as a user runs them.
 @Suite struct DreamTests {

@@ -1,14 +1,16 @@
 import Checkpoints
+import Files
 import Foundation
 import Pictures
-import TestSupport
+import StableDiffusion
 import Testing
+import TestSupport
 
 /// `generate` and `tokenize` on the small model that comes with the program.
 @Suite struct GenerateTests {
     private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .appendingPathComponent("../..").standardizedFileURL.path
-    private static let model = root + "/Sources/Studies/Resources/shapes"
+    private static let model = root + "/Sources/Experiments/Resources/shapes"
     private static let layer = "up_blocks.2.attentions.1"
 
     private func generate(_ folder: TemporaryFolder, _ output: String, _ arguments: String...) throws -> Program.Result {

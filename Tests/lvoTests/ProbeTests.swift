@@ -1,8 +1,10 @@
 import Checkpoints
+import Files
 import Foundation
+import StableDiffusion
 import Tensors
-import TestSupport
 import Testing
+import TestSupport
 
 /// Commands on a folder that holds only a small U-Net with synthetic weights.
 @Suite struct ProbeTests {

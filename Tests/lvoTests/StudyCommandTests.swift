@@ -1,7 +1,7 @@
-import Checkpoints
+import Files
 import Foundation
-import TestSupport
 import Testing
+import TestSupport
 
 /// Studies of the embedded model, small ones, run as a user runs them.
 @Suite(.serialized) struct StudyCommandTests {

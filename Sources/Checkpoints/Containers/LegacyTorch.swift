@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// What `torch.save` wrote before PyTorch 1.6, and still does with `_use_new_zipfile_serialization=False`: five pickles
@@ -12,7 +13,7 @@ enum LegacyTorch {
 
     static func isOne(_ bytes: UnsafeRawBufferPointer) -> Bool { bytes.starts(with: magic) }
 
-    /// - Throws: `CheckpointFailure.malformed` or `.unsupported`, naming `file`.
+    /// - Throws: `FileFailure.malformed` or `.unsupported`, naming `file`.
     static func contents(_ bytes: UnsafeRawBufferPointer, file: String) throws -> TorchFile.Contents {
         var position = magic.count
         func next() throws -> (value: PickleValue, reader: PickleReader) {
@@ -22,13 +23,13 @@ enum LegacyTorch {
             return (value, reader)
         }
         guard try next().value.int == version else {
-            throw CheckpointFailure.unsupported(
+            throw FileFailure.unsupported(
                 file: file, found: "its version of torch.save's old format is not \(version)",
                 advice: "load it with a newer PyTorch and torch.save it again")
         }
         let machine = try next()
         guard isLittleEndian(machine.value, machine.reader) else {
-            throw CheckpointFailure.unsupported(
+            throw FileFailure.unsupported(
                 file: file, found: "its numbers are not little-endian", advice: "save it on an x86 or ARM machine")
         }
         let object = try next()
@@ -58,14 +59,14 @@ enum LegacyTorch {
             var reader = try ByteReader(bytes, at: start)
             for key in keys {
                 guard let key, let dtype = dtypes[key], storages[key] == nil else {
-                    throw CheckpointFailure.malformed(
+                    throw FileFailure.malformed(
                         file: file, reason: "its list of storages is not that of its tensors")
                 }
                 let (size, overflow) = try reader.int(Int64.self).multipliedReportingOverflow(by: dtype.byteWidth)
                 storages[key] = try reader.take(overflow ? -1 : size)
             }
         } catch is ByteReader.End {
-            throw CheckpointFailure.malformed(file: file, reason: "it ends within its storages; was it cut off?")
+            throw FileFailure.malformed(file: file, reason: "it ends within its storages; was it cut off?")
         }
         return storages
     }

@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// Reads a pickle without executing anything: it knows the instructions and the few calls that `torch.save` uses for
@@ -22,7 +23,7 @@ struct PickleReader {
 
     init(_ bytes: UnsafeRawBufferPointer, file: String) throws {
         guard bytes.count <= Self.sizeLimit else {
-            throw CheckpointFailure.malformed(file: file, reason: "its pickle has \(bytes.count) bytes")
+            throw FileFailure.malformed(file: file, reason: "its pickle has \(bytes.count) bytes")
         }
         self.file = file
         reader = try ByteReader(bytes)
@@ -49,7 +50,7 @@ struct PickleReader {
         }
     }
 
-    private func malformed(_ reason: String) -> CheckpointFailure { .malformed(file: file, reason: reason) }
+    private func malformed(_ reason: String) -> FileFailure { .malformed(file: file, reason: reason) }
 
     private mutating func pop() throws -> PickleValue {
         guard stack.count > (marks.last ?? 0), let value = stack.popLast() else {
@@ -115,7 +116,7 @@ struct PickleReader {
         case "R", "\u{81}": try call()
         case "b": _ = try pop()  // attributes of a dictionary or parameter: nothing here needs them
         default:
-            throw CheckpointFailure.unsupported(
+            throw FileFailure.unsupported(
                 file: file, found: "its pickle has the instruction 0x" + String(code, radix: 16),
                 advice: "only dictionaries of tensors are read; convert the file to safetensors")
         }
@@ -190,7 +191,7 @@ struct PickleReader {
 
     private mutating func pushGlobal(module: String, name: String) throws {
         guard let global = PickleGlobal(module: module, name: name) else {
-            throw CheckpointFailure.unsupported(
+            throw FileFailure.unsupported(
                 file: file, found: "its pickle asks for \(module).\(name), which is not a call that rebuilds tensors",
                 advice: "nothing was executed; do not use this file unless you trust where it came from")
         }

@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// A memory-mapped safetensors file. Tensors are views of the map; nothing is read until it is used.
@@ -9,12 +10,12 @@ public final class SafetensorsFile: Sendable {
     private let entries: [String: SafetensorsHeader.Entry]
     private let file: MappedFile
 
-    /// - Throws: `CheckpointFailure` if the file is absent or its header does not describe its bytes exactly.
-    public convenience init(path: String) throws(CheckpointFailure) {
+    /// - Throws: `FileFailure` if the file is absent or its header does not describe its bytes exactly.
+    public convenience init(path: String) throws(FileFailure) {
         try self.init(MappedFile(path: path))
     }
 
-    public init(_ file: MappedFile) throws(CheckpointFailure) {
+    public init(_ file: MappedFile) throws(FileFailure) {
         self.file = file
         path = file.path
         let header = try SafetensorsHeader(file.bytes, file: path)
@@ -23,8 +24,8 @@ public final class SafetensorsFile: Sendable {
         entries = Dictionary(uniqueKeysWithValues: header.entries.map { ($0.name, $0) })
     }
 
-    /// - Throws: `CheckpointFailure.missingTensors`.
-    public func weight(_ name: String) throws(CheckpointFailure) -> Weight {
+    /// - Throws: `FileFailure.missingTensors`.
+    public func weight(_ name: String) throws(FileFailure) -> Weight {
         guard let entry = entries[name] else { throw .missingTensors(file: path, names: [name]) }
         return weight(entry)
     }

@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// The header of a safetensors file, checked against the file's length.
@@ -21,7 +22,7 @@ struct SafetensorsHeader {
     /// The format's own bound on the JSON's length.
     static let lengthLimit = 100_000_000
 
-    init(_ bytes: UnsafeRawBufferPointer, file: String) throws(CheckpointFailure) {
+    init(_ bytes: UnsafeRawBufferPointer, file: String) throws(FileFailure) {
         guard bytes.count >= 8 else {
             throw .malformed(file: file, reason: "\(bytes.count) bytes are too few for a safetensors header")
         }
@@ -47,7 +48,7 @@ struct SafetensorsHeader {
 
     private static func parse(
         _ bytes: UnsafeRawBufferPointer, file: String
-    ) throws(CheckpointFailure) -> JSONObject {
+    ) throws(FileFailure) -> JSONObject {
         var limits = JSON.Limits()
         limits.depth = 8
         do {
@@ -58,7 +59,7 @@ struct SafetensorsHeader {
         }
     }
 
-    private static func metadata(_ value: JSON, file: String) throws(CheckpointFailure) -> [String: String] {
+    private static func metadata(_ value: JSON, file: String) throws(FileFailure) -> [String: String] {
         guard let object = value.object else {
             throw .malformed(file: file, reason: "__metadata__: expected an object, found \(value.typeName)")
         }
@@ -74,8 +75,8 @@ struct SafetensorsHeader {
 
     private static func entry(
         _ name: String, _ value: JSON, dataStart: Int, dataEnd: Int, file: String
-    ) throws(CheckpointFailure) -> Entry {
-        func bad(_ reason: String) -> CheckpointFailure { .malformed(file: file, reason: "tensor \(name): \(reason)") }
+    ) throws(FileFailure) -> Entry {
+        func bad(_ reason: String) -> FileFailure { .malformed(file: file, reason: "tensor \(name): \(reason)") }
         guard let dtypeName = value["dtype"]?.string, let shape = value["shape"]?.array?.map(\.int),
             let offsets = value["data_offsets"]?.array?.map(\.int), offsets.count == 2,
             let begin = offsets[0], let end = offsets[1]
@@ -97,7 +98,7 @@ struct SafetensorsHeader {
         return Entry(name: name, dtype: dtype, shape: dimensions, range: dataStart + begin..<dataStart + end)
     }
 
-    private mutating func checkCoverage(dataStart: Int, dataEnd: Int, file: String) throws(CheckpointFailure) {
+    private mutating func checkCoverage(dataStart: Int, dataEnd: Int, file: String) throws(FileFailure) {
         entries.sort { ($0.range.lowerBound, $0.range.upperBound) < ($1.range.lowerBound, $1.range.upperBound) }
         var position = dataStart
         for entry in entries {
@@ -114,15 +115,15 @@ struct SafetensorsHeader {
 }
 
 /// Sizes from files, where products may overflow.
-enum Shapes {
+package enum Shapes {
     /// The dimensions if each is a whole number ≥ 0 and there are at most 32.
-    static func dimensions(_ shape: [Int?]) -> [Int]? {
+    package static func dimensions(_ shape: [Int?]) -> [Int]? {
         let known = shape.compactMap { $0 }
         return known.count == shape.count && shape.count <= 32 && known.allSatisfy { $0 >= 0 } ? known : nil
     }
 
     /// The product, or nil if it overflows.
-    static func count(_ dimensions: [Int]) -> Int? {
+    package static func count(_ dimensions: [Int]) -> Int? {
         var count = 1
         for dimension in dimensions {
             let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
@@ -132,7 +133,7 @@ enum Shapes {
         return count
     }
 
-    static func bytes(_ dimensions: [Int], _ dtype: DType) -> Int? {
+    package static func bytes(_ dimensions: [Int], _ dtype: DType) -> Int? {
         count(dimensions + [dtype.byteWidth])
     }
 }

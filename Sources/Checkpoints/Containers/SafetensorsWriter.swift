@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// Writes safetensors files, whole or not at all.
@@ -14,7 +15,7 @@ public enum SafetensorsWriter {
             self.shape = shape
         }
 
-        var count: Int { shape.reduce(1, *) }
+        public var count: Int { shape.reduce(1, *) }
         var byteCount: Int { count * dtype.byteWidth }
     }
 
@@ -59,7 +60,7 @@ public enum SafetensorsWriter {
     /// Writes the header, then each tensor as `produce` hands over its bytes in any number of pieces, so that a model
     /// need never be whole in memory. Tensors of wider elements come first, which keeps all of them aligned.
     ///
-    /// - Throws: `CheckpointFailure`, or what `produce` throws; the file then does not appear.
+    /// - Throws: `FileFailure`, or what `produce` throws; the file then does not appear.
     public static func stream(
         _ entries: [Entry], metadata: [String: String] = [:], to path: String, overwrite: Bool = false,
         produce: (_ entry: Entry, _ sink: Sink) throws -> Void

@@ -1,8 +1,9 @@
+import Files
 import Tensors
 
 /// `*.safetensors.index.json`: which part file holds which tensor.
 enum ShardIndex {
-    static func weights(path: String) throws(CheckpointFailure) -> [Weight] {
+    static func weights(path: String) throws(FileFailure) -> [Weight] {
         guard let map = try JSON.read(path)["weight_map"]?.object else {
             throw .badKey(file: path, key: "weight_map", expected: "an object", found: "nothing of the kind")
         }

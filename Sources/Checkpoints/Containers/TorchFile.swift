@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// A file written by `torch.save`: a pickle and the raw storages that it refers to, in a zip or, before PyTorch 1.6,
@@ -26,15 +27,15 @@ final class TorchFile: Sendable {
 
     private static func contents(ofZip bytes: UnsafeRawBufferPointer, file: String) throws -> Contents {
         guard bytes.starts(with: [0x50, 0x4B, 3, 4]) else {
-            throw CheckpointFailure.malformed(file: file, reason: "neither a zip nor a pickle as torch.save writes")
+            throw FileFailure.malformed(file: file, reason: "neither a zip nor a pickle as torch.save writes")
         }
         let archive = try ZipArchive(bytes, file: file)
         guard let pickleName = archive.entries.keys.filter({ $0.hasSuffix("/data.pkl") }).min() else {
-            throw CheckpointFailure.malformed(file: file, reason: "a zip file without the data.pkl of torch.save")
+            throw FileFailure.malformed(file: file, reason: "a zip file without the data.pkl of torch.save")
         }
         let folder = String(pickleName.dropLast("data.pkl".count))
         if let order = archive.entries[folder + "byteorder"], !order.elementsEqual("little".utf8) {
-            throw CheckpointFailure.unsupported(
+            throw FileFailure.unsupported(
                 file: file, found: "its numbers are not little-endian", advice: "save it on an x86 or ARM machine")
         }
         var reader = try PickleReader(archive.entries[pickleName] ?? .init(start: nil, count: 0), file: file)
@@ -50,7 +51,7 @@ final class TorchFile: Sendable {
         _ top: PickleValue, _ reader: PickleReader
     ) throws -> [(name: String, tensor: PickleTensor)] {
         guard case .dictionary(var index) = top else {
-            throw CheckpointFailure.malformed(file: reader.file, reason: "its pickle is not a dictionary of tensors")
+            throw FileFailure.malformed(file: reader.file, reason: "its pickle is not a dictionary of tensors")
         }
         for (key, value) in reader.dictionaries[index] where key.string == "state_dict" {
             if case .dictionary(let inner) = value { index = inner }
@@ -75,7 +76,7 @@ private struct TensorViews {
     }
 
     mutating func weight(_ name: String, _ tensor: PickleTensor) throws -> Weight {
-        func bad(_ reason: String) -> CheckpointFailure {
+        func bad(_ reason: String) -> FileFailure {
             .malformed(file: file.path, reason: "tensor \(name): \(reason)")
         }
         let storage = tensor.storage

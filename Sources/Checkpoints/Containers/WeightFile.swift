@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// The tensors of one weights file of any kind that is read here, told apart by its first bytes, not by its name:
@@ -16,7 +17,7 @@ public struct WeightFile: Sendable {
     /// Safetensors' `__metadata__`; empty for others.
     public let metadata: [String: String]
 
-    /// - Throws: `CheckpointFailure` if the file is absent, damaged, or of a refused kind.
+    /// - Throws: `FileFailure` if the file is absent, damaged, or of a refused kind.
     public init(path: String) throws {
         guard path.hasSuffix(".index.json") else {
             try self.init(MappedFile(path: path))

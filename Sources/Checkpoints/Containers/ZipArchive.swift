@@ -1,3 +1,5 @@
+import Files
+
 /// The entries of a zip file whose contents are stored uncompressed, as PyTorch writes them: views of the file's
 /// bytes. Zip64 is understood, since checkpoints pass 4 GB; compression and encryption are refused, so nothing here
 /// can grow beyond the file. Checksums are not compared: PyTorch does not either, and it would mean reading
@@ -5,11 +7,11 @@
 struct ZipArchive {
     private(set) var entries: [String: UnsafeRawBufferPointer] = [:]
 
-    /// - Throws: `CheckpointFailure.malformed` or `.unsupported`, naming `file`.
-    init(_ bytes: UnsafeRawBufferPointer, file: String) throws(CheckpointFailure) {
+    /// - Throws: `FileFailure.malformed` or `.unsupported`, naming `file`.
+    init(_ bytes: UnsafeRawBufferPointer, file: String) throws(FileFailure) {
         do {
             try read(bytes, file: file)
-        } catch let error as CheckpointFailure {
+        } catch let error as FileFailure {
             throw error
         } catch {
             throw .malformed(file: file, reason: "the zip directory points outside the file")
@@ -28,7 +30,7 @@ struct ZipArchive {
             let entry = try Self.entry(&reader, file: file)
             let content = try Self.content(bytes, entry, file: file)
             guard entries.updateValue(content, forKey: entry.name) == nil else {
-                throw CheckpointFailure.malformed(file: file, reason: "zip entry \(entry.name) is there twice")
+                throw FileFailure.malformed(file: file, reason: "zip entry \(entry.name) is there twice")
             }
         }
     }
@@ -36,7 +38,7 @@ struct ZipArchive {
     /// Finds the end record: 22 bytes, then a comment of at most 65,535.
     private static func directory(_ bytes: UnsafeRawBufferPointer, file: String) throws -> Directory {
         let last = bytes.count - 22
-        guard last >= 0 else { throw CheckpointFailure.malformed(file: file, reason: "too short for a zip file") }
+        guard last >= 0 else { throw FileFailure.malformed(file: file, reason: "too short for a zip file") }
         for position in stride(from: last, through: max(0, last - 65_535), by: -1) {
             var reader = try ByteReader(bytes, at: position)
             guard try reader.number(UInt32.self) == 0x0605_4B50 else { continue }
@@ -46,7 +48,7 @@ struct ZipArchive {
             directory.offset = try reader.int(UInt32.self)
             return try zip64(bytes, endRecord: position) ?? directory
         }
-        throw CheckpointFailure.malformed(file: file, reason: "no zip directory at its end; was it cut off?")
+        throw FileFailure.malformed(file: file, reason: "no zip directory at its end; was it cut off?")
     }
 
     /// The 64-bit end record, found through the locator that stands before the plain one.
@@ -71,7 +73,7 @@ struct ZipArchive {
 
     private static func entry(_ reader: inout ByteReader, file: String) throws -> Entry {
         guard try reader.number(UInt32.self) == 0x0201_4B50 else {
-            throw CheckpointFailure.malformed(file: file, reason: "the zip directory is damaged")
+            throw FileFailure.malformed(file: file, reason: "the zip directory is damaged")
         }
         try reader.skip(4)
         let flags = try reader.number(UInt16.self)
@@ -84,12 +86,12 @@ struct ZipArchive {
         try reader.skip(8)
         let offset = try reader.int(UInt32.self)
         guard let name = String(validating: try reader.take(lengths.name), as: UTF8.self) else {
-            throw CheckpointFailure.malformed(file: file, reason: "a zip entry's name is not UTF-8")
+            throw FileFailure.malformed(file: file, reason: "a zip entry's name is not UTF-8")
         }
         let wide = try wideSizes(try reader.take(lengths.extra), size: size, packed: packed, offset: offset)
         try reader.skip(comment)
         guard method == 0, flags & 1 == 0, wide.size == wide.packed else {
-            throw CheckpointFailure.unsupported(
+            throw FileFailure.unsupported(
                 file: file, found: "zip entry \(name) is compressed or encrypted",
                 advice: "PyTorch stores its files plainly; save this one again with torch.save")
         }
@@ -124,7 +126,7 @@ struct ZipArchive {
     ) throws -> UnsafeRawBufferPointer {
         var reader = try ByteReader(bytes, at: entry.headerOffset)
         guard try reader.number(UInt32.self) == 0x0403_4B50 else {
-            throw CheckpointFailure.malformed(file: file, reason: "zip entry \(entry.name) has no header")
+            throw FileFailure.malformed(file: file, reason: "zip entry \(entry.name) has no header")
         }
         try reader.skip(22)
         let name = try reader.int(UInt16.self)

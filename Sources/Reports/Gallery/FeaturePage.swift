@@ -1,4 +1,4 @@
-import Checkpoints
+import Files
 
 /// Everything the gallery shows of one channel or feature. Pictures are paths relative to the gallery's folder.
 public struct FeaturePage: Sendable {

@@ -1,7 +1,6 @@
-import Checkpoints
+import Files
 import Foundation
 import Pictures
-import Tensors
 
 /// Writes a gallery: static files that open from the file system, without server or network.
 ///
@@ -25,7 +24,7 @@ public final class GalleryWriter {
 
     /// Writes one feature's data. Pages are shown in the order in which they are added.
     ///
-    /// - Throws: `CheckpointFailure.cannotWrite`.
+    /// - Throws: `FileFailure.cannotWrite`.
     public func add(_ page: FeaturePage) throws {
         let name = "data/\(page.layer)/\(page.space)/\(page.index)"
         try Self.makeFolder(folder + "/data/\(page.layer)/\(page.space)")
@@ -47,7 +46,7 @@ public final class GalleryWriter {
     /// - Parameters:
     ///   - facts: what the study was made of: model, layers, settings; shown as they are.
     ///   - summary: tables of measures.
-    /// - Throws: `CheckpointFailure.cannotWrite`.
+    /// - Throws: `FileFailure.cannotWrite`.
     public func finish(title: String, facts: JSON, summary: [SummaryTable]) throws {
         let index = indexJSON(title: title, facts: facts, summary: summary)
         try index.write(to: folder + "/data/index.json", overwrite: true)

@@ -1,6 +1,5 @@
-import Checkpoints
+import Files
 import Ops
-import Tensors
 
 /// What `text_encoder/config.json` says (`CLIPTextModel`). Absent keys: transformers' defaults for `CLIPTextConfig`.
 public struct TextEncoderConfig: Sendable, Equatable {

@@ -1,5 +1,4 @@
-import Checkpoints
-import Tensors
+import Files
 
 /// What `unet/config.json` says: the sizes (`UNetLayout`) and the numbers that no tensor's shape shows.
 ///

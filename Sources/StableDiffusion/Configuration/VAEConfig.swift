@@ -1,5 +1,4 @@
-import Checkpoints
-import Tensors
+import Files
 
 /// What `vae/config.json` says (`AutoencoderKL`).
 public struct VAEConfig: Sendable, Equatable {

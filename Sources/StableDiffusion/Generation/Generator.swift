@@ -1,3 +1,4 @@
+import Files
 import Ops
 import Tensors
 

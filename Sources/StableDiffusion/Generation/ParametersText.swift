@@ -1,4 +1,4 @@
-import Tensors
+import Files
 
 /// The `parameters` text that web interfaces store in their PNG files:
 ///

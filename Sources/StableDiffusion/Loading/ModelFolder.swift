@@ -1,6 +1,6 @@
 import Checkpoints
+import Files
 import Ops
-import Tensors
 
 /// A model as users have it: a folder in diffusers layout, or a single file in the original naming. Which parts must be
 /// there depends on what is asked for; `unet/` alone is enough to probe with a given context.
@@ -35,7 +35,7 @@ public struct ModelFolder: Sendable {
     public func config(_ component: ModelComponent) throws -> ConfigFile { try source.config(component) }
 
     /// The component's tensors, every name and shape checked against what its configuration implies.
-    /// - Throws: `CheckpointFailure` naming file, tensor, expected and found.
+    /// - Throws: `FileFailure` naming file, tensor, expected and found.
     public func weights(_ component: ModelComponent) throws -> WeightStore { try source.component(component).weights }
 
     /// Loads the U-Net, up to and including `hook`'s stage if one is given.

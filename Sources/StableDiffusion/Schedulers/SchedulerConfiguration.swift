@@ -1,5 +1,4 @@
-import Checkpoints
-import Tensors
+import Files
 
 /// `scheduler_config.json`, from which any of the samplers can be made.
 ///

@@ -1,5 +1,4 @@
-import Checkpoints
-import Tensors
+import Files
 
 /// Reading of `scheduler_config.json`.
 extension SchedulerConfiguration {

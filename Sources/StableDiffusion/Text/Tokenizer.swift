@@ -1,10 +1,9 @@
-import Checkpoints
+import Files
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
 import Musl
 #endif
-import Tensors
 
 /// CLIP's tokenizer: byte pair encoding with an end-of-word mark, framed by a start and an end token and padded to
 /// the text encoder's length.

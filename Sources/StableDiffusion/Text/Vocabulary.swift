@@ -1,5 +1,4 @@
-import Checkpoints
-import Tensors
+import Files
 
 /// The tokens and merge rules of a byte pair encoding, as ids: merging works on integers alone.
 public struct Vocabulary: Sendable {

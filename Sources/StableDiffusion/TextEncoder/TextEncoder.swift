@@ -1,4 +1,5 @@
 import Checkpoints
+import Files
 import Ops
 import Tensors
 
@@ -15,7 +16,7 @@ public final class TextEncoder: Sendable {
     private let layers: [TextEncoderLayer]
     private let finalLayerNorm: LayerNorm
 
-    /// - Throws: `CheckpointFailure` for missing or misshapen tensors.
+    /// - Throws: `FileFailure` for missing or misshapen tensors.
     public init(config: TextEncoderConfig, weights: WeightStore, engine: Engine) throws {
         let layout = config.layout
         let build = LayerBuilder(weights: weights, engine: engine, path: "text_model")

@@ -1,3 +1,4 @@
+import Files
 import Tensors
 
 /// Places inside a spatial transformer where an activation can be looked at, in order of computation.

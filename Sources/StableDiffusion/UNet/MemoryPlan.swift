@@ -1,5 +1,5 @@
+import Files
 import Ops
-import Tensors
 
 /// Which stages keep their activations between forward and backward, chosen from a memory budget.
 ///

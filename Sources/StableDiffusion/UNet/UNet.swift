@@ -15,7 +15,7 @@ public final class UNet: Sendable {
     private let time: TimeEmbedding
 
     /// Packs the weights of all stages up to the one that holds `end`; all of them if it is nil.
-    /// - Throws: `CheckpointFailure` for missing or misshapen tensors.
+    /// - Throws: `FileFailure` for missing or misshapen tensors.
     public init(config: UNetConfig, weights: WeightStore, upTo end: HookPoint? = nil, engine: Engine) throws {
         self.config = config
         self.engine = engine

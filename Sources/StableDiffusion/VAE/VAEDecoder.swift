@@ -22,7 +22,7 @@ public final class VAEDecoder: Sendable {
         let upsampler: Convolution?
     }
 
-    /// - Throws: `CheckpointFailure` for missing or misshapen tensors.
+    /// - Throws: `FileFailure` for missing or misshapen tensors.
     public init(config: VAEConfig, weights: WeightStore, engine: Engine) throws {
         let (layout, groups) = (config.layout, config.normNumGroups)
         let root = LayerBuilder(weights: weights, engine: engine)

@@ -1,4 +1,5 @@
 import Checkpoints
+import Files
 import Foundation
 import Ops
 import Tensors
@@ -23,7 +24,7 @@ public final class VAEEncoder: Sendable {
         let downsampler: Convolution?
     }
 
-    /// - Throws: `CheckpointFailure` for missing or misshapen tensors.
+    /// - Throws: `FileFailure` for missing or misshapen tensors.
     public init(config: VAEConfig, weights: WeightStore, engine: Engine) throws {
         let (layout, groups) = (config.layout, config.normNumGroups)
         let root = LayerBuilder(weights: weights, engine: engine)

@@ -1,5 +1,5 @@
+import Files
 import Foundation
-import Tensors
 
 /// Which channels or features are looked at closely.
 ///
@@ -52,7 +52,7 @@ public struct FeatureChoice: Sendable, Equatable {
     }
 
     /// - Throws: `SimpleFailure(.usage)` for an index that there is none of.
-    func select(from analysis: SiteAnalysis, words: ExampleWords) throws -> [Int] {
+    package func select(from analysis: SiteAnalysis, words: ExampleWords) throws -> [Int] {
         var seen: Set<Int> = []
         return try parts.flatMap { try select($0, analysis, words) }.filter { seen.insert($0).inserted }
     }
@@ -95,7 +95,7 @@ public struct FeatureChoice: Sendable, Equatable {
 }
 
 /// Words of the prompts of a channel's strongest examples.
-struct ExampleWords {
+package struct ExampleWords {
     private let study: Study
     private let analysis: SiteAnalysis
     private let wordsOfPrompt: [Set<String>]
@@ -105,7 +105,7 @@ struct ExampleWords {
     /// The number of strongest examples looked at.
     static let exampleCount = 12
 
-    init(_ study: Study, _ site: Site) throws {
+    package init(_ study: Study, _ site: Site) throws {
         self.study = study
         analysis = try study.analysis(site)
         examples = Self.exampleCount
@@ -120,10 +120,10 @@ struct ExampleWords {
     }
 
     /// The share of all prompts that have the word.
-    func baseShare(of word: String) -> Double { base[word] ?? 0 }
+    package func baseShare(of word: String) -> Double { base[word] ?? 0 }
 
     /// The share of the channel's strongest examples whose prompts have the word.
-    func share(of word: String, _ channel: Int) -> Double {
+    package func share(of word: String, _ channel: Int) -> Double {
         let prompts = strongest(channel)
         return prompts.isEmpty ? 0 : Double(prompts.filter { $0.contains(word) }.count) / Double(prompts.count)
     }

@@ -1,4 +1,5 @@
 import Checkpoints
+import Files
 import Tensors
 
 /// The time-step analysis of one site as its unit keeps it.

@@ -83,7 +83,7 @@ public struct TimestepAnalysis: Sendable {
     }
 
     /// Indices of the `count` largest values; of equal ones the lower index; NaN never.
-    static func strongest(_ values: UnsafeBufferPointer<Float>, count: Int) -> [Int] {
+    package static func strongest(_ values: UnsafeBufferPointer<Float>, count: Int) -> [Int] {
         // A heap with the weakest kept value at its root: one comparison for almost every value.
         var kept: [Int] = []
         func weaker(_ a: Int, _ b: Int) -> Bool { values[a] < values[b] || (values[a] == values[b] && a > b) }

@@ -1,19 +1,19 @@
 import Foundation
 
 /// Numbers about the results of an optimization, from position-averaged activations alone (docs/measures.md).
-enum Measures {
+package enum Measures {
     /// Final activation divided by the largest of the dataset at the time step; nil if that is not positive.
-    static func reach(activation: Float, largest: Float) -> Double? {
+    package static func reach(activation: Float, largest: Float) -> Double? {
         largest > 0 ? Double(activation) / Double(largest) : nil
     }
 
     /// 1 + the number of channels with a larger value.
-    static func rank(of channel: Int, in values: [Float]) -> Int {
+    package static func rank(of channel: Int, in values: [Float]) -> Int {
         1 + values.filter { $0 > values[channel] }.count
     }
 
     /// How many standard deviations (n − 1) the channel lies above the mean over channels; 0 if all are equal.
-    static func zScore(of channel: Int, in values: [Float]) -> Double {
+    package static func zScore(of channel: Int, in values: [Float]) -> Double {
         let numbers = values.map { Double($0) }
         let mean = numbers.reduce(0, +) / Double(numbers.count)
         let variance = numbers.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(max(1, numbers.count - 1))
@@ -21,7 +21,7 @@ enum Measures {
     }
 
     /// Cosine similarity; 0 if either is zero.
-    static func cosine(_ a: [Float], _ b: [Float]) -> Double {
+    package static func cosine(_ a: [Float], _ b: [Float]) -> Double {
         precondition(a.count == b.count, "cosine of \(a.count) and \(b.count) numbers")
         var (ab, aa, bb) = (0.0, 0.0, 0.0)
         for i in a.indices {
@@ -33,14 +33,14 @@ enum Measures {
     }
 
     /// The mean cosine similarity of every result with every example.
-    static func agreement(_ results: [[Float]], _ examples: [[Float]]) -> Double? {
+    package static func agreement(_ results: [[Float]], _ examples: [[Float]]) -> Double? {
         mean(results.flatMap { result in examples.map { cosine(result, $0) } })
     }
 
     /// The mean of 1 − cosine over pairs of results, as deviations from the dataset's means: 0 if all show the same,
     /// about 1 for pictures that have nothing in common; nil for fewer than two. Without the means taken off it would
     /// be near 0 always: a few features are strong in every picture.
-    static func diversity(_ results: [[Float]], around means: [Float]) -> Double? {
+    package static func diversity(_ results: [[Float]], around means: [Float]) -> Double? {
         let deviations = results.map { zip($0, means).map { $0 - $1 } }
         return mean(
             deviations.indices.flatMap { i in
@@ -50,17 +50,17 @@ enum Measures {
 
     /// The smallest activation among the results divided by the largest: 1 if every seed arrives as far; nil if none
     /// is positive.
-    static func stability(_ activations: [Float]) -> Double? {
+    package static func stability(_ activations: [Float]) -> Double? {
         guard let least = activations.min(), let most = activations.max(), most > 0 else { return nil }
         return Double(max(least, 0)) / Double(most)
     }
 
-    static func mean(_ values: [Double]) -> Double? {
+    package static func mean(_ values: [Double]) -> Double? {
         values.isEmpty ? nil : values.reduce(0, +) / Double(values.count)
     }
 
     /// The value below which a share of the values lies, interpolated linearly (numpy's default).
-    static func quantile(_ share: Double, of values: [Double]) -> Double? {
+    package static func quantile(_ share: Double, of values: [Double]) -> Double? {
         guard !values.isEmpty else { return nil }
         let sorted = values.sorted()
         let position = share * Double(sorted.count - 1)
@@ -71,7 +71,7 @@ enum Measures {
 
     /// The factor with the value that most of the pictures share, and their share. Factors and values in alphabetical
     /// order decide ties. Nil if no picture has factors.
-    static func purity(_ factors: [[String: String]]) -> (factor: String, value: String, share: Double)? {
+    package static func purity(_ factors: [[String: String]]) -> (factor: String, value: String, share: Double)? {
         var best: (factor: String, value: String, share: Double)?
         for factor in Set(factors.flatMap(\.keys)).sorted() {
             let values = factors.compactMap { $0[factor] }

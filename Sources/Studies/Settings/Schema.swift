@@ -1,4 +1,5 @@
-import Checkpoints
+import Experiments
+import Files
 
 /// All settings of a study, in the order of the commented file. Defaults are those of the paper's code unless the help
 /// says otherwise; `dream.preset` chooses the defaults of the two dream sections.

@@ -1,5 +1,4 @@
-import Checkpoints
-import Tensors
+import Files
 
 /// One key of `study.yaml`: its name, what it may be, its default, and a line for the commented file.
 public struct Setting: Sendable {
@@ -73,15 +72,15 @@ public struct SettingValues: Sendable, Equatable {
         return value
     }
 
-    func text(_ key: String) -> String { value(key).string ?? "" }
-    func texts(_ key: String) -> [String] { value(key).array?.compactMap(\.string) ?? [] }
-    func flag(_ key: String) -> Bool { value(key).bool ?? false }
-    func integer(_ key: String) -> Int { value(key).int ?? 0 }
-    func integers(_ key: String) -> [Int] { value(key).array?.compactMap(\.int) ?? [] }
-    func number(_ key: String) -> Double { value(key).double ?? 0 }
+    package func text(_ key: String) -> String { value(key).string ?? "" }
+    package func texts(_ key: String) -> [String] { value(key).array?.compactMap(\.string) ?? [] }
+    package func flag(_ key: String) -> Bool { value(key).bool ?? false }
+    package func integer(_ key: String) -> Int { value(key).int ?? 0 }
+    package func integers(_ key: String) -> [Int] { value(key).array?.compactMap(\.int) ?? [] }
+    package func number(_ key: String) -> Double { value(key).double ?? 0 }
 
     /// The settings of one section, for fingerprints: `section` without the dot.
-    func section(_ section: String) -> JSON {
+    package func section(_ section: String) -> JSON {
         JSON(values.filter { $0.key.hasPrefix(section + ".") }.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
     }
 }

@@ -1,6 +1,5 @@
-import Checkpoints
+import Files
 import Foundation
-import Tensors
 import Yams
 
 /// Reads `study.yaml`: every key known, every value of its kind, what is not said taken from the defaults.

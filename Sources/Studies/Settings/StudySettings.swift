@@ -1,5 +1,4 @@
-import Checkpoints
-import Tensors
+import Files
 
 /// A study's settings with their meaning; what `SettingsFile` read.
 public struct StudySettings: Sendable, Equatable {

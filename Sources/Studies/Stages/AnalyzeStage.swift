@@ -1,5 +1,5 @@
-import Checkpoints
-import Tensors
+import Files
+import WorkUnits
 
 /// The time-step analysis of all generations. One unit per site.
 struct AnalyzeStage: StudyStage {

@@ -1,7 +1,10 @@
 import Checkpoints
+import Experiments
+import Files
 import Foundation
 import Pictures
 import Tensors
+import WorkUnits
 
 /// Draws every prompt's pictures and records what the layers do at every time step. One unit per prompt.
 ///

@@ -1,6 +1,8 @@
 import Checkpoints
+import Files
 import Pictures
 import Tensors
+import WorkUnits
 
 /// Optimization of latents for a subject at a time step. One unit per subject and time step:
 ///

@@ -1,6 +1,8 @@
 import Checkpoints
+import Files
 import Foundation
 import Tensors
+import WorkUnits
 
 /// Measures of every dream. One unit per dream, with `measures.json`.
 struct MeasureStage: StudyStage {

@@ -1,6 +1,8 @@
 import Checkpoints
+import Files
 import Pictures
 import Tensors
+import WorkUnits
 
 /// Steered generation from the empty prompt: what a channel or feature causes, and latents for dreams to start from.
 /// One unit per subject: `latents.safetensors` (`latent [S, 4, h, w]`) and `SEED.png`. A partial unit holds the same of

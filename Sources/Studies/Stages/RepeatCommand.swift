@@ -1,4 +1,4 @@
-import Checkpoints
+import Files
 import Foundation
 
 /// The command line that makes a dream of a study again.

@@ -1,8 +1,8 @@
-import Checkpoints
+import Files
 import Foundation
 import Pictures
 import Reports
-import Tensors
+import WorkUnits
 
 /// Puts everything that is there into a gallery, `report/`: whole or not at all, and self-contained, so that the folder
 /// can be copied elsewhere.
@@ -41,7 +41,7 @@ public struct Report {
             let old = temporary + ".old"
             if rename(place, old) == 0 { try? FileManager.default.removeItem(atPath: old) }
         }
-        throw Folders.failure(place)
+        throw FileFailure.cannotWrite(file: place, reason: systemError())
     }
 
     private init(_ study: Study, folder: String) throws {
@@ -228,7 +228,7 @@ private struct GalleryPictures {
     func add(_ source: String, as name: String) throws {
         let target = "\(gallery)/\(name)"
         if FileManager.default.fileExists(atPath: target) { return }
-        try Folders.make((target as NSString).deletingLastPathComponent)
+        try OutputFile.makeFolder((target as NSString).deletingLastPathComponent)
         if link(source, target) == 0 { return }
         do {
             try FileManager.default.copyItem(atPath: source, toPath: target)
@@ -244,7 +244,7 @@ private struct GalleryPictures {
         if FileManager.default.fileExists(atPath: target) { return small }
         let picture = try PNG.read("\(gallery)/\(name)").bitmap
         guard picture.width > Self.thumbnailSize else { return name }
-        try Folders.make((target as NSString).deletingLastPathComponent)
+        try OutputFile.makeFolder((target as NSString).deletingLastPathComponent)
         try PNG.write(picture.fitting(width: Self.thumbnailSize, height: Self.thumbnailSize), to: target)
         return small
     }

@@ -1,5 +1,4 @@
-import Checkpoints
-import Tensors
+import Files
 
 /// How a latent is optimized: every parameter, with the defaults of the paper's code.
 public struct DreamSettings: Sendable, Equatable {

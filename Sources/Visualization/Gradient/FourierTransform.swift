@@ -8,15 +8,15 @@ import Musl
 ///
 /// Decimation in time over the prime factors of the length: O(N · Σ factors), so exact for a prime too. Complex
 /// numbers are `SIMD2` (real, imaginary).
-struct FourierTransform: Sendable {
-    typealias Complex = SIMD2<Double>
+package struct FourierTransform: Sendable {
+    package typealias Complex = SIMD2<Double>
 
-    let count: Int
+    package let count: Int
     private let factors: [Int]
     /// e^(−2πi k/N).
     private let roots: [Complex]
 
-    init(count: Int) {
+    package init(count: Int) {
         precondition(count > 0, "Fourier transform of \(count) numbers")
         self.count = count
         roots = (0..<count).map { k in
@@ -34,7 +34,7 @@ struct FourierTransform: Sendable {
     }
 
     /// Transforms `count` numbers that lie `stride` apart, in place. The inverse is not divided by `count`.
-    func transform(_ values: UnsafeMutablePointer<Complex>, stride: Int, inverse: Bool = false) {
+    package func transform(_ values: UnsafeMutablePointer<Complex>, stride: Int, inverse: Bool = false) {
         withUnsafeTemporaryAllocation(of: Complex.self, capacity: 2 * count) { scratch in
             guard let output = scratch.baseAddress else { return }
             let flip = Complex(1, inverse ? -1 : 1)

@@ -8,11 +8,11 @@ import Musl
 
 /// Blurs maps with a Gaussian of nine points, exp(−x²/2σ²) on integer offsets, normalised; edges are mirrored without
 /// repeating the edge itself (torch's `reflect`).
-enum GaussianSmoothing {
-    static let radius = 4
+package enum GaussianSmoothing {
+    package static let radius = 4
 
     /// - Parameter maps: `[B, C, H, W]`.
-    static func apply(_ maps: Tensor, sigma: Double) -> Tensor {
+    package static func apply(_ maps: Tensor, sigma: Double) -> Tensor {
         let weights = (-radius...radius).map { exp(-Double($0 * $0) / (2 * sigma * sigma)) }
         let total = weights.reduce(0, +)
         let kernel = weights.map { $0 / total }
@@ -35,7 +35,7 @@ enum GaussianSmoothing {
     }
 
     /// The σ of a step: from `start` to `end` in a straight line over the run.
-    static func sigma(step: Int, of steps: Int, from start: Double, to end: Double) -> Double {
+    package static func sigma(step: Int, of steps: Int, from start: Double, to end: Double) -> Double {
         start + Double(step) / Double(max(steps - 1, 1)) * (end - start)
     }
 

@@ -3,7 +3,7 @@ import Tensors
 /// Damps a gradient's high frequencies: its 2-D Fourier transform, per channel, times 1/(1 + r), r being the distance
 /// from zero frequency in index units on the H×W grid centred at (H//2, W//2). The result is rescaled to the
 /// gradient's own deviation: × std(g) / (std(filtered) + 1e-8), sample deviations over everything passed in.
-struct SpectralFilter: Sendable {
+package struct SpectralFilter: Sendable {
     private let height: Int
     private let width: Int
     private let rows: FourierTransform
@@ -11,7 +11,7 @@ struct SpectralFilter: Sendable {
     /// `[H, W]`, zero frequency first; 1/(H·W) of the inverse transform included.
     private let gains: [Double]
 
-    init(height: Int, width: Int) {
+    package init(height: Int, width: Int) {
         self.height = height
         self.width = width
         rows = FourierTransform(count: width)
@@ -28,7 +28,7 @@ struct SpectralFilter: Sendable {
     private static func frequency(_ k: Int, of n: Int) -> Int { k < n - n / 2 ? k : k - n }
 
     /// - Parameter gradient: `[B, C, H, W]`; its statistics are those of the whole tensor.
-    func callAsFunction(_ gradient: Tensor) -> Tensor {
+    package func callAsFunction(_ gradient: Tensor) -> Tensor {
         precondition(
             gradient.shape.count == 4 && gradient.shape[2...] == [height, width],
             "spectral filter of \(height)×\(width) got \(gradient.shape)")

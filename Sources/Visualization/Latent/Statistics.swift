@@ -9,7 +9,7 @@ extension Tensor {
     }
 
     /// Sample standard deviation (n − 1) over all elements.
-    var deviation: Double {
+    package var deviation: Double {
         let mean = mean
         var sum = 0.0
         for i in 0..<count {
@@ -19,7 +19,7 @@ extension Tensor {
         return (sum / Double(max(count - 1, 1))).squareRoot()
     }
 
-    var isFinite: Bool {
+    package var isFinite: Bool {
         for i in 0..<count where !pointer[i].isFinite { return false }
         return true
     }

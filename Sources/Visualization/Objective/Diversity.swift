@@ -9,10 +9,10 @@ import Tensors
 ///     ∂c_ab/∂A_a = 2 (A_a A_bᵀ) A_b / √(s_aa s_bb) − 2 c_ab (A_a A_aᵀ) A_a / s_aa
 ///
 /// The N×N products stand in for the D×D Gram matrices, which are larger.
-enum Diversity {
+package enum Diversity {
     /// - Parameter activations: `[B, N, D]`.
     /// - Returns: weight × the mean similarity, and its gradient `[B, N, D]`; 0 for a single latent.
-    static func evaluate(_ activations: Tensor, weight: Double, engine: Engine) -> (value: Double, gradient: Tensor) {
+    package static func evaluate(_ activations: Tensor, weight: Double, engine: Engine) -> (value: Double, gradient: Tensor) {
         let batch = activations.shape[0]
         let gradient = Tensor.zeros(activations.shape, in: engine.workspace)
         guard batch > 1 else { return (0, gradient) }

@@ -1,7 +1,7 @@
+import Files
 import Ops
 import SparseAutoencoders
 import StableDiffusion
-import Tensors
 
 /// A wish to keep activations as users write it: `LAYER[:features][:maps][@T0-T1]`.
 ///

@@ -1,8 +1,8 @@
 import Checkpoints
+import Files
 import Ops
 import SparseAutoencoders
 import StableDiffusion
-import Tensors
 
 /// A steering edit as users write it: `LAYER:TARGET:EDIT[@T0-T1]`.
 ///

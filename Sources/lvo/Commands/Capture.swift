@@ -1,10 +1,13 @@
 import ArgumentParser
+import Experiments
+import Files
 import Foundation
 import Ops
 import SparseAutoencoders
 import StableDiffusion
 import Studies
 import Tensors
+import WorkUnits
 
 struct Capture: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,5 +1,4 @@
 import ArgumentParser
-import Checkpoints
 import StableDiffusion
 
 struct Convert: ParsableCommand {

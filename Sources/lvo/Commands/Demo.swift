@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Ops
 import Studies
+import WorkUnits
 
 struct Demo: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,8 +1,7 @@
 import ArgumentParser
-import Checkpoints
+import Files
 import Pictures
 import StableDiffusion
-import Tensors
 import Visualization
 
 struct Dream: ParsableCommand {

@@ -1,8 +1,9 @@
 import ArgumentParser
+import Experiments
+import Files
 import Pictures
 import StableDiffusion
 import Studies
-import Tensors
 
 struct Generate: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,4 +1,5 @@
 import Checkpoints
+import Files
 import Foundation
 import Ops
 import Pictures
@@ -60,7 +61,7 @@ struct GenerationJob {
             + (command.hooks.capture.isEmpty ? [] : [".activations.safetensors"])
         for file in stems.flatMap({ stem in endings.map { stem + $0 } })
         where FileManager.default.fileExists(atPath: file) {
-            throw CheckpointFailure.exists(file: file)
+            throw FileFailure.exists(file: file)
         }
     }
 

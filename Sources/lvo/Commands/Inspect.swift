@@ -1,5 +1,6 @@
 import ArgumentParser
-import Checkpoints
+import Files
+import StableDiffusion
 
 struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(

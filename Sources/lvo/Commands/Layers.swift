@@ -1,7 +1,6 @@
 import ArgumentParser
-import Checkpoints
+import Files
 import StableDiffusion
-import Tensors
 
 struct Layers: ParsableCommand {
     static let configuration = CommandConfiguration(

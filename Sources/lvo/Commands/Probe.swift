@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoints
+import Files
 import Ops
 import StableDiffusion
 import Tensors

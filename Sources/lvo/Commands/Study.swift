@@ -1,8 +1,9 @@
 import ArgumentParser
+import Files
 import Foundation
 import Ops
 import Studies
-import Tensors
+import WorkUnits
 
 struct StudyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,8 +1,7 @@
 import ArgumentParser
-import Checkpoints
+import Files
 import Foundation
 import Studies
-import Tensors
 
 struct StudyStatusCommand: ParsableCommand {
     static let configuration = CommandConfiguration(

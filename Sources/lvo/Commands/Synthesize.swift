@@ -1,6 +1,6 @@
 import ArgumentParser
-import Checkpoints
 import Ops
+import StableDiffusion
 import Tensors
 
 struct Synthesize: ParsableCommand {

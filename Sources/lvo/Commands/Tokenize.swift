@@ -1,7 +1,6 @@
 import ArgumentParser
-import Checkpoints
+import Files
 import StableDiffusion
-import Tensors
 
 struct Tokenize: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,4 +1,4 @@
-import Checkpoints
+import Files
 import Foundation
 import StableDiffusion
 import Tensors
@@ -112,7 +112,7 @@ struct DreamPlan {
             stems.flatMap { stem in endings.map { stem + $0 } }
             + (command.output.sheet.map { [$0] } ?? [])
         if let file = files.first(where: FileManager.default.fileExists(atPath:)) {
-            throw CheckpointFailure.exists(file: file)
+            throw FileFailure.exists(file: file)
         }
     }
 

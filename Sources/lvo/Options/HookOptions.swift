@@ -1,8 +1,8 @@
 import ArgumentParser
+import Files
 import Ops
 import SparseAutoencoders
 import StableDiffusion
-import Tensors
 import Visualization
 
 /// Looking at and editing activations while pictures are made.

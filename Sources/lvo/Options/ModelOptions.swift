@@ -1,5 +1,7 @@
 import ArgumentParser
 import Checkpoints
+import Experiments
+import Files
 import Ops
 import StableDiffusion
 import Studies

@@ -1,7 +1,6 @@
 import ArgumentParser
-import Checkpoints
+import Files
 import StableDiffusion
-import Tensors
 import Visualization
 
 /// What is sought in a layer.

@@ -1,8 +1,8 @@
 import ArgumentParser
+import Files
 import Foundation
 import Ops
 import Parallel
-import Tensors
 
 /// What a command runs on.
 struct RuntimeOptions: ParsableArguments {

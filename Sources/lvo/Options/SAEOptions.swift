@@ -1,9 +1,10 @@
 import ArgumentParser
+import Experiments
+import Files
 import Foundation
 import SparseAutoencoders
 import StableDiffusion
 import Studies
-import Tensors
 
 /// Which sparse autoencoder.
 struct SAEOptions: ParsableArguments {

@@ -1,7 +1,7 @@
 import ArgumentParser
+import Files
 import Pictures
 import StableDiffusion
-import Tensors
 
 extension SamplerName: ExpressibleByArgument {}
 extension PredictionType: ExpressibleByArgument {}

@@ -1,4 +1,4 @@
-import Checkpoints
+import Files
 import Foundation
 
 /// Where a long command is: a line that is rewritten on a terminal, a plain line now and then elsewhere (standard

@@ -1,6 +1,7 @@
-import Checkpoints
+import Files
 import Foundation
 import Studies
+import WorkUnits
 
 /// Where a study is: a line that is rewritten on a terminal, a plain line now and then elsewhere (standard error), or a
 /// stream of events as NDJSON (standard output).

@@ -1,9 +1,10 @@
 import ArgumentParser
+import Experiments
+import Files
 import Ops
 import SparseAutoencoders
 import StableDiffusion
 import Studies
-import Tensors
 
 /// Pictures whose activations are recorded while they are drawn.
 struct ActivationOptions: ParsableArguments {

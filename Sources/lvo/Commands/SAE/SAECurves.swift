@@ -1,8 +1,7 @@
-import Checkpoints
+import Files
 import Foundation
 import Reports
 import SparseAutoencoders
-import Tensors
 
 /// The curves of a training run as one SVG file, from its `metrics.csv`.
 enum SAECurves {

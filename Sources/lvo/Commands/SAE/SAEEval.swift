@@ -1,11 +1,11 @@
 import ArgumentParser
-import Checkpoints
+import Experiments
+import Files
 import Foundation
 import Ops
 import SparseAutoencoders
 import StableDiffusion
 import Studies
-import Tensors
 
 struct SAEEval: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -83,7 +83,7 @@ struct SAEEval: ParsableCommand {
     private func checkOutput() throws {
         for name in ["eval.json", "eval.html"] where !overwrite {
             if FileManager.default.fileExists(atPath: "\(output)/\(name)") {
-                throw CheckpointFailure.exists(file: "\(output)/\(name)")
+                throw FileFailure.exists(file: "\(output)/\(name)")
             }
         }
     }

@@ -1,11 +1,11 @@
 import ArgumentParser
-import Checkpoints
+import Files
 import Foundation
 import Ops
 import SparseAutoencoders
 import StableDiffusion
 import Studies
-import Tensors
+import WorkUnits
 
 struct SAETrain: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -1,0 +1,63 @@
+import Files
+import Foundation
+
+/// One prompt of a study, with the factors of its picture if they are known (such as colour or shape).
+public struct Prompt: Sendable, Equatable {
+    public let text: String
+    public let factors: [String: String]
+
+    public init(text: String, factors: [String: String] = [:]) {
+        self.text = text
+        self.factors = factors
+    }
+
+    /// Names the prompt's results: by its text, so that adding or reordering prompts leaves other results valid.
+    public var id: String { "prompt-" + Fingerprint.of(Array(text.utf8)).prefix(12) }
+
+    /// The seed of one of its pictures: from the study's seed, the text and the picture's number alone.
+    public func seed(study: Int, image: Int) -> Int {
+        let digest = Fingerprint.of([.integer(study), .string(text), .integer(image)] as JSON)
+        return Int(digest.prefix(8), radix: 16) ?? 0
+    }
+
+    /// Reads prompts, one a line, or JSON lines with a `text` and optional `factors`. Empty lines and repeated prompts
+    /// are left out: a repeated one would draw the same pictures.
+    ///
+    /// - Throws: `SimpleFailure`: `.missingInput` without the file, `.badData` naming the line.
+    public static func read(_ path: String) throws -> [Prompt] {
+        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
+            throw SimpleFailure(.missingInput, "\(path): prompts cannot be read; expected one prompt a line")
+        }
+        var seen: Set<String> = []
+        var prompts: [Prompt] = []
+        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            let line = line.trimmingCharacters(in: .whitespaces)
+            guard !line.isEmpty else { continue }
+            let prompt = path.hasSuffix(".jsonl") ? try parse(line, "\(path), line \(number + 1)") : Prompt(text: line)
+            if seen.insert(prompt.text).inserted { prompts.append(prompt) }
+        }
+        guard !prompts.isEmpty else { throw SimpleFailure(.badData, "\(path): no prompts in it") }
+        return prompts
+    }
+
+    /// At most `limit` of the prompts at equal distances; all if that is 0.
+    public static func evenly(_ prompts: [Prompt], limit: Int) -> [Prompt] {
+        guard limit > 0, limit < prompts.count else { return prompts }
+        return (0..<limit).map { prompts[$0 * prompts.count / limit] }
+    }
+
+    private static func parse(_ line: String, _ place: String) throws -> Prompt {
+        let json: JSON
+        do {
+            json = try JSON.parse(line)
+        } catch {
+            throw SimpleFailure(.badData, "\(place): \(error)")
+        }
+        guard let text = json["text"]?.string else {
+            throw SimpleFailure(.badData, "\(place): expected an object with a text, found \(json.typeName)")
+        }
+        var factors: [String: String] = [:]
+        for (name, value) in json["factors"]?.object ?? JSONObject() { factors[name] = value.string }
+        return Prompt(text: text, factors: factors)
+    }
+}

@@ -1,0 +1,53 @@
+
+/// What can be wrong with a weights or configuration file.
+public enum FileFailure: Failure, Equatable {
+    /// The file is absent or may not be read.
+    case cannotRead(file: String, reason: String)
+    /// The output could not be written.
+    case cannotWrite(file: String, reason: String)
+    /// The output is there already and overwriting was not asked for.
+    case exists(file: String)
+    /// The bytes are not what the format says.
+    case malformed(file: String, reason: String)
+    /// A well-formed file of a kind this program does not run.
+    case unsupported(file: String, found: String, advice: String)
+    case missingTensors(file: String, names: [String])
+    case extraTensors(file: String, names: [String])
+    case misshapen(file: String, tensor: String, expected: [Int], found: [Int])
+    /// A configuration key that is absent, of another type, or of a value that is not supported.
+    case badKey(file: String, key: String, expected: String, found: String)
+
+    public var kind: FailureKind {
+        switch self {
+        case .cannotRead: .missingInput
+        case .cannotWrite, .exists: .cannotWrite
+        default: .badData
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .cannotRead(let file, let reason): "\(file): cannot be read: \(reason)"
+        case .cannotWrite(let file, let reason): "\(file): cannot be written: \(reason)"
+        case .exists(let file): "\(file): exists; pass --overwrite to replace it"
+        case .malformed(let file, let reason): "\(file): \(reason); the file is damaged or not of this format"
+        case .unsupported(let file, let found, let advice): "\(file): \(found); \(advice)"
+        case .missingTensors(let file, let names):
+            "\(file): \(Self.list(names)) missing; `lvo inspect` tells what the file holds"
+        case .extraTensors(let file, let names):
+            "\(file): \(Self.list(names)) not part of the model the configuration describes; "
+                + "check that config.json belongs to this file"
+        case .misshapen(let file, let tensor, let expected, let found):
+            "\(file): tensor \(tensor): expected shape \(expected), found \(found); "
+                + "check that config.json belongs to this file"
+        case .badKey(let file, let key, let expected, let found):
+            "\(file): \(key): expected \(expected), found \(found)"
+        }
+    }
+
+    private static func list(_ names: [String]) -> String {
+        let shown = names.prefix(3).joined(separator: ", ")
+        let rest = names.count > 3 ? " and \(names.count - 3) more" : ""
+        return "\(names.count == 1 ? "tensor" : "tensors") \(shown)\(rest)"
+    }
+}

@@ -1,0 +1,78 @@
+import Files
+import Optimizers
+
+/// How an autoencoder is trained. Defaults are those of the published trainer, except the batch's source.
+public struct TrainingOptions: Sendable, Equatable {
+    /// Tokens of a batch.
+    public var batchTokens = 4096
+    /// Updates of the whole run.
+    public var steps = 1000
+    /// Nil: 2e-4 / √(L / 2¹⁴).
+    public var learningRate: Double?
+    public var schedule = LearningRateSchedule.constant
+    /// Updates over which the learning rate rises from 0.
+    public var warmUp = 0
+    public var loss = LossOptions()
+    public var maxGradientNorm = 1.0
+    /// A feature that was not selected for more than so many tokens counts as dead.
+    public var deadAfterTokens = 10_000_000
+    /// Every so many updates dead features start anew from badly reconstructed tokens; 0: never.
+    public var resampleEvery = 0
+    public var seed: UInt64 = 0
+
+    public init() {}
+
+    public func learningRate(for configuration: SAEConfiguration) -> Double {
+        learningRate ?? 2e-4 / (Double(configuration.numLatents) / 16384).squareRoot()
+    }
+
+    /// What a checkpoint remembers, so that a run is not continued under other settings.
+    public var json: JSON {
+        [
+            "batch_tokens": .integer(batchTokens), "steps": .integer(steps),
+            "learning_rate": learningRate.map { .number($0) } ?? .null, "schedule": .string(schedule.rawValue),
+            "warm_up": .integer(warmUp), "auxk_alpha": .float(loss.auxkAlpha), "l1": .float(loss.l1Coefficient),
+            "l0": .float(loss.l0Coefficient), "bandwidth": .float(loss.bandwidth),
+            "max_gradient_norm": .number(maxGradientNorm), "dead_after_tokens": .integer(deadAfterTokens),
+            "resample_every": .integer(resampleEvery), "seed": .string(String(seed)),
+        ]
+    }
+}
+
+/// One line of a run's log.
+public struct TrainingMetrics: Sendable {
+    /// Updates done, this one included.
+    public let step: Int
+    public let tokens: Int
+    public let report: LossReport
+    public let learningRate: Double
+    public let gradientNorm: Double
+    public let numLatents: Int
+    public var tokensPerSecond = 0.0
+
+    public static let columns = [
+        "step", "tokens", "loss", "fvu", "explained_variance", "l0", "active", "dead_percent", "fired_percent", "auxk",
+        "multi_topk_fvu", "nested_fvu", "penalty", "learning_rate", "gradient_norm", "tokens_per_second",
+    ]
+
+    public var deadPercent: Double { 100 * Double(report.deadCount) / Double(numLatents) }
+    /// Features that this batch selected.
+    public var firedPercent: Double { 100 * Double(report.fired.count { $0 }) / Double(numLatents) }
+
+    /// In the order of `columns`.
+    public var values: [Double] {
+        [
+            Double(step), Double(tokens), report.loss, report.fvu, report.explainedVariance, report.l0, report.active,
+            deadPercent, firedPercent, report.auxk, report.multiTopK, report.nested, report.penalty,
+            learningRate, gradientNorm, tokensPerSecond,
+        ]
+    }
+
+    public var json: JSON {
+        JSON(zip(Self.columns, values).map { ($0, Int(exactly: $1).map { .integer($0) } ?? .number($1)) })
+    }
+
+    public var csv: String {
+        values.map { value in Int(exactly: value).map { String($0) } ?? "\(value)" }.joined(separator: ",")
+    }
+}

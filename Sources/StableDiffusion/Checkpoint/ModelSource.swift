@@ -1,0 +1,83 @@
+import Checkpoints
+import Files
+
+/// A Stable Diffusion 1.x model wherever it lies: a diffusers folder or a single file in the original naming, with an
+/// optional other VAE and LoRAs to merge. Opening reads headers only; weights are read as layers take them.
+public struct ModelSource: Sendable {
+    /// One network: its configuration and its tensors, checked against each other.
+    public struct Component: Sendable {
+        public let config: ConfigFile
+        public let weights: WeightStore
+    }
+
+    /// What was opened.
+    public let path: String
+    /// The folder with `vocab.json` and `merges.txt`, if there is one.
+    public let tokenizerFolder: String?
+    private let base: any ModelContainer
+    private let separateVAE: SeparateVAE?
+    private let loras: LoRASet
+
+    /// - Parameters:
+    ///   - path: a diffusers folder, or a `.safetensors` or `.ckpt` file.
+    ///   - vae: a VAE file or folder to use instead of the model's own.
+    ///   - loras: files with the scale each is merged at.
+    /// - Throws: `FileFailure`; for a model of another family it names the family.
+    public init(path: String, vae: String? = nil, loras: [(path: String, scale: Float)] = []) throws {
+        guard FileSystem.isFolder(path) || FileSystem.isFile(path) else {
+            throw FileFailure.cannotRead(file: path, reason: "no such folder or file")
+        }
+        self.path = path
+        base = FileSystem.isFolder(path) ? try DiffusersFolder(path: path) : try SingleFile(path: path)
+        tokenizerFolder = base.tokenizerFolder
+        separateVAE = try vae.map { try SeparateVAE(path: $0) }
+        self.loras = loras.isEmpty ? LoRASet() : try LoRASet(loras, for: base)
+    }
+
+    /// `scheduler_config.json`; where there is none, Stable Diffusion 1.5's with the file's prediction type.
+    public func scheduler() throws -> ConfigFile { try base.scheduler() }
+
+    public func hasComponent(_ component: ModelComponent) -> Bool {
+        base.hasComponent(component) || component == .vae && separateVAE != nil
+    }
+
+    /// A component's configuration, without looking at its weights where it is in a file of its own.
+    public func config(_ component: ModelComponent) throws -> ConfigFile {
+        if component == .vae, let separateVAE { return separateVAE.config }
+        return try base.config(component)
+    }
+
+    /// A component with LoRAs merged; missing, extra and misshapen tensors have been refused.
+    public func component(_ component: ModelComponent) throws -> Component {
+        if component == .vae, let separateVAE { return try separateVAE.component() }
+        let config = try base.config(component)
+        let weights = try base.weights(component)
+        try weights.verify(component.manifest(config))
+        return Component(config: config, weights: weights.edited(loras.edits(component)))
+    }
+
+    /// Keys of the LoRA files that fit nothing in this model: `FILE: KEY`.
+    public var unusedLoRAKeys: [String] { loras.unused }
+
+    /// Tensors of single files that belong to none of the three networks (EMA copies, training state).
+    public var leftovers: [String] { base.leftovers }
+}
+
+/// Where the parts of a model are found.
+protocol ModelContainer: Sendable {
+    var leftovers: [String] { get }
+    var tokenizerFolder: String? { get }
+    func scheduler() throws -> ConfigFile
+    func hasComponent(_ component: ModelComponent) -> Bool
+    func config(_ component: ModelComponent) throws -> ConfigFile
+    /// All tensors of a component, not yet compared with its configuration.
+    func weights(_ component: ModelComponent) throws -> WeightStore
+}
+
+extension FileSystem {
+    /// The folder `tokenizer` in `folder`, if it has a vocabulary.
+    static func tokenizer(in folder: String) -> String? {
+        let path = folder + "/tokenizer"
+        return isFile(path + "/vocab.json") && isFile(path + "/merges.txt") ? path : nil
+    }
+}

@@ -1,0 +1,143 @@
+import Files
+import Foundation
+
+/// A stage of a study: which units it has, and how one is computed.
+public protocol StudyStage {
+    /// Name of the stage and of its folder.
+    var name: String { get }
+
+    /// Whether shards divide the units. Where they do not, any process does what is missing: such units are few.
+    var isSharded: Bool { get }
+
+    /// All units in an order that depends on the study alone.
+    ///
+    /// - Throws: `SimpleFailure(.stoppedEarly)` if earlier stages' results that decide it are not there yet.
+    func units() throws -> [WorkUnit]
+
+    /// Computes a unit and writes its files into `folder`. What it writes may depend on nothing but the unit's key.
+    ///
+    /// - Parameter partial: where long units keep what is done when the process is asked to end.
+    /// - Throws: a `Failure`; `.stoppedEarly` when that ended it between steps.
+    func compute(_ unit: WorkUnit, into folder: String, partial: PartialUnit) throws
+}
+
+extension StudyStage {
+    public var isSharded: Bool { true }
+}
+
+/// What happens while a stage runs, for whoever shows progress.
+public enum StageEvent: Sendable {
+    case started(stage: String, done: Int, left: Int)
+    /// - seconds: what this unit took; remaining: an estimate for the stage's units still to be done by this process.
+    case unit(stage: String, id: String, done: Int, of: Int, seconds: Double, remaining: Double)
+    case failed(stage: String, id: String, error: String)
+    case damaged(path: String)
+    case waiting(stage: String, units: Int)
+    case finished(stage: String, computed: Int, failed: Int)
+}
+
+/// Does the units of stages that are not done yet.
+public struct StageRunner {
+    public let study: String
+    public let shard: Shard
+    public let stop: StopFlag
+    public let report: (StageEvent) -> Void
+    private let claims: Claims
+    private let log: UnitLog
+
+    /// - Throws: `SimpleFailure(.cannotWrite)` if the study's folder cannot be written.
+    public init(
+        study: String, shard: Shard = .whole, stop: StopFlag = StopFlag(), report: @escaping (StageEvent) -> Void = { _ in }
+    ) throws {
+        self.study = study
+        self.shard = shard
+        self.stop = stop
+        self.report = report
+        claims = try Claims(study: study)
+        log = try UnitLog(study: study)
+    }
+
+    /// Does what is missing of this shard's units, and returns how many failed. Units that other processes are at are
+    /// waited for; those that failed are recorded apart and do not keep the others from being done.
+    ///
+    /// - Throws: `SimpleFailure(.stoppedEarly)` after a signal; at once what says that no unit could be written
+    ///   (`.cannotWrite`).
+    public func run(_ stage: some StudyStage) throws -> Int {
+        let store = UnitStore(study: study, stage: stage.name)
+        let all = try stage.units()
+        let units = stage.isSharded ? shard.select(all) : all
+        var left = units.filter { unit in
+            let state = store.state(of: unit)
+            if case .damaged(let path) = state { report(.damaged(path: path)) }
+            return state != .done
+        }
+        report(.started(stage: stage.name, done: units.count - left.count, left: left.count))
+        var progress = Progress(total: units.count, done: units.count - left.count)
+        while !left.isEmpty {
+            var taken: [WorkUnit] = []
+            for unit in left where try !attempt(unit, stage, store, &progress) { taken.append(unit) }
+            if !taken.isEmpty { try wait(stage: stage.name, units: taken.count) }
+            left = taken
+        }
+        report(.finished(stage: stage.name, computed: progress.computed, failed: progress.failed))
+        return progress.failed
+    }
+
+    private struct Progress {
+        let total: Int
+        var done: Int
+        var computed = 0
+        var failed = 0
+        var seconds = 0.0
+    }
+
+    /// Whether the unit is dealt with: done here or by another process, or failed. False if another is at it.
+    private func attempt(
+        _ unit: WorkUnit, _ stage: some StudyStage, _ store: UnitStore, _ progress: inout Progress
+    ) throws -> Bool {
+        if stop.isRaised { throw Self.stopped }
+        guard try claims.take(stage: stage.name, unit: unit.id) else { return false }
+        defer { claims.release(stage: stage.name, unit: unit.id) }
+        // Between the first look and the claim another process may have done it.
+        if store.state(of: unit) == .done {
+            progress.done += 1
+            return true
+        }
+        let start = ContinuousClock.now
+        do {
+            let partial = PartialUnit(study: study, stage: stage.name, unit: unit, stop: stop)
+            try store.produce(unit) { try stage.compute(unit, into: $0, partial: partial) }
+            partial.remove()
+            FailureRecord.remove(study: study, stage: stage.name, unit: unit.id)
+        } catch let failure as any Failure where failure.kind == .cannotWrite || failure.kind == .stoppedEarly {
+            throw failure
+        } catch {
+            progress.failed += 1
+            try FailureRecord.write(error, study: study, stage: stage.name, unit: unit)
+            report(.failed(stage: stage.name, id: unit.id, error: "\(error)"))
+            return true
+        }
+        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        progress.done += 1
+        progress.computed += 1
+        progress.seconds += seconds
+        log.add(stage: stage.name, unit: unit.id, seconds: seconds)
+        let remaining = progress.seconds / Double(progress.computed) * Double(progress.total - progress.done)
+        report(
+            .unit(
+                stage: stage.name, id: unit.id, done: progress.done, of: progress.total, seconds: seconds,
+                remaining: remaining))
+        return true
+    }
+
+    /// Other processes have the rest; looks again in a moment.
+    private func wait(stage: String, units: Int) throws {
+        report(.waiting(stage: stage, units: units))
+        for _ in 0..<10 {
+            if stop.isRaised { throw Self.stopped }
+            Thread.sleep(forTimeInterval: 0.1)
+        }
+    }
+
+    public static let stopped = SimpleFailure(.stoppedEarly, "stopped; run the same command again to continue")
+}

@@ -2,11 +2,6 @@ import ArgumentParser
 import Files
 import Foundation
 
-/// One line on standard error, so that standard output carries results only.
-func note(_ text: String) {
-    FileHandle.standardError.write(Data("lvo: \(text)\n".utf8))
-}
-
 extension ParsableCommand {
     /// Ends the process: help and version on standard output with 0; errors as one line on standard error, with 2 for
     /// wrong usage (where ArgumentParser would take 64) and the failure's own code otherwise.
@@ -17,7 +12,11 @@ extension ParsableCommand {
         }
         if let code = error as? ExitCode { Foundation.exit(code.rawValue) }
         switch exitCode(for: error) {
-        case .success: exit(withError: error)
+        case .success:
+            // Help and version.
+            print(fullMessage(for: error))
+            do { try Output.check() } catch { exit(reporting: error) }
+            Foundation.exit(EXIT_SUCCESS)
         case .validationFailure:
             note(message(for: error) + " (`lvo help` and `lvo COMMAND --help` explain)")
             Foundation.exit(FailureKind.usage.rawValue)

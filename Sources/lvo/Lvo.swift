@@ -4,7 +4,7 @@ import Parallel
 import Tensors
 
 @main
-struct Lvo: AsyncParsableCommand {
+struct Lvo: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lvo",
         abstract: "Look inside a diffusion model on plain CPU servers.",
@@ -32,21 +32,22 @@ struct Lvo: AsyncParsableCommand {
     static let version = "0.1.0"
 
     /// ArgumentParser's own `main`, but with this program's exit codes and one line for an error.
-    static func main() async {
-        let arguments = Array(CommandLine.arguments.dropFirst())
-        if arguments == ["--version", "-v"] || arguments == ["-v", "--version"] {
-            print(environmentReport())
-            return
-        }
+    static func main() {
+        Output.open()
         do {
-            var command = try parseAsRoot(arguments)
-            if var asynchronous = command as? any AsyncParsableCommand {
-                try await asynchronous.run()
-            } else {
-                try command.run()
-            }
+            try run(Array(CommandLine.arguments.dropFirst()))
+            try Output.check()
         } catch {
             exit(reporting: error)
+        }
+    }
+
+    private static func run(_ arguments: [String]) throws {
+        if arguments == ["--version", "-v"] || arguments == ["-v", "--version"] {
+            print(environmentReport())
+        } else {
+            var command = try parseAsRoot(arguments)
+            try command.run()
         }
     }
 

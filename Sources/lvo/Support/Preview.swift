@@ -16,7 +16,7 @@ struct PreviewOptions: ParsableArguments {
         guard preview else { return }
         let mode = TerminalPreview.mode(environment: RuntimeOptions.environment)
         let text = try TerminalPreview.render(pictures, mode: mode, columns: Self.columns)
-        FileHandle.standardError.write(Data(text.utf8))
+        Output.error(text)
     }
 
     /// A gallery's features with dreams: their words and measures, three examples, and three results of the dream that
@@ -41,7 +41,7 @@ struct PreviewOptions: ParsableArguments {
         facts += feature["words"]?.array?.compactMap(\.string) ?? []
         let best = feature["dreams"]?.array?.max { reach($0) < reach($1) }
         if let best { facts.append(String(format: "reach %.2f at t = %d", reach(best), best["timestep"]?.int ?? 0)) }
-        FileHandle.standardError.write(Data((facts.joined(separator: " · ") + "\n").utf8))
+        Output.error(facts.joined(separator: " · ") + "\n")
         let examples = feature["examples"]?.array?.prefix(3).compactMap { $0["picture"]?.string } ?? []
         let results = best?["pictures"]?.array?.prefix(3).compactMap(\.string) ?? []
         try show((examples + results).map { try PNG.read("\(folder)/\($0)").bitmap })

@@ -39,18 +39,18 @@ final class Progress {
     /// A line of NDJSON, if events are wanted.
     func event(_ name: String, _ members: [(String, JSON)] = []) {
         guard emitsEvents else { return }
-        FileHandle.standardOutput.write(Data((JSON([("event", .string(name))] + members).serialized() + "\n").utf8))
+        Output.result(JSON([("event", .string(name))] + members).serialized() + "\n")
     }
 
     /// A result for standard output, if events are not wanted there.
     func result(_ path: String) {
         close()
-        if !emitsEvents { FileHandle.standardOutput.write(Data((path + "\n").utf8)) }
+        if !emitsEvents { Output.result(path + "\n") }
     }
 
     /// Ends the line that is being rewritten.
     func close() {
-        if lineIsOpen { FileHandle.standardError.write(Data("\n".utf8)) }
+        if lineIsOpen { Output.error("\n") }
         lineIsOpen = false
     }
 
@@ -58,7 +58,7 @@ final class Progress {
         // CSI K: clear to the end of the line.
         let text = isTerminal ? "\r\(line)\u{1B}[K" : "\(line)\n"
         lineIsOpen = isTerminal
-        FileHandle.standardError.write(Data(text.utf8))
+        Output.error(text)
     }
 
     private static func time(_ seconds: Double) -> String {

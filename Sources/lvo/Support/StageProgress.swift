@@ -41,7 +41,7 @@ final class StageProgress {
 
     private func whole(_ line: String) {
         close()
-        FileHandle.standardError.write(Data((line + "\n").utf8))
+        Output.error(line + "\n")
     }
 
     private func passing(_ line: String, isLast: Bool) {
@@ -49,12 +49,12 @@ final class StageProgress {
         if !isTerminal, let lastLine, now - lastLine < Self.interval, !isLast { return }
         lastLine = now
         // CSI K: clear to the end of the line.
-        FileHandle.standardError.write(Data((isTerminal ? "\r\(line)\u{1B}[K" : line + "\n").utf8))
+        Output.error(isTerminal ? "\r\(line)\u{1B}[K" : line + "\n")
         lineIsOpen = isTerminal
     }
 
     private func close() {
-        if lineIsOpen { FileHandle.standardError.write(Data("\n".utf8)) }
+        if lineIsOpen { Output.error("\n") }
         lineIsOpen = false
     }
 
@@ -78,6 +78,6 @@ final class StageProgress {
                 "event": "finished", "stage": .string(stage), "computed": .integer(computed), "failed": .integer(failed),
             ]
         }
-        FileHandle.standardOutput.write(Data((json.serialized() + "\n").utf8))
+        Output.result(json.serialized() + "\n")
     }
 }

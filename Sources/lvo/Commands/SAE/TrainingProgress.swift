@@ -35,7 +35,7 @@ final class TrainingProgress {
             line.deadPercent, line.firedPercent, line.report.auxk, line.learningRate, line.tokensPerSecond,
             StageProgress.time(perStep * Double(steps - done)))
         // Unbuffered: a log shows it now.
-        FileHandle.standardOutput.write(Data(text.utf8))
+        Output.result(text)
     }
 
     func show(picture: Int, call: Int, of calls: Int) {
@@ -44,7 +44,7 @@ final class TrainingProgress {
         if let lastPicture, !isTerminal, now - lastPicture < Self.interval { return }
         lastPicture = now
         let text = "drawing picture \(picture + 1), step \(call + 1) of \(calls)"
-        FileHandle.standardError.write(Data((isTerminal ? "\r\(text)\u{1B}[K" : "lvo: \(text)\n").utf8))
-        if isTerminal, call + 1 == calls { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+        Output.error(isTerminal ? "\r\(text)\u{1B}[K" : "lvo: \(text)\n")
+        if isTerminal, call + 1 == calls { Output.error("\r\u{1B}[K") }
     }
 }

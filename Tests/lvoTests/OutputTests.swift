@@ -19,7 +19,10 @@ import Testing
         return (process.terminationStatus, text)
     }
 
-    @Test(arguments: ["layers --model embedded", "layers --model embedded --json", "--version", "--version -v", "--help", "study init s", "help study"])
+    @Test(arguments: [
+        "layers --model embedded", "layers --model embedded --json", "--version", "--version -v", "--help", "study init s",
+        "help study",
+    ])
     func aFullDeviceIsCannotWrite(command: String) throws {
         let result = try shell(command + " >/dev/full")
         #expect(result.status == 73)
@@ -27,7 +30,7 @@ import Testing
     }
 
     @Test func closedStandardOutputIsCannotWriteAndFilesAreWhole() throws {
-        let result = try shell("study init s >&-; code=$?; grep -q '^seed: 1024 ' s/study.yaml && exit $code")
+        let result = try shell("study init s >&-; code=$?; test -s s/study.yaml && exit $code")
         #expect(result.status == 73)
         #expect(result.errors == "lvo: standard output: cannot be written: Bad file descriptor\n")
     }
@@ -36,6 +39,6 @@ import Testing
     func unheardErrorsKeepTheirCode(redirection: String) throws {
         #expect(try shell("layers --model none " + redirection).status == 66)
         #expect(try shell("layers --model embedded --nonsense " + redirection).status == 2)
-        #expect(try shell("generate 'a red star' --model embedded --steps 2 --output o " + redirection).status == 0)
+        #expect(try shell("generate --prompt 'a red star' --model embedded --steps 2 --output o " + redirection).status == 0)
     }
 }

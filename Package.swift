@@ -45,12 +45,13 @@ let package = Package(
     targets: kernelTargets + [
         // Floor 0: kernels, and errors and files
         .systemLibrary(name: "CPrefetch"),
+        .systemLibrary(name: "CThreads"),
         .target(name: "KernelInterface"),
         .target(name: "ReferenceKernels", dependencies: [realModule, complexModule]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .target(name: "Files", dependencies: [crypto]),
         // Floor 1: threads, numbers
-        .target(name: "Parallel"),
+        .target(name: "Parallel", dependencies: ["CThreads"]),
         .target(name: "Tensors"),
         .target(name: "WorkUnits", dependencies: ["Files"]),
         // Floor 2: operations, weights, pictures
@@ -132,6 +133,7 @@ let package = Package(
                 "Visualization",
             ],
             resources: [.copy("Fixtures")]),
+        .testTarget(name: "ParallelTests", dependencies: ["Parallel", "TestSupport"]),
         .testTarget(name: "WorkUnitsTests", dependencies: ["Files", "TestSupport", "WorkUnits"]),
         .testTarget(
             name: "StudiesTests",

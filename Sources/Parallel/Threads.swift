@@ -1,37 +1,38 @@
-import Dispatch
-import Synchronization
-
 /// Runs numbered tasks on a fixed number of threads.
 ///
-/// Tasks are handed out one at a time, so uneven ones balance. What a task computes must depend on its number
-/// alone, never on the worker or on the thread count: that is what makes results bit-identical for any count.
-public struct Threads: Sendable {
+/// What a task computes must depend on its number alone, never on the worker or on the thread count: that is what makes
+/// results bit-identical for any count.
+public final class Threads: Sendable {
     public let count: Int
+    private let pool: WorkerPool?
 
-    public init(count: Int) {
+    /// About 50 µs of waiting before a thread sleeps: several of a network's regions.
+    private static let spins = 4000
+
+    /// - Parameters:
+    ///   - count: threads that work, the caller's among them; at least 1.
+    ///   - pins: whether each thread but the caller's stays on one core.
+    ///   - machine: decides whether threads may spin: with more threads than CPUs they sleep at once.
+    /// - Precondition: `count > 0`.
+    public init(count: Int, pins: Bool = false, machine: Machine = Machine()) {
         precondition(count > 0, "thread count \(count)")
         self.count = count
+        let spins = count <= machine.cpus.count ? Self.spins : 0
+        pool = count == 1 ? nil : WorkerPool(count: count, spins: spins, pinned: pins ? machine.cores.map { $0[0] } : nil)
     }
 
     /// Calls `body(task, worker)` for every task in `0..<tasks`; `worker` is in `0..<count` and no two calls run at
-    /// once with the same worker, so it may index scratch memory.
+    /// once with the same worker, so it may index scratch memory. A call from within `body`, or while another thread's call runs,
+    /// does its tasks one after the other.
     public func forEach(_ tasks: Int, _ body: @Sendable (_ task: Int, _ worker: Int) -> Void) {
         let workers = min(count, tasks)
-        if workers <= 1 {
-            for task in 0..<max(tasks, 0) { body(task, 0) }
-            return
-        }
-        let next = Atomic<Int>(0)
-        DispatchQueue.concurrentPerform(iterations: workers) { worker in
-            while true {
-                let task = next.add(1, ordering: .relaxed).oldValue
-                if task >= tasks { return }
-                body(task, worker)
-            }
-        }
+        if workers > 1, let pool, pool.run(tasks, workers: workers, body) { return }
+        for task in 0..<max(tasks, 0) { body(task, 0) }
     }
 
     /// Splits `0..<total` into ranges of `grain` (the last may be shorter) and calls `body(range, worker)` for each.
+    ///
+    /// - Precondition: `grain > 0`.
     public func forRanges(_ total: Int, grain: Int, _ body: @Sendable (_ range: Range<Int>, _ worker: Int) -> Void) {
         precondition(grain > 0, "grain \(grain)")
         forEach((total + grain - 1) / grain) { task, worker in

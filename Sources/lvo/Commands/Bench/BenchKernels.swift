@@ -1,4 +1,6 @@
 import ArgumentParser
+import Dispatch
+import Foundation
 import Ops
 import Tensors
 
@@ -18,12 +20,32 @@ struct BenchKernels: ParsableCommand {
             measurements.append(measurement)
             print(report.line(measurement))
         }
+        regions(engine)
         attention(engine, measure)
         memoryBound(engine, measure)
         try report.write(measurements, to: options.json)
     }
 
     private typealias Measure = (String, Double, Double, () -> Void) -> Void
+
+    /// What a parallel region costs beside its tasks, and the same by Dispatch: regions of one task of 20 µs a thread,
+    /// so that every thread has to come.
+    private func regions(_ engine: Engine) {
+        let (threads, task) = (engine.threads, Duration.microseconds(20))
+        @Sendable func busy() {
+            let clock = ContinuousClock()
+            let end = clock.now + task
+            while clock.now < end {}
+        }
+        func cost(_ region: () -> Void) -> String {
+            let clock = ContinuousClock()
+            let times = (0..<2000).map { _ in clock.measure(region) }.sorted()
+            return String(format: "%.1f", (times[1000] - task) / .microseconds(1))
+        }
+        let own = cost { threads.forEach(threads.count) { _, _ in busy() } }
+        let dispatch = cost { DispatchQueue.concurrentPerform(iterations: threads.count) { _ in busy() } }
+        print("fork and join of \(threads.count) threads: \(own) µs; by Dispatch: \(dispatch) µs")
+    }
 
     private func attention(_ engine: Engine, _ measure: Measure) {
         for (tokens, keys, width) in [(4096, 4096, 320), (1024, 1024, 640), (256, 256, 1280), (4096, 77, 320)] {

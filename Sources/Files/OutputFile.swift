@@ -66,9 +66,9 @@ public final class OutputFile {
         var partial = path.hasPrefix("/") ? "" : "."
         for part in path.split(separator: "/") {
             partial += "/" + part
-            if mkdir(partial, 0o777) != 0, errno != EEXIST {
-                throw .cannotWrite(file: partial, reason: systemError())
-            }
+            if mkdir(partial, 0o777) == 0 { continue }
+            guard errno == EEXIST else { throw .cannotWrite(file: partial, reason: systemError()) }
+            guard FileSystem.isFolder(partial) else { throw .cannotWrite(file: partial, reason: "it is not a folder") }
         }
     }
 

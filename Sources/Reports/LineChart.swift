@@ -237,8 +237,8 @@ func short(_ value: Double) -> String {
 }
 
 /// Text inside HTML, SVG and their attributes.
-enum Markup {
-    static func escape(_ text: String) -> String {
+package enum Markup {
+    package static func escape(_ text: String) -> String {
         text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
             .replacing("\"", with: "&quot;")
     }

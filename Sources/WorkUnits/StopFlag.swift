@@ -12,6 +12,9 @@ public final class StopFlag: Sendable {
 
     public var isRaised: Bool { raised.load(ordering: .relaxed) }
 
+    /// - Throws: `StageRunner.stopped` once the flag is raised.
+    public func check() throws { if isRaised { throw StageRunner.stopped } }
+
     public func raise() { raised.store(true, ordering: .relaxed) }
 
     /// From now on the signals raise the flag; one more SIGINT after that ends the process as usual.

@@ -42,14 +42,13 @@ struct Capture: ParsableCommand {
         if shard < 1 { throw ValidationError("--shard \(shard): expected at least 1") }
     }
 
-    func run() throws {
-        let stop = StopFlag()
-        let signals = stop.listen()
-        defer { withExtendedLifetime(signals) {} }
+    func run() throws { try hearingSignals(run) }
+
+    private func run(_ stop: StopFlag) throws {
         let engine = try runtime.engine()
         let count = try count ?? Prompt.read(pictures.prompts ?? "").count
         let producer = try pictures.activations(seed: seed, limit: count, engine: engine) { _, _, _ in
-            if stop.isRaised { throw Stopped() }
+            try stop.check()
         }
         let bytes = printSize(producer, count)
         if dryRun { return }
@@ -63,7 +62,7 @@ struct Capture: ParsableCommand {
         let left = missing.reduce(0) { $0 + stores[0].pictures(shard: $1).count }
         try checkSpace(bytes / count * left)
         if missing.count < shards { note("\(shards - missing.count) of \(shards) shards are there") }
-        let progress = Progress(total: left, emitsEvents: false)
+        let progress = Progress(total: left)
         defer { progress.close() }
         for shard in missing {
             try write(shard, producer, stores) { progress.advance("shard \(shard + 1) of \(shards)") }

@@ -45,7 +45,7 @@ struct GenerationJob {
         for picture in sized { _ = try generator.size(picture) }
         let calls = try sized.map { try generator.calls($0, fromPicture: start != nil) }
         try OutputFile.makeFolder(command.output)
-        let progress = Progress(total: calls.reduce(0, +), emitsEvents: false)
+        let progress = Progress(total: calls.reduce(0, +))
         for (picture, stem) in zip(sized, stems) {
             warnAboutDropped([picture.prompt, picture.negativePrompt].map(dropped(of:)))
             try make(picture, stem: stem, progress)

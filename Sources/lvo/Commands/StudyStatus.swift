@@ -31,7 +31,7 @@ struct StudyStatusCommand: ParsableCommand {
 
     private static func eta(_ stage: StudyStatus.StageStatus) -> String {
         if stage.left == 0 { return "" }
-        return stage.secondsLeft.map(StageProgress.time) ?? "?"
+        return stage.secondsLeft.map(ProgressLine.time) ?? "?"
     }
 
     private static func row(_ name: String, _ cells: String...) -> String {

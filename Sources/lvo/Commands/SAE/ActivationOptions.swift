@@ -17,23 +17,32 @@ struct ActivationOptions: ParsableArguments {
     @Option(help: ArgumentHelp("File of prompts, one a line, or JSON lines with a 'text'.", valueName: "file"))
     var prompts: String?
 
-    @Option(help: "Which half of guidance is recorded.")
-    var half = GuidanceHalf.conditional
+    @Option(help: "Which half of guidance is recorded. Default: \(GuidanceHalf.conditional.rawValue).")
+    var half: GuidanceHalf?
 
-    @Option(help: "Sampler steps of a picture.")
-    var samplerSteps = GenerationParameters().steps
+    @Option(help: "Sampler steps of a picture. Default: \(GenerationParameters().steps).")
+    var samplerSteps: Int?
 
-    @Option(help: "Guidance scale.")
-    var cfgScale = GenerationParameters().guidanceScale
+    @Option(help: "Guidance scale. Default: \(GenerationParameters().guidanceScale).")
+    var cfgScale: Float?
 
     @Option(help: "Sampler. Default: the model's own.")
     var sampler: SamplerName?
 
     func validate() throws {
-        if samplerSteps < 1 { throw ValidationError("--sampler-steps \(samplerSteps): expected at least 1") }
+        if let samplerSteps, samplerSteps < 1 { throw ValidationError("--sampler-steps \(samplerSteps): expected at least 1") }
         if model != nil, layer.isEmpty || prompts == nil {
             throw ValidationError("--model needs --layer and --prompts")
         }
+    }
+
+    /// The options that were given.
+    var given: [String] {
+        let options = [
+            ("--model", model != nil), ("--layer", !layer.isEmpty), ("--prompts", prompts != nil), ("--half", half != nil),
+            ("--sampler-steps", samplerSteps != nil), ("--cfg-scale", cfgScale != nil), ("--sampler", sampler != nil),
+        ]
+        return options.filter(\.1).map(\.0)
     }
 
     /// - Parameters:
@@ -46,11 +55,13 @@ struct ActivationOptions: ParsableArguments {
         guard let model, let prompts else { throw ValidationError("give --model, --layer and --prompts") }
         if Set(layer).count < layer.count { throw ValidationError("--layer: the same layer twice") }
         var parameters = GenerationParameters()
-        (parameters.steps, parameters.guidanceScale, parameters.sampler) = (samplerSteps, cfgScale, sampler)
+        parameters.steps = samplerSteps ?? parameters.steps
+        parameters.guidanceScale = cfgScale ?? parameters.guidanceScale
+        parameters.sampler = sampler
         let folder = try ModelOptions.folder(model)
         return try GeneratedActivations(
             Generator(folder, engine: engine), layers: layer, prompts: Prompt.read(prompts),
-            parameters: parameters, half: half, seed: Int(truncatingIfNeeded: seed), limit: limit,
+            parameters: parameters, half: half ?? .conditional, seed: Int(truncatingIfNeeded: seed), limit: limit,
             model: Self.fingerprint(folder), progress: progress)
     }
 
@@ -65,9 +76,3 @@ struct ActivationOptions: ParsableArguments {
 }
 
 extension GuidanceHalf: ExpressibleByArgument {}
-
-/// A signal asked the process to end.
-struct Stopped: Failure {
-    let kind = FailureKind.stoppedEarly
-    var description: String { "stopped; the same command goes on from here" }
-}

@@ -1,11 +1,10 @@
 import ArgumentParser
 import Experiments
 import Files
-import Foundation
 import Ops
 import SparseAutoencoders
 import StableDiffusion
-import Studies
+import WorkUnits
 
 struct SAEEval: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -31,7 +30,7 @@ struct SAEEval: ParsableCommand {
     @Option(help: ArgumentHelp("Prompts of the pictures for the loss recovered.", valueName: "file"))
     var prompts: String?
 
-    @Option(help: "How many of the prompts are used.")
+    @Option(help: "How many of the prompts are used: the last of the file, which a capture that was cut short did not reach.")
     var pictures = 8
 
     @Option(help: "Sampler steps of their pictures.")
@@ -59,54 +58,33 @@ struct SAEEval: ParsableCommand {
         }
     }
 
-    func run() throws {
+    func run() throws { try hearingSignals(run) }
+
+    private func run(_ stop: StopFlag) throws {
         let engine = try runtime.engine()
-        try checkOutput()
+        try OutputCheck.folder(output)
+        for file in AutoencoderReport.files(in: output) where FileSystem.isFolder(output) {
+            try OutputCheck.file(file, overwrite: overwrite)
+        }
         let store = try ActivationStore(folder: activations)
-        let autoencoder = try SAEOptions.load(sae, layer: store.layer, width: store.width)
-        let other = try against.map { try SAEOptions.load($0, layer: store.layer, width: store.width) }
-        _ = try store.open(verify: true)
-        var report = SAEReport(name: sae, layer: store.layer, evaluation: try evaluate(autoencoder, store, engine))
-        report.neighbours = autoencoder.decoderNeighbours(engine: engine)
-        report.matches = other.map { autoencoder.match($0, engine: engine) }
-        report.other = against
-        report.recovered = try lossRecovered(autoencoder, store.layer, engine)
-        try OutputFile.makeFolder(output)
-        try report.json.write(to: "\(output)/eval.json", overwrite: overwrite)
-        let page = try OutputFile(path: "\(output)/eval.html", overwrite: overwrite)
-        try page.write(Array(report.html.utf8))
-        try page.commit()
+        var evaluation = try AutoencoderEvaluation(
+            SAEOptions.load(sae, layer: store.layer, width: store.width), name: sae)
+        evaluation.other = try against.map {
+            (try SAEOptions.load($0, layer: store.layer, width: store.width), $0)
+        }
+        evaluation.lossRecovered = try lossRecovered(engine)
+        let report = try evaluation.run(store, engine: engine, check: stop.check)
+        try report.write(to: output, overwrite: overwrite)
         print(report.summary)
     }
 
-    /// Before the work, not after it.
-    private func checkOutput() throws {
-        for name in ["eval.json", "eval.html"] where !overwrite {
-            if FileManager.default.fileExists(atPath: "\(output)/\(name)") {
-                throw FileFailure.exists(file: "\(output)/\(name)")
-            }
-        }
-    }
-
-    private func evaluate(
-        _ autoencoder: SparseAutoencoder, _ store: ActivationStore, _ engine: Engine
-    ) throws -> SAEEvaluation {
-        var means = ActivationMeans(width: store.width)
-        try store.forEachMap { means.add($0, timestep: $1, engine: engine) }
-        var evaluation = SAEEvaluation(autoencoder, means: means, engine: engine)
-        try store.forEachMap { evaluation.add($0, timestep: $1) }
-        return evaluation
-    }
-
-    private func lossRecovered(
-        _ autoencoder: SparseAutoencoder, _ layer: String, _ engine: Engine
-    ) throws -> LossRecovered? {
+    private func lossRecovered(_ engine: Engine) throws -> LossRecovered.Measurement? {
         guard let model, let prompts else { return nil }
-        var parameters = GenerationParameters()
-        (parameters.steps, parameters.guidanceScale) = (samplerSteps, cfgScale)
-        return try LossRecovered(
-            autoencoder, layer: layer, generator: Generator(ModelOptions.folder(model), engine: engine),
-            prompts: Array(Prompt.read(prompts).suffix(pictures)), parameters: parameters, timesteps: timesteps,
-            seed: 0, engine: engine, check: {})
+        var measurement = LossRecovered.Measurement(
+            try Generator(ModelOptions.folder(model), engine: engine),
+            prompts: Array(try Prompt.read(prompts).suffix(pictures)))
+        (measurement.parameters.steps, measurement.parameters.guidanceScale) = (samplerSteps, cfgScale)
+        measurement.timesteps = timesteps
+        return measurement
     }
 }

@@ -1,23 +1,37 @@
-import Experiments
 import Files
 import Foundation
 import Reports
 import SparseAutoencoders
-import Studies
 
 /// An autoencoder's evaluation as JSON, as one page, and as a few lines.
-struct SAEReport {
-    let name: String
-    let layer: String
-    let evaluation: SAEEvaluation
+public struct AutoencoderReport {
+    public let name: String
+    public let layer: String
+    public let evaluation: SAEEvaluation
     /// The feature whose decoder row is nearest to each feature's own, and their cosine.
-    var neighbours: [(feature: Int, cosine: Float)] = []
+    public var neighbours: [(feature: Int, cosine: Float)] = []
     /// Each feature's partner in `other`, nil where none is left.
-    var matches: [(feature: Int, cosine: Float)?]?
-    var other: String?
-    var recovered: LossRecovered?
+    public var matches: [(feature: Int, cosine: Float)?]?
+    public var other: String?
+    public var recovered: LossRecovered?
 
-    var json: JSON {
+    init(name: String, layer: String, evaluation: SAEEvaluation) {
+        (self.name, self.layer, self.evaluation) = (name, layer, evaluation)
+    }
+
+    /// Writes `eval.json` and `eval.html` into `folder`, which is made if it is missing.
+    ///
+    /// - Throws: `FileFailure.exists` if there is one and `overwrite` is false, `.cannotWrite`.
+    public func write(to folder: String, overwrite: Bool) throws {
+        try OutputFile.makeFolder(folder)
+        try json.write(to: "\(folder)/eval.json", overwrite: overwrite)
+        try OutputFile.write(html.utf8, to: "\(folder)/eval.html", overwrite: overwrite)
+    }
+
+    /// The files that `write` makes in `folder`.
+    public static func files(in folder: String) -> [String] { ["eval.json", "eval.html"].map { "\(folder)/\($0)" } }
+
+    public var json: JSON {
         var object = evaluation.json.object ?? JSONObject()
         object["autoencoder"] = .string(name)
         object["layer"] = .string(layer)
@@ -54,7 +68,7 @@ struct SAEReport {
         ]
     }
 
-    var summary: String { rows.map { "\($0.0): \($0.1)" }.joined(separator: "\n") }
+    public var summary: String { rows.map { "\($0.0): \($0.1)" }.joined(separator: "\n") }
 
     private var rows: [(String, String)] {
         let whole = evaluation.whole
@@ -87,16 +101,16 @@ struct SAEReport {
     }
 
     /// One page without scripts or other files.
-    var html: String {
-        let cells = rows.map { "<tr><td>\(escape($0.0))</td><td>\(escape($0.1))</td></tr>" }.joined(separator: "\n")
+    public var html: String {
+        let cells = rows.map { "<tr><td>\(Markup.escape($0.0))</td><td>\(Markup.escape($0.1))</td></tr>" }.joined(separator: "\n")
         let charts = charts.map { $0.svg() }.joined(separator: "\n")
         return """
             <!DOCTYPE html>
-            <html lang="en"><meta charset="utf-8"><title>\(escape(layer)): sparse autoencoder</title>
+            <html lang="en"><meta charset="utf-8"><title>\(Markup.escape(layer)): sparse autoencoder</title>
             <style>body{font:15px system-ui,sans-serif;max-width:46em;margin:2em auto;padding:0 1em}
             td{padding:.2em 1.5em .2em 0;border-bottom:1px solid #ddd}
             svg{max-width:100%;display:block;margin:1em 0}</style>
-            <h1>\(escape(layer))</h1><p>\(escape(name))</p>
+            <h1>\(Markup.escape(layer))</h1><p>\(Markup.escape(name))</p>
             <table>\(cells)</table>
             \(charts)
             </html>
@@ -139,9 +153,5 @@ struct SAEReport {
         let points = counts.enumerated().map { ((Double($0) + 0.5) / 20, Double($1)) }
         return LineChart(
             title: title, xLabel: "cosine", yLabel: "features", series: [.init(name: "features", points: points)])
-    }
-
-    private func escape(_ text: String) -> String {
-        text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
     }
 }

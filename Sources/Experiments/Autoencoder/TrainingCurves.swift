@@ -4,7 +4,8 @@ import Reports
 import SparseAutoencoders
 
 /// The curves of a training run as one SVG file, from its `metrics.csv`.
-enum SAECurves {
+enum TrainingCurves {
+    /// - Throws: `Failure` if `FOLDER/metrics.csv` cannot be read or `FOLDER/curves.svg` not written.
     static func write(folder: String) throws {
         let path = "\(folder)/metrics.csv"
         guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
@@ -28,9 +29,7 @@ enum SAECurves {
                 series: columns.map { LineChart.Series(name: $0, points: points($0)) }, height: height)
             svg += "<svg y=\"\(index * height)\" width=\"560\" height=\"\(height)\">\(chart.svg())</svg>\n"
         }
-        let output = try OutputFile(path: "\(folder)/curves.svg", overwrite: true)
-        try output.write(Array((svg + "</svg>\n").utf8))
-        try output.commit()
+        try OutputFile.write((svg + "</svg>\n").utf8, to: "\(folder)/curves.svg", overwrite: true)
     }
 
     /// At most a thousand points: means of equal runs.

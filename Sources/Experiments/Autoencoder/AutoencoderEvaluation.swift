@@ -1,0 +1,50 @@
+import Files
+import Ops
+import SparseAutoencoders
+
+/// Says how good a sparse autoencoder is on stored activations that it was not trained on.
+public struct AutoencoderEvaluation {
+    public let autoencoder: SparseAutoencoder
+    /// What the report calls it.
+    public let name: String
+    /// Another autoencoder of the same layer, to match features with.
+    public var other: (autoencoder: SparseAutoencoder, name: String)?
+    /// Measures the loss recovered in the model; nil: the report leaves it out.
+    public var lossRecovered: LossRecovered.Measurement?
+
+    public init(_ autoencoder: SparseAutoencoder, name: String) {
+        (self.autoencoder, self.name) = (autoencoder, name)
+    }
+
+    /// - Parameter check: asked after every map and U-Net call; what it throws ends the evaluation.
+    /// - Throws: what `check` throws; a `Failure` for a damaged store, or one of another width.
+    public func run(_ store: ActivationStore, engine: Engine, check: () throws -> Void = {}) throws -> AutoencoderReport {
+        for width in [autoencoder.inputWidth, other?.autoencoder.inputWidth ?? store.width] where width != store.width {
+            throw SimpleFailure(
+                .badData, "\(store.folder): activations of \(store.width) channels for an autoencoder of \(width)")
+        }
+        _ = try store.open(verify: true)
+        var report = AutoencoderReport(
+            name: name, layer: store.layer, evaluation: try evaluate(store, engine, check))
+        report.neighbours = autoencoder.decoderNeighbours(engine: engine)
+        report.matches = other.map { autoencoder.match($0.autoencoder, engine: engine) }
+        report.other = other?.name
+        report.recovered = try lossRecovered?.run(autoencoder, layer: store.layer, engine: engine, check: check)
+        return report
+    }
+
+    /// Two passes over the activations: their means, then the autoencoder's errors.
+    private func evaluate(_ store: ActivationStore, _ engine: Engine, _ check: () throws -> Void) throws -> SAEEvaluation {
+        var means = ActivationMeans(width: store.width)
+        try store.forEachMap {
+            means.add($0, timestep: $1, engine: engine)
+            try check()
+        }
+        var evaluation = SAEEvaluation(autoencoder, means: means, engine: engine)
+        try store.forEachMap {
+            evaluation.add($0, timestep: $1)
+            try check()
+        }
+        return evaluation
+    }
+}

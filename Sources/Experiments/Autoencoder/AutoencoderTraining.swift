@@ -1,0 +1,144 @@
+import Files
+import Foundation
+import Ops
+import SparseAutoencoders
+
+/// Trains sparse autoencoders of one or several layers, on stored activations or on those of pictures being drawn.
+///
+/// Each layer has the folder FOLDER/LAYER with its checkpoint, metrics and curves, and at the end the autoencoder in
+/// FOLDER/LAYER/unet.LAYER. Run again after a stop or a crash, training goes on from the checkpoints, and the result is
+/// that of one run without a stop.
+public struct AutoencoderTraining {
+    /// What happens while it goes on.
+    public enum Event {
+        /// A layer's training starts, at the step of its checkpoint or at 0.
+        case began(TrainingRun)
+        /// A step was done.
+        case step(TrainingRun, TrainingMetrics)
+        /// A layer's training is complete, and its autoencoder in this folder.
+        case finished(folder: String)
+    }
+
+    private let settings: AutoencoderSettings
+    private let folder: String
+    private let interval: Int
+    private let engine: Engine
+    private let check: () throws -> Void
+    private let report: (Event) -> Void
+
+    /// - Parameters:
+    ///   - folder: made if it is missing.
+    ///   - interval: steps between checkpoints, at least 1: at most so many are done again after a crash.
+    ///   - check: asked after every step; what it throws ends the training, with checkpoints written.
+    public init(
+        _ settings: AutoencoderSettings, folder: String, interval: Int = 100, engine: Engine,
+        check: @escaping () throws -> Void = {}, report: @escaping (Event) -> Void = { _ in }
+    ) {
+        precondition(interval > 0, "checkpoint interval \(interval)")
+        (self.settings, self.folder, self.interval) = (settings, folder, interval)
+        (self.engine, self.check, self.report) = (engine, check, report)
+    }
+
+    /// Trains one layer after the other on stores, each to its end.
+    ///
+    /// - Throws: what `check` throws; a `Failure` for settings that do not fit a layer, a damaged store, or a checkpoint
+    ///   of other settings.
+    public func run(_ stores: [ActivationStore]) throws {
+        try OutputFile.makeFolder(folder)
+        for store in stores {
+            let source = try StoreSource(store, keepsSamples: settings.keepsSamples, seed: settings.training.seed)
+            let run = try makeRun(store.layer, width: store.width, source)
+            let interruption = Interruption(check)
+            try run.advance(shallStop: interruption.isAsked, progress: { report(.step(run, $0)) })
+            try finish(run)
+            try interruption.rethrow()
+        }
+    }
+
+    /// Trains all layers of pictures being drawn side by side: each picture is drawn once.
+    ///
+    /// - Parameter buffer: tokens of the buffer that mixes each layer's activations.
+    /// - Throws: as the other; `SimpleFailure(.usage)` for a buffer of less than two batches.
+    public func run(_ pictures: any PictureActivations, buffer: Int) throws {
+        try checkBuffer(buffer, pictures)
+        try OutputFile.makeFolder(folder)
+        let stream = ActivationStream(
+            pictures, keepsSamples: settings.keepsSamples, capacityTokens: buffer, seed: settings.training.seed)
+        let runs = try zip(pictures.layers, stream.sources).map { layer, source in
+            (run: try makeRun(layer.name, width: layer.width, source), source: source)
+        }
+        let interruption = Interruption(check)
+        // The sources do not keep their stream.
+        try withExtendedLifetime(stream) {
+            try trainTogether(runs, shallStop: interruption.isAsked, progress: { report(.step($0, $1)) })
+        }
+        for (run, _) in runs { try finish(run) }
+        try interruption.rethrow()
+        // Pictures that were stopped while being drawn end the training without an error.
+        if runs.contains(where: { !$0.run.isFinished }) { try check() }
+    }
+
+    private func checkBuffer(_ buffer: Int, _ pictures: any PictureActivations) throws {
+        let batch = settings.training.batchTokens
+        guard buffer >= 2 * batch else {
+            throw SimpleFailure(.usage, "buffer of \(buffer) tokens: expected at least two batches, \(2 * batch)")
+        }
+        guard settings.keepsSamples else { return }
+        for layer in pictures.layers {
+            guard batch % layer.positions == 0 else {
+                throw SimpleFailure(
+                    .usage, "batch of \(batch) tokens: \(settings.rule.rawValue) takes whole samples, and one of "
+                        + "\(layer.name) has \(layer.positions)")
+            }
+        }
+    }
+
+    private func makeRun(_ layer: String, width: Int, _ source: any ActivationSource) throws -> TrainingRun {
+        let run = try TrainingRun(
+            folder: "\(folder)/\(layer)", hookpoint: "unet.\(layer)",
+            configuration: settings.configuration(width: width), options: settings.training, source: source,
+            interval: interval, engine: engine)
+        report(.began(run))
+        return run
+    }
+
+    private func finish(_ run: TrainingRun) throws {
+        try TrainingCurves.write(folder: run.folder)
+        if run.isFinished { report(.finished(folder: "\(run.folder)/\(run.hookpoint)")) }
+    }
+}
+
+extension ActivationStore {
+    /// The store in `folder`, or the stores in its subfolders, by name.
+    ///
+    /// - Throws: `SimpleFailure(.missingInput)` if there is none, or one is not complete.
+    public static func all(in folder: String) throws -> [ActivationStore] {
+        if FileSystem.isFile("\(folder)/store.json") { return [try ActivationStore(folder: folder)] }
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder).sorted()) ?? []
+        let folders = names.map { "\(folder)/\($0)" }.filter { FileSystem.isFile("\($0)/store.json") }
+        guard !folders.isEmpty else {
+            throw SimpleFailure(.missingInput, "\(folder): no activations there (store.json, or LAYER/store.json)")
+        }
+        return try folders.map { try ActivationStore(folder: $0) }
+    }
+}
+
+/// A check that throws, for loops that ask whether to stop and save what they have before they end.
+final class Interruption {
+    private let check: () throws -> Void
+    private var error: (any Error)?
+
+    init(_ check: @escaping () throws -> Void) { self.check = check }
+
+    func isAsked() -> Bool {
+        if error == nil {
+            do { try check() } catch { self.error = error }
+        }
+        return error != nil
+    }
+
+    /// Throws what the check threw.
+    func rethrow() throws {
+        if let error { throw error }
+    }
+}

@@ -4,7 +4,7 @@
     tools/compare_peers.py --model DIR [--work unet step vae generate] [--peers eager checkpoint compile openvino]
                            [--rounds 3] [--latent 64] [--steps 20] [--lvo .build/release/lvo] [--json FILE]
 
-DIR is a folder in diffusers layout, e.g. from `lvo synthesize --architecture sd15 --dtype f16 --output DIR`. Half
+DIR is a folder in diffusers layout, e.g. from `lvo synthesize --dtype f16 --output DIR`. Half
 precision weights are widened to float32 in the peers. Every measurement is a process of its own: it loads, runs once to
 warm up, then `--repeats` times; its median and its peak resident memory are what is compared, as ratios pair by pair.
 `generate` is a whole picture (text encoder, `--steps` steps with guidance, VAE), made once and without warming up.

@@ -44,6 +44,14 @@ public struct Weight: @unchecked Sendable {
             bytes: UnsafeRawBufferPointer(start: tensor.pointer, count: tensor.count * 4), owner: tensor.storage)
     }
 
+    /// Whole numbers in memory, as 64-bit integers.
+    public init(name: String, shape: [Int], integers: [Int]) {
+        let storage = Storage(pointer: Storage.allocate(2 * integers.count), capacity: 2 * integers.count, workspace: nil)
+        let bytes = UnsafeMutableRawBufferPointer(start: storage.pointer, count: 8 * integers.count)
+        integers.withUnsafeBytes { bytes.copyMemory(from: $0) }
+        self.init(name: name, shape: shape, dtype: .i64, bytes: UnsafeRawBufferPointer(bytes), owner: storage)
+    }
+
     public var count: Int { shape.reduce(1, *) }
 
     /// All elements widened to float32.

@@ -102,7 +102,8 @@ public struct AutoencoderReport {
 
     /// One page without scripts or other files.
     public var html: String {
-        let cells = rows.map { "<tr><td>\(Markup.escape($0.0))</td><td>\(Markup.escape($0.1))</td></tr>" }.joined(separator: "\n")
+        let cells = rows.map { "<tr><td>\(Markup.escape($0.0))</td><td>\(Markup.escape($0.1))</td></tr>" }
+            .joined(separator: "\n")
         let charts = charts.map { $0.svg() }.joined(separator: "\n")
         return """
             <!DOCTYPE html>

@@ -45,6 +45,7 @@ struct Capture: ParsableCommand {
     func run() throws { try hearingSignals(run) }
 
     private func run(_ stop: StopFlag) throws {
+        try OutputCheck.folder(store)
         let engine = try runtime.engine()
         let count = try count ?? Prompt.read(pictures.prompts ?? "").count
         let producer = try pictures.activations(seed: seed, limit: count, engine: engine) { _, _, _ in

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Files
 import StableDiffusion
 
 struct Convert: ParsableCommand {
@@ -24,6 +25,7 @@ struct Convert: ParsableCommand {
     var overwrite = false
 
     func run() throws {
+        try OutputCheck.folder(output)
         let source = try ModelSource(path: input, vae: vae, loras: lora.map { ($0.path, $0.scale) })
         for key in source.unusedLoRAKeys { note("unused: \(key)") }
         let text = try TextEncoderLayout(source.config(.textEncoder))

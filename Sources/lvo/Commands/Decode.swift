@@ -1,4 +1,5 @@
 import ArgumentParser
+import Files
 import Pictures
 import StableDiffusion
 import Tensors
@@ -32,10 +33,12 @@ struct Decode: ParsableCommand {
         let folder = try model.folder()
         let channels = try folder.vaeConfig().layout.latentChannels
         let latents = try TensorFile.latent(latent, channels: channels)
+        let count = latents.shape[0]
+        let paths = count == 1 ? [output] : (0..<count).map { numbered(output, $0) }
+        for path in paths { try OutputCheck.file(path, overwrite: overwrite) }
         let decoder = try folder.loadVAEDecoder(engine: runtime.engine())
         let bitmaps = Bitmap.pictures(decoder.decode(latents), range: range)
-        for (index, bitmap) in bitmaps.enumerated() {
-            let path = bitmaps.count == 1 ? output : numbered(output, index)
+        for (path, bitmap) in zip(paths, bitmaps) {
             try PNG.write(bitmap, to: path, overwrite: overwrite)
             print(path)
         }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoints
+import Files
 import StableDiffusion
 import Tensors
 
@@ -23,27 +24,20 @@ struct Embed: ParsableCommand {
     @Flag(help: "Replace the file if it exists.")
     var overwrite = false
 
+    func validate() throws { try ClipSkip.check(clipSkip) }
+
     func run() throws {
+        try OutputCheck.file(output, overwrite: overwrite)
         let encoder = try PromptEncoder(model.folder(), engine: runtime.engine())
         let encoded = try encoder.encode(prompt, clipSkip: clipSkip)
         warnAboutDropped(encoded.dropped)
         let shape = [encoded.ids.count, encoded.ids.first?.count ?? 0]
         try SafetensorsWriter.write(
-            [Weight(name: "context", tensor: encoded.context), idsWeight(encoded.ids.flatMap { $0 }, shape)],
+            [
+                Weight(name: "context", tensor: encoded.context),
+                Weight(name: "ids", shape: shape, integers: encoded.ids.flatMap { $0 }),
+            ],
             to: output, overwrite: overwrite)
         print(output)
-    }
-
-    private func idsWeight(_ ids: [Int], _ shape: [Int]) -> Weight {
-        final class Owner {
-            let buffer: UnsafeMutableBufferPointer<Int64>
-            init(_ ids: [Int]) {
-                buffer = .allocate(capacity: ids.count)
-                _ = buffer.initialize(from: ids.map(Int64.init))
-            }
-            deinit { buffer.deallocate() }
-        }
-        let owner = Owner(ids)
-        return Weight(name: "ids", shape: shape, dtype: .i64, bytes: UnsafeRawBufferPointer(owner.buffer), owner: owner)
     }
 }

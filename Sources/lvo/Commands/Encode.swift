@@ -26,6 +26,7 @@ struct Encode: ParsableCommand {
     var overwrite = false
 
     func run() throws {
+        try OutputCheck.file(output, overwrite: overwrite)
         let folder = try model.folder()
         let factor = try folder.pixelFactor()
         let bitmaps = try pictures.map { try PNG.read($0).bitmap }

@@ -55,6 +55,7 @@ struct Generate: ParsableCommand {
     }
 
     func run() throws {
+        try OutputCheck.folder(output)
         var parameters = try sampling.parameters(fromPicture: initImage != nil)
         parameters.width = size.width ?? parameters.width
         parameters.height = size.height ?? parameters.height

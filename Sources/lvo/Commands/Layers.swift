@@ -14,7 +14,7 @@ struct Layers: ParsableCommand {
     @OptionGroup var model: ModelOptions
     @OptionGroup var size: SizeOptions
 
-    @Flag(help: "Print one JSON object per layer.")
+    @Flag(help: "Print one JSON object a line.")
     var json = false
 
     @Flag(help: "Print instead how every convolution of the U-Net is computed at this size.")
@@ -23,7 +23,7 @@ struct Layers: ParsableCommand {
     func run() throws {
         let folder = try model.folder()
         let (height, width) = try size.latentSize(folder)
-        if plan { return printPlan(folder.unetConfig, height: height, width: width) }
+        if plan { return folder.unetConfig.convolutions(height: height, width: width).forEach(printConvolution) }
         let latent = LatentSize(height: height, width: width)
         let config = folder.unetConfig
         let rows = config.hookPoints().map { hook in
@@ -43,12 +43,19 @@ struct Layers: ParsableCommand {
         }
     }
 
-    private func printPlan(_ config: UNetConfig, height: Int, width: Int) {
-        for step in config.convolutions(height: height, width: width) {
-            let shape = "\(step.height)×\(step.width), \(step.inputs) → \(step.outputs)"
-            let stride = step.stride > 1 ? ", stride \(step.stride)" : ""
-            print(padded(step.name, 36) + padded(shape + stride, 34) + step.algorithm.rawValue)
-        }
+    private func printConvolution(_ step: PlannedConvolution) {
+        if json { return print(object(step).serialized()) }
+        let shape = "\(step.height)×\(step.width), \(step.inputs) → \(step.outputs)"
+        let stride = step.stride > 1 ? ", stride \(step.stride)" : ""
+        print(padded(step.name, 36) + padded(shape + stride, 34) + step.algorithm.rawValue)
+    }
+
+    private func object(_ step: PlannedConvolution) -> JSON {
+        [
+            "name": .string(step.name), "size": [.integer(step.height), .integer(step.width)],
+            "inputs": .integer(step.inputs), "outputs": .integer(step.outputs), "stride": .integer(step.stride),
+            "algorithm": .string(step.algorithm.rawValue),
+        ]
     }
 
     private func object(_ hook: HookPoint, _ shape: [Int], _ cost: Cost) -> JSON {

@@ -69,6 +69,7 @@ struct Probe: ParsableCommand {
     }
 
     func run() throws {
+        try OutputCheck.file(output, overwrite: overwrite)
         let folder = try model.folder()
         let hook = try layer.map { try folder.unetConfig.hookPoint($0) }
         let engine = try runtime.engine()

@@ -1,28 +1,22 @@
 import ArgumentParser
+import Files
 import Ops
 import StableDiffusion
 import Tensors
 
 struct Synthesize: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Write a full-size model folder with synthetic weights, for benchmarks and reference values.",
+        abstract: "Write a model folder of Stable Diffusion 1.5's size with synthetic weights, for benchmarks and reference values.",
         discussion: """
             Every weight is a hash of its tensor's name and its index, so the same numbers come out anywhere. \
             Pictures made with such a model mean nothing; speed, memory and numerical agreement are those of a real one.
             """)
-
-    enum Architecture: String, ExpressibleByArgument, CaseIterable {
-        case sd15
-    }
 
     enum Precision: String, ExpressibleByArgument, CaseIterable {
         case f16, f32
 
         var dtype: DType { self == .f16 ? .f16 : .f32 }
     }
-
-    @Option(help: "Which model's tensors and sizes.")
-    var architecture = Architecture.sd15
 
     @Option(help: "Precision of the stored weights: f32 takes 4.3 GB, f16 half of it.")
     var dtype = Precision.f16
@@ -37,10 +31,11 @@ struct Synthesize: ParsableCommand {
     var overwrite = false
 
     func run() throws {
+        try OutputCheck.folder(output)
         let threads = try Engine().threads
         try SyntheticModel(dtype: dtype.dtype, salt: salt).write(to: output, overwrite: overwrite) { tasks, body in
             threads.forEach(tasks) { task, _ in body(task) }
         }
-        print("wrote \(architecture.rawValue) (\(dtype.rawValue)) to \(output)")
+        print("wrote sd15 (\(dtype.rawValue)) to \(output)")
     }
 }

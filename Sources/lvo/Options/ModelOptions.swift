@@ -74,6 +74,8 @@ struct PromptOptions: ParsableArguments {
 
     func validate() throws {
         if prompt != nil, context != nil { throw ValidationError("--prompt and --context exclude each other") }
+        if context != nil, clipSkip != 0 { throw ValidationError("--clip-skip goes with --prompt, not with --context") }
+        try ClipSkip.check(clipSkip)
     }
 
     /// The hidden states `[B or 1, T, C]`. Says on standard error what did not fit of a long prompt.
@@ -90,6 +92,13 @@ struct PromptOptions: ParsableArguments {
                 .badData, "\(context): context has shape \(tensor.shape), this model takes [B or 1, T, \(width)]")
         }
         return tensor
+    }
+}
+
+/// Layers of the text encoder that are left out.
+enum ClipSkip {
+    static func check(_ layers: Int?) throws {
+        if let layers, layers < 0 { throw ValidationError("--clip-skip \(layers): expected 0 or more") }
     }
 }
 

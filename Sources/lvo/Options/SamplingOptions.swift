@@ -42,7 +42,7 @@ struct SamplingOptions: ParsableArguments {
 
     func validate() throws {
         if let cfgScale, !cfgScale.isFinite { throw ValidationError("--cfg-scale \(cfgScale): expected a number") }
-        if let clipSkip, clipSkip < 0 { throw ValidationError("--clip-skip \(clipSkip): expected 0 or more") }
+        try ClipSkip.check(clipSkip)
     }
 
     /// - Parameter fromPicture: whether there is a picture to start from.

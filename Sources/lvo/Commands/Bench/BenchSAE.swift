@@ -1,4 +1,5 @@
 import ArgumentParser
+import Experiments
 import Files
 import Foundation
 import Ops
@@ -47,6 +48,8 @@ struct BenchSAE: ParsableCommand {
         if !(0..<latents).contains(deadCount) {
             throw ValidationError("--dead \(deadCount): expected 0..<\(latents)")
         }
+        if auxk, dead != nil { throw ValidationError("--auxk and --dead exclude each other") }
+        try AutoencoderSettings.checkBatch(batch, latents: latents)
         if k > latents { throw ValidationError("--k \(k): there are \(latents) latents") }
     }
 

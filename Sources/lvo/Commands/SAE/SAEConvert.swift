@@ -47,6 +47,7 @@ struct SAEConvert: ParsableCommand {
     var overwrite = false
 
     func run() throws {
+        try OutputCheck.folder(output)
         let autoencoder = try read()
         switch to {
         case .saelens:

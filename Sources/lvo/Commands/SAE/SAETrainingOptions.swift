@@ -17,7 +17,10 @@ struct SAETrainingOptions: ParsableArguments {
     var latents: Int?
 
     @Option(
-        help: "Active features per token (per sample for sample_topk), for kinds that count them. Default: \(AutoencoderSettings().k).")
+        help: """
+            Active features per token (per sample for sample_topk), for kinds that count them. \
+            Default: \(AutoencoderSettings().k).
+            """)
     var k: Int?
 
     @Flag(help: "Also reconstruct with 4k features.")

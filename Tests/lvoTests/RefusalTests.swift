@@ -27,8 +27,8 @@ import Testing
     @Test(arguments: [
         ("bench sae --auxk --dead 3", "exclude each other"),
         ("bench sae --batch 65536 --latents 65536", "at most 65535"),
-        ("embed --model embedded --output x --clip-skip -1", "--clip-skip -1"),
-        ("probe --model embedded --eps --seed 1 --timestep 1 --output x --clip-skip -1", "--clip-skip -1"),
+        ("embed --model embedded --output x --clip-skip=-1", "--clip-skip -1"),
+        ("probe --model embedded --eps --seed 1 --timestep 1 --output x --clip-skip=-1", "--clip-skip -1"),
         ("probe --model embedded --eps --seed 1 --timestep 1 --output x --context c --clip-skip 1", "--clip-skip"),
         ("synthesize --architecture sd15 --output x", "--architecture"),
     ]) func othersToo(command: String, words: String) throws { try Self.expect(command, 2, words) }
@@ -54,7 +54,7 @@ import Testing
         try SafetensorsWriter.write([("latent", Tensor.zeros([1, 4, 8, 8]))], to: latent)
         let line = command.replacing("FILE", with: file).replacing("FOLDER", with: folder.file("sub"))
             .replacing("PROMPTS", with: prompts).replacing("LATENT", with: latent)
-        try Self.expect(line, 73, "")
+        try Self.expect(line, 73, folder.path)
         #expect(try folder.bytes("file") == [1])
         #expect(try folder.contents == ["file", "latent.safetensors", "prompts.txt", "sub"])
     }

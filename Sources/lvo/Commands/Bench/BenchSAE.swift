@@ -49,11 +49,11 @@ struct BenchSAE: ParsableCommand {
             throw ValidationError("--dead \(deadCount): expected 0..<\(latents)")
         }
         if auxk, dead != nil { throw ValidationError("--auxk and --dead exclude each other") }
-        try AutoencoderSettings.checkBatch(batch, latents: latents)
         if k > latents { throw ValidationError("--k \(k): there are \(latents) latents") }
     }
 
     func run() throws {
+        try AutoencoderSettings.checkBatch(batch, latents: latents)
         let engine = try options.runtime.engine()
         let configuration = SAEConfiguration(inputWidth: dIn, numLatents: latents, k: k, rule: kind)
         let x = CounterRandom(seed: 1, purpose: .noise).normals([batch, dIn])

@@ -6,7 +6,7 @@ import Tensors
 
 struct Synthesize: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Write a model folder of Stable Diffusion 1.5's size with synthetic weights, for benchmarks and reference values.",
+        abstract: "Write Stable Diffusion 1.5 with synthetic weights, for benchmarks and reference values.",
         discussion: """
             Every weight is a hash of its tensor's name and its index, so the same numbers come out anywhere. \
             Pictures made with such a model mean nothing; speed, memory and numerical agreement are those of a real one.

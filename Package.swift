@@ -79,7 +79,7 @@ let package = Package(
         .target(
             name: "Experiments",
             dependencies: [
-                "Checkpoints", "Files", "Ops", "Pictures", "Reports", "SparseAutoencoders", "StableDiffusion", "Tensors",
+                "Checkpoints", "Files", "Ops", "Parallel", "Pictures", "Reports", "SparseAutoencoders", "StableDiffusion", "Tensors",
                 "Visualization",
             ],
             resources: [.copy("Resources")]),
@@ -139,6 +139,12 @@ let package = Package(
             name: "ExperimentsTests",
             dependencies: ["Experiments", "Files", "Ops", "SparseAutoencoders", "Tensors", "TestSupport"]),
         .testTarget(name: "WorkUnitsTests", dependencies: ["Files", "TestSupport", "WorkUnits"]),
+        .testTarget(
+            name: "ExperimentsTests",
+            dependencies: [
+                "Checkpoints", "Experiments", "Files", "Ops", "SparseAutoencoders", "StableDiffusion", "Tensors",
+                "TestSupport", "Visualization",
+            ]),
         .testTarget(
             name: "StudiesTests",
             dependencies: [

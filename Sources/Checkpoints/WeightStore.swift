@@ -79,6 +79,25 @@ public final class WeightStore: Sendable {
         return edits[name]?(weight) ?? weight
     }
 
+    /// The files that the tensors come from.
+    package var files: [String] {
+        Set(weights.values.compactMap { ($0.owner as? MappedFile)?.path } + [file]).filter(FileSystem.isFile).sorted()
+    }
+
+    /// SHA-256 of all tensors: names, types, shapes and bytes, in the order of their names, without edits. The same in
+    /// whatever container they lie.
+    package func fingerprint() -> String {
+        defer { releasePages() }
+        return Fingerprint.of(
+            .array(
+                weights.values.sorted { $0.name < $1.name }.map { weight in
+                    [
+                        .string(weight.name), .string(weight.dtype.rawValue), .array(weight.shape.map(JSON.integer)),
+                        .string(withExtendedLifetime(weight.owner) { Fingerprint.of(pieces: [weight.bytes]) }),
+                    ]
+                }))
+    }
+
     /// Takes file pages out of this process's memory after layers have packed what they took.
     public func releasePages() {
         var files: [ObjectIdentifier: MappedFile] = [:]

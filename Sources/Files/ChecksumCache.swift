@@ -1,41 +1,58 @@
-import Foundation
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
 
-/// Checksums of weight files, remembered by path, size and time of change: four gigabytes need not be read again by
-/// every command and every process.
+/// Checksums of large files, remembered by path, size and times of change: four gigabytes need not be read again by every
+/// command and every process. Links are followed: a file behind a link is the file.
 public final class ChecksumCache {
-    private let path: String
+    private let path: String?
     private var known: [String: JSON]
 
-    public init(path: String) {
+    /// - Parameter path: of the file that remembers; nil: this process alone does.
+    public init(path: String? = nil) {
         self.path = path
-        let entries = (try? JSON.read(path))?.object
+        let entries = path.flatMap { (try? JSON.read($0))?.object }
         known = Dictionary(uniqueKeysWithValues: (entries ?? JSONObject()).map { ($0.key, $0.value) })
     }
 
-    /// Of all files in a folder, names and contents; hidden files are not part of it.
+    /// The SHA-256 of a file's bytes.
     ///
-    /// - Throws: `SimpleFailure(.missingInput)` if there is no such folder.
-    public func fingerprint(folder: String) throws -> String {
-        guard let names = FileManager.default.enumerator(atPath: folder) else {
-            throw SimpleFailure(.missingInput, "\(folder): no such folder")
-        }
-        var members: [(String, JSON)] = []
-        for case let name as String in names where !name.split(separator: "/").contains(where: { $0.hasPrefix(".") }) {
-            let attributes = try FileManager.default.attributesOfItem(atPath: "\(folder)/\(name)")
-            guard attributes[.type] as? FileAttributeType != .typeDirectory else { continue }
-            members.append((name, .string(try fingerprint(file: "\(folder)/\(name)", attributes))))
-        }
-        return Fingerprint.of(JSON(members))
+    /// - Throws: `FileFailure.cannotRead`.
+    public func fingerprint(file: String) throws -> String {
+        try checksum(file, of: [file]) { try Fingerprint.of(file: file) }
     }
 
-    private func fingerprint(file: String, _ attributes: [FileAttributeKey: Any]) throws -> String {
-        let changed = (attributes[.modificationDate] as? Date)?.timeIntervalSince1970 ?? 0
-        let state: JSON = [.integer(attributes[.size] as? Int ?? 0), .number(changed)]
-        if let entry = known[file], entry["state"] == state, let checksum = entry["sha256"]?.string { return checksum }
-        let checksum = try Fingerprint.of(file: file)
-        known[file] = ["state": state, "sha256": .string(checksum)]
+    /// Of several files of a folder: their names and contents.
+    ///
+    /// - Throws: `FileFailure.cannotRead`.
+    public func fingerprint(folder: String, files: [String]) throws -> String {
+        try Fingerprint.of(JSON(files.sorted().map { ($0, .string(try fingerprint(file: "\(folder)/\($0)"))) }))
+    }
+
+    /// What `compute` gives, unless it is known from the same state of `files`.
+    ///
+    /// - Parameter name: of what is computed; unique for what is computed from them.
+    /// - Throws: `FileFailure.cannotRead` for a file that is not there; what `compute` throws.
+    public func checksum(_ name: String, of files: [String], compute: () throws -> String) throws -> String {
+        let state = JSON.array(try files.map(Self.state))
+        if let entry = known[name], entry["state"] == state, let checksum = entry["sha256"]?.string { return checksum }
+        let checksum = try compute()
+        known[name] = ["state": state, "sha256": .string(checksum)]
         // Only a cache: where it cannot be kept, checksums are computed again.
-        try? JSON(known.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }).write(to: path, overwrite: true)
+        if let path {
+            try? JSON(known.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }).write(to: path, overwrite: true)
+        }
         return checksum
+    }
+
+    /// Size, and nanoseconds of the last change of contents and of the inode: a file put in another's place with its
+    /// time kept differs in the latter.
+    private static func state(_ file: String) throws(FileFailure) -> JSON {
+        var status = stat()
+        guard stat(file, &status) == 0 else { throw .cannotRead(file: file, reason: systemError()) }
+        func nanoseconds(_ time: timespec) -> JSON { .integer(time.tv_sec * 1_000_000_000 + time.tv_nsec) }
+        return [.string(file), .integer(Int(status.st_size)), nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)]
     }
 }

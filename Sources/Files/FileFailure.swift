@@ -29,7 +29,7 @@ public enum FileFailure: Failure, Equatable {
         switch self {
         case .cannotRead(let file, let reason): "\(file): cannot be read: \(reason)"
         case .cannotWrite(let file, let reason): "\(file): cannot be written: \(reason)"
-        case .exists(let file): "\(file): exists; pass --overwrite to replace it"
+        case .exists(let file): "\(file): exists already"
         case .malformed(let file, let reason): "\(file): \(reason); the file is damaged or not of this format"
         case .unsupported(let file, let found, let advice): "\(file): \(found); \(advice)"
         case .missingTensors(let file, let names):

@@ -18,6 +18,13 @@ public enum Fingerprint {
         return hex(hash.finalize())
     }
 
+    /// Of pieces of memory, one after another.
+    public static func of(pieces: some Sequence<UnsafeRawBufferPointer>) -> String {
+        var hash = SHA256()
+        for piece in pieces { hash.update(bufferPointer: piece) }
+        return hex(hash.finalize())
+    }
+
     private static func hex(_ digest: some Sequence<UInt8>) -> String {
         digest.map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
     }

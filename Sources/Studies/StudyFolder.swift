@@ -2,6 +2,7 @@ import Experiments
 import Files
 import Foundation
 import Ops
+import StableDiffusion
 
 /// Opens studies, and begins new ones.
 public enum StudyFolder {
@@ -20,15 +21,30 @@ public enum StudyFolder {
         let parent = (yaml as NSString).deletingLastPathComponent
         let folder = parent.isEmpty ? "." : parent
         let settings = StudySettings(values)
-        let model = try NetworkModel(
-            path: resolved(settings.model, in: folder, embedded: EmbeddedModel.model),
-            autoencoders: resolved(settings.autoencoders, in: folder, embedded: EmbeddedModel.autoencoders),
-            engine: engine, memoryBudget: memoryBudget, cache: folder + "/.checksums.json")
+        let reference = ModelReference(
+            settings.model, autoencoders: settings.autoencoders.isEmpty ? nil : settings.autoencoders, base: folder)
+        let session = try ModelSession(
+            reference, engine: engine, memoryBudget: memoryBudget,
+            checksums: ChecksumCache(path: folder + "/.checksums.json"))
+        try check(settings, session)
         let file = try resolved(settings.prompts, in: folder, embedded: EmbeddedModel.prompts)
         let prompts = Prompt.evenly(try Prompt.read(file), limit: settings.promptLimit)
-        let study = try Study(folder: folder, settings: settings, prompts: prompts, model: model)
+        let study = try Study(folder: folder, settings: settings, prompts: prompts, model: NetworkModel(session))
         try study.writeSettings()
         return study
+    }
+
+    /// What can be known before the first of many units fails for it: memory for the dreams, and their time steps.
+    private static func check(_ settings: StudySettings, _ session: ModelSession) throws {
+        for timestep in settings.dreamTimesteps.compactMap(Double.init) { try session.check(timestep: timestep) }
+        guard session.memoryBudget != nil else { return }
+        let (height, width) = try session.folder.latentSize(
+            pixelWidth: settings.capture.width, pixelHeight: settings.capture.height)
+        for layer in settings.layers {
+            _ = try session.memoryPlan(
+                to: session.hook(layer),
+                LatentSize(batch: max(1, settings.dreamSeeds.count), height: height, width: width))
+        }
     }
 
     /// Writes a commented `study.yaml` into a folder, which is made if it is missing.

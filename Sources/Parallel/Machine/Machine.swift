@@ -41,8 +41,13 @@ public struct Machine: Sendable {
     }
 
     /// Peak resident memory of this process in bytes; nil where /proc does not tell.
-    public static var peakMemory: Int? {
-        let text = SystemTree().value(after: "VmHWM:", in: "/proc/self/status")?.prefix { $0.isNumber }
+    public static var peakMemory: Int? { memory("VmHWM:") }
+
+    /// Resident memory of this process in bytes; nil where /proc does not tell.
+    public static var residentMemory: Int? { memory("VmRSS:") }
+
+    private static func memory(_ name: String) -> Int? {
+        let text = SystemTree().value(after: name, in: "/proc/self/status")?.prefix { $0.isNumber }
         return text.flatMap { Int($0) }.map { $0 * 1024 }
     }
 

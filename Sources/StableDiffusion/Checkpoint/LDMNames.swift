@@ -1,13 +1,13 @@
 /// The names that the original Stable Diffusion code (latent diffusion, "LDM") gives to the tensors that diffusers
 /// names otherwise. Single-file checkpoints of the 1.x family use them.
-enum LDMNames {
-    static let unetPrefix = "model.diffusion_model."
-    static let vaePrefix = "first_stage_model."
-    static let textPrefix = "cond_stage_model.transformer."
+package enum LDMNames {
+    package static let unetPrefix = "model.diffusion_model."
+    package static let vaePrefix = "first_stage_model."
+    package static let textPrefix = "cond_stage_model.transformer."
 
     /// U-Net. LDM numbers the blocks of all levels through: the input side is `conv_in`, then per level its layers
     /// and its downsampler; the output side is per level its layers, the upsampler standing in the last one.
-    static func unet(_ name: String, _ layout: UNetLayout) -> String {
+    package static func unet(_ name: String, _ layout: UNetLayout) -> String {
         let parts = name.split(separator: ".").map(String.init)
         func rest(_ first: Int) -> String { parts[first...].joined(separator: ".") }
         switch parts[0] {
@@ -45,7 +45,7 @@ enum LDMNames {
     ]
 
     /// VAE. LDM counts the decoder's levels from the finest.
-    static func vae(_ name: String, _ layout: VAELayout) -> String {
+    package static func vae(_ name: String, _ layout: VAELayout) -> String {
         let parts = name.split(separator: ".").map(String.init)
         func rest(_ first: Int) -> String { parts[first...].joined(separator: ".") }
         guard parts.count > 2 else { return name }

@@ -56,6 +56,12 @@ public struct ModelSource: Sendable {
         return Component(config: config, weights: weights.edited(loras.edits(component)))
     }
 
+    /// A component's tensors as they lie in the model's or the VAE's own files: not verified, no LoRA merged.
+    package func storedWeights(_ component: ModelComponent) throws -> WeightStore {
+        if component == .vae, let separateVAE { return separateVAE.weights }
+        return try base.weights(component)
+    }
+
     /// Keys of the LoRA files that fit nothing in this model: `FILE: KEY`.
     public var unusedLoRAKeys: [String] { loras.unused }
 

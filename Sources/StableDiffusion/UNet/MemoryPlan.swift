@@ -30,7 +30,7 @@ public struct MemoryPlan: Sendable, Equatable, CustomStringConvertible {
     /// - Parameters:
     ///   - budget: bytes for the whole process; nil keeps everything.
     ///   - weightBytes: of the weights loaded up to the hook.
-    /// - Throws: `SimpleFailure(.usage)` with the numbers when even recomputing every stage does not fit.
+    /// - Throws: `MemoryShortage` when even recomputing every stage does not fit.
     public init(
         _ config: UNetConfig, to hook: HookPoint, _ size: LatentSize, weightBytes: Int, budget: Int? = nil
     ) throws {
@@ -50,12 +50,8 @@ public struct MemoryPlan: Sendable, Equatable, CustomStringConvertible {
             if changed < peak { peak = changed } else { policies[next] = .keep }
         }
         if peak > limit, let budget {
-            throw SimpleFailure(
-                .usage,
-                "--memory \(formatBytes(budget)) is not enough for \(hook.name), batch \(size.batch), latent "
-                    + "\(size.width)×\(size.height): weights \(formatBytes(weightBytes)), activations at least "
-                    + "\(formatBytes(peak)), other \(formatBytes(Self.overheadBytes)); give "
-                    + "\(formatBytes(weightBytes + peak + Self.overheadBytes)), or choose a smaller batch or size")
+            throw MemoryShortage(
+                hook: hook.name, size: size, budget: budget, weightBytes: weightBytes, activationBytes: peak)
         }
         entries = stages.indices.map {
             Entry(
@@ -82,6 +78,29 @@ public struct MemoryPlan: Sendable, Equatable, CustomStringConvertible {
             "weights \(formatBytes(weightBytes)), activations \(formatBytes(activationBytes)), "
             + "other \(formatBytes(Self.overheadBytes)): \(formatBytes(totalBytes))"
         return (lines + [sum]).joined(separator: "\n")
+    }
+}
+
+/// A budget that cannot hold a backward pass, however much is computed twice.
+public struct MemoryShortage: Failure, Equatable {
+    public let hook: String
+    public let size: LatentSize
+    public let budget: Int
+    public let weightBytes: Int
+    /// The least that activations and gradients take.
+    public let activationBytes: Int
+    /// Whether the budget is what the machine has free, not what somebody asked for.
+    public var isWhatIsFree = false
+
+    public var kind: FailureKind { .usage }
+    /// The smallest budget that would do.
+    public var needed: Int { weightBytes + activationBytes + MemoryPlan.overheadBytes }
+
+    public var description: String {
+        "\(formatBytes(budget)) of \(isWhatIsFree ? "free " : "")memory is not enough for \(hook), batch \(size.batch), "
+            + "latent \(size.width)×\(size.height): weights \(formatBytes(weightBytes)), activations at least "
+            + "\(formatBytes(activationBytes)), other \(formatBytes(MemoryPlan.overheadBytes)); "
+            + "\(formatBytes(needed)) would do, or choose a smaller batch or size"
     }
 }
 

@@ -1,3 +1,4 @@
+import Experiments
 import Files
 import Foundation
 import StableDiffusion
@@ -64,12 +65,12 @@ struct DreamPlan {
     ) throws -> MemoryPlan {
         let plan = try folder.memoryPlan(to: hook, size, budget: budget)
         guard budget == nil, let free = SystemMemory.available, plan.totalBytes > free else { return plan }
-        if let smaller = try? folder.memoryPlan(to: hook, size, budget: free) { return smaller }
-        throw SimpleFailure(
-            .usage,
-            "\(hook.name) for \(size.batch) latents of \(size.height)×\(size.width) needs "
-                + "\(formatBytes(plan.totalBytes)), or somewhat less if layers are computed twice; "
-                + "\(formatBytes(free)) are free; choose a smaller size or fewer seeds")
+        do {
+            return try folder.memoryPlan(to: hook, size, budget: free)
+        } catch var shortage as MemoryShortage {
+            shortage.isWhatIsFree = true
+            throw shortage
+        }
     }
 
     /// The results in batches: all seeds of one objective at one time step; independent ones in any company.

@@ -25,10 +25,10 @@ struct ModelOptions: ParsableArguments {
     func folder() throws -> ModelFolder { try Self.folder(model, vae: vae, lora: lora) }
 
     static func folder(_ model: String, vae: String? = nil, lora: [LoRAArgument] = []) throws -> ModelFolder {
-        let path = model == EmbeddedModel.name ? try EmbeddedModel.model() : model
-        let source = try ModelSource(path: path, vae: vae, loras: lora.map { ($0.path, $0.scale) })
-        for key in source.unusedLoRAKeys { note("unused: \(key)") }
-        return try ModelFolder(source)
+        let loras = lora.map { ModelReference.LoRA(path: $0.path, scale: $0.scale) }
+        let folder = try ModelSession.open(ModelReference(model, vae: vae, loras: loras))
+        for key in folder.source.unusedLoRAKeys { note("unused: \(key)") }
+        return folder
     }
 }
 
@@ -104,30 +104,4 @@ enum ClipSkip {
 
 func warnAboutDropped(_ dropped: [String?]) {
     for case let text? in dropped { note("warning: the prompt is too long; left out: \(text)") }
-}
-
-/// Tensors from files that users name.
-enum TensorFile {
-    /// The tensor called `name`, or the only one in the file.
-    static func read(_ path: String, name: String) throws -> Tensor {
-        let file = try SafetensorsFile(path: path)
-        guard file.names.contains(name) || file.names.count == 1 else {
-            throw SimpleFailure(
-                .badData,
-                "\(path): holds \(file.names.count) tensors and none is called '\(name)'; name it so or leave it alone")
-        }
-        let weight = try file.weight(file.names.contains(name) ? name : file.names[0])
-        return Tensor(weight.shape, weight.floats())
-    }
-
-    /// Latents `[B, C, h, w]`; one without the batch axis is accepted.
-    static func latent(_ path: String, channels: Int) throws -> Tensor {
-        let tensor = try read(path, name: "latent")
-        let shape = tensor.shape.count == 3 ? [1] + tensor.shape : tensor.shape
-        guard shape.count == 4, shape[1] == channels, tensor.count > 0 else {
-            throw SimpleFailure(
-                .badData, "\(path): latent has shape \(tensor.shape), expected [B, \(channels), h, w]")
-        }
-        return tensor.reshaped(shape)
-    }
 }

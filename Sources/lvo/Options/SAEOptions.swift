@@ -21,18 +21,6 @@ struct SAEOptions: ParsableArguments {
     }
 
     static func load(_ name: String, layer: String, width: Int) throws -> SparseAutoencoder {
-        let folder = name == EmbeddedModel.name ? try EmbeddedModel.autoencoders() : name
-        let candidates = [folder, "\(folder)/unet.\(layer)", "\(folder)/\(layer)"]
-        guard let found = candidates.first(where: { FileManager.default.fileExists(atPath: $0 + "/cfg.json") }) else {
-            throw SimpleFailure(
-                .missingInput,
-                "\(folder): no sparse autoencoder for \(layer) (cfg.json, or unet.\(layer)/cfg.json)")
-        }
-        let autoencoder = try SparseAutoencoder(folder: found)
-        guard autoencoder.inputWidth == width else {
-            throw SimpleFailure(
-                .badData, "\(found): made for \(autoencoder.inputWidth) channels, \(layer) has \(width)")
-        }
-        return autoencoder
+        try AutoencoderFolder.load(AutoencoderFolder.find(in: name, layer: layer), layer: layer, width: width)
     }
 }

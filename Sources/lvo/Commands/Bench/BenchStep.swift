@@ -1,4 +1,5 @@
 import ArgumentParser
+import Experiments
 import Ops
 import StableDiffusion
 import Tensors

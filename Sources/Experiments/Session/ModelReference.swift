@@ -1,0 +1,62 @@
+import Files
+
+/// Which model, as a person names it: what records and repeating commands say, and where the files are.
+public struct ModelReference: Sendable, Equatable {
+    /// A LoRA file and the scale it is merged at.
+    public struct LoRA: Sendable, Equatable {
+        public var path: String
+        public var scale: Float
+
+        public init(path: String, scale: Float = 1) {
+            self.path = path
+            self.scale = scale
+        }
+    }
+
+    /// A folder in diffusers layout, a single `.safetensors` or `.ckpt` file, or `embedded`.
+    public var model: String
+    /// A VAE file or folder in place of the model's own.
+    public var vae: String?
+    /// Merged in this order.
+    public var loras: [LoRA]
+    /// Folder of one sparse autoencoder, or of several named by layer, or `embedded`; nil: none.
+    public var autoencoders: String?
+    /// The folder from which relative paths are meant; nil: the process's own.
+    public var base: String?
+
+    public init(
+        _ model: String, vae: String? = nil, loras: [LoRA] = [], autoencoders: String? = nil, base: String? = nil
+    ) {
+        self.model = model
+        self.vae = vae
+        self.loras = loras
+        self.autoencoders = autoencoders
+        self.base = base
+    }
+
+    /// A path as this process opens it.
+    package func resolved(_ path: String) -> String {
+        guard let base, !path.hasPrefix("/") else { return path }
+        return "\(base)/\(path)"
+    }
+
+    /// The model's folder or file.
+    ///
+    /// - Throws: `FileFailure.cannotRead` if the embedded model's files are not beside the program.
+    package func modelPath() throws -> String {
+        model == EmbeddedModel.name ? try EmbeddedModel.model() : resolved(model)
+    }
+
+    /// - Throws: as `modelPath`.
+    package func autoencoderPath() throws -> String? {
+        try autoencoders.map { $0 == EmbeddedModel.name ? try EmbeddedModel.autoencoders() : resolved($0) }
+    }
+
+    /// The same with every relative path written from `base` on, as another process can use it.
+    public var absolute: ModelReference {
+        func whole(_ path: String) -> String { path == EmbeddedModel.name ? path : resolved(path) }
+        return ModelReference(
+            whole(model), vae: vae.map(whole), loras: loras.map { LoRA(path: whole($0.path), scale: $0.scale) },
+            autoencoders: autoencoders.map(whole))
+    }
+}

@@ -1,0 +1,215 @@
+import Files
+import Ops
+import Parallel
+import SparseAutoencoders
+import StableDiffusion
+import Tensors
+import Visualization
+
+/// One opened model: a folder, a single file or the embedded one, with another VAE, LoRAs and sparse autoencoders if they
+/// are given. Opening reads headers; networks are loaded when they are first asked for, and kept. Every command and every
+/// stage of a study sees a model through this type.
+///
+/// Not to be used from several threads at once.
+public final class ModelSession {
+    public let reference: ModelReference
+    public let folder: ModelFolder
+    public let engine: Engine
+    /// Bytes the process may use; nil: what is free.
+    public let memoryBudget: Int?
+    package let checksums: ChecksumCache
+    var knownIdentity: ModelIdentity?
+    var texts: [TextSource: EncodedText] = [:]
+    private var autoencoders: [String: SparseAutoencoder] = [:]
+    private var encoders: [String: FeatureEncoder] = [:]
+    private var plans: [PlanKey: MemoryPlan] = [:]
+    private var networks = Networks()
+
+    private struct Networks {
+        var unet: UNet?
+        var conditionings: [TextSource: TextConditioning] = [:]
+        var generator: Generator?
+        var decoder: VAEDecoder?
+    }
+
+    private struct PlanKey: Hashable {
+        let hook: HookPoint
+        let size: [Int]
+    }
+
+    /// - Parameters:
+    ///   - memoryBudget: bytes the process may use; nil: what is free when it matters.
+    ///   - checksums: where checksums of the model's files are remembered.
+    /// - Throws: a `Failure` if it is not a model, or an option does not belong to it.
+    public init(
+        _ reference: ModelReference, engine: Engine, memoryBudget: Int? = nil, checksums: ChecksumCache = ChecksumCache()
+    ) throws {
+        self.reference = reference
+        self.engine = engine
+        self.memoryBudget = memoryBudget
+        self.checksums = checksums
+        folder = try Self.open(reference)
+    }
+
+    /// The model's files.
+    package static func open(_ reference: ModelReference) throws -> ModelFolder {
+        try ModelFolder(
+            ModelSource(
+                path: reference.modelPath(), vae: reference.vae.map(reference.resolved),
+                loras: reference.loras.map { (reference.resolved($0.path), $0.scale) }))
+    }
+
+    /// For headings: the last part of the model's path.
+    public var name: String { folder.path.split(separator: "/").last.map(String.init) ?? folder.path }
+
+    /// - Throws: `SimpleFailure(.usage)` naming the nearest layers if there is none of that name.
+    public func hook(_ layer: String) throws -> HookPoint { try folder.unetConfig.hookPoint(layer) }
+
+    /// - Throws: `SimpleFailure(.usage)` unless the schedule has that time step.
+    public func check(timestep: Double) throws {
+        let last = try schedule().trainTimesteps - 1
+        guard timestep >= 0, timestep <= Double(last) else {
+            let text = timestep == timestep.rounded() ? "\(Int(timestep))" : "\(timestep)"
+            throw SimpleFailure(.usage, "time step \(text): this model's schedule has 0…\(last)")
+        }
+    }
+
+    public func schedule() throws -> NoiseSchedule { try folder.scheduler().schedule }
+}
+
+/// Sparse autoencoders.
+extension ModelSession {
+    /// The autoencoder of a layer.
+    ///
+    /// - Throws: `SimpleFailure`: `.missingInput` if there is none, `.badData` if it is for another width; `FileFailure`.
+    public func autoencoder(_ layer: String) throws -> SparseAutoencoder {
+        let hook = try hook(layer)
+        if let known = autoencoders[hook.name] { return known }
+        let autoencoder = try AutoencoderFolder.load(autoencoderFolder(layer), layer: hook.name, width: hook.channels)
+        autoencoders[hook.name] = autoencoder
+        return autoencoder
+    }
+
+    /// Every feature's pre-activation at a layer.
+    ///
+    /// - Throws: as `autoencoder`.
+    public func encoder(_ layer: String) throws -> FeatureEncoder {
+        let name = try hook(layer).name
+        if let known = encoders[name] { return known }
+        let encoder = FeatureEncoder(try autoencoder(layer), engine: engine)
+        encoders[name] = encoder
+        return encoder
+    }
+
+    func autoencoderFolder(_ layer: String) throws -> String {
+        let name = try hook(layer).name
+        guard let root = try reference.autoencoderPath() else {
+            throw SimpleFailure(.usage, "features of \(name) need a sparse autoencoder, and none is given")
+        }
+        return try AutoencoderFolder.find(in: root, layer: name)
+    }
+}
+
+/// Where sparse autoencoders lie.
+package enum AutoencoderFolder {
+    /// The folder itself, or its subfolder called like the layer, with or without `unet.`.
+    ///
+    /// - Parameter root: `embedded` stands for the autoencoders that come with the program.
+    /// - Throws: `SimpleFailure(.missingInput)` if there is none.
+    package static func find(in root: String, layer: String) throws -> String {
+        let root = root == EmbeddedModel.name ? try EmbeddedModel.autoencoders() : root
+        let candidates = [root, "\(root)/unet.\(layer)", "\(root)/\(layer)"]
+        guard let found = candidates.first(where: { FileSystem.isFile($0 + "/cfg.json") }) else {
+            throw SimpleFailure(
+                .missingInput, "\(root): no sparse autoencoder for \(layer) (cfg.json, or unet.\(layer)/cfg.json)")
+        }
+        return found
+    }
+
+    /// - Throws: `SimpleFailure(.badData)` if it is for another width; `FileFailure`.
+    package static func load(_ path: String, layer: String, width: Int) throws -> SparseAutoencoder {
+        let autoencoder = try SparseAutoencoder(folder: path)
+        guard autoencoder.inputWidth == width else {
+            throw SimpleFailure(
+                .badData, "\(path): made for \(autoencoder.inputWidth) channels, \(layer) has \(width)")
+        }
+        return autoencoder
+    }
+}
+
+/// Networks.
+extension ModelSession {
+    /// What draws pictures: tokenizer, text encoder, the whole U-Net.
+    ///
+    /// - Throws: a `Failure` for a part that is missing or damaged.
+    public func generator() throws -> Generator {
+        if let known = networks.generator { return known }
+        networks.unet = nil
+        networks.conditionings = [:]
+        let generator = try Generator(folder, engine: engine)
+        (networks.generator, networks.unet) = (generator, generator.unet)
+        return generator
+    }
+
+    /// The text encoder, if pictures are drawn.
+    var loadedPrompts: PromptEncoder? { networks.generator?.prompts }
+
+    public func decoder() throws -> VAEDecoder {
+        if let known = networks.decoder { return known }
+        let decoder = try folder.loadVAEDecoder(engine: engine)
+        networks.decoder = decoder
+        return decoder
+    }
+
+    /// The U-Net up to a hook point at least. With a memory budget, no more than that stays loaded.
+    ///
+    /// - Throws: a `Failure` if it is missing or damaged.
+    public func unet(upTo hook: HookPoint) throws -> UNet {
+        if memoryBudget != nil, networks.generator != nil { networks = Networks(decoder: networks.decoder) }
+        if let known = networks.unet, known.reaches(hook) { return known }
+        networks.unet = nil
+        networks.conditionings = [:]
+        let unet = try folder.loadUNet(upTo: hook, engine: engine)
+        networks.unet = unet
+        return unet
+    }
+
+    /// Which blocks keep their activations for gradients of that many latents, by the budget or else by what is free.
+    ///
+    /// - Throws: `MemoryShortage` if they cannot be held.
+    public func memoryPlan(to hook: HookPoint, _ size: LatentSize) throws -> MemoryPlan {
+        let key = PlanKey(hook: hook, size: [size.batch, size.height, size.width])
+        if let known = plans[key] { return known }
+        var plan = try folder.memoryPlan(to: hook, size, budget: memoryBudget)
+        if memoryBudget == nil, let allowance = Self.allowance, plan.totalBytes > allowance {
+            do {
+                plan = try folder.memoryPlan(to: hook, size, budget: allowance)
+            } catch var shortage as MemoryShortage {
+                shortage.isWhatIsFree = true
+                throw shortage
+            }
+        }
+        plans[key] = plan
+        return plan
+    }
+
+    /// Bytes that this process may have in all without swapping: what it has, and what is free; nil if unknown.
+    private static var allowance: Int? { Machine().availableMemory.map { $0 + (Machine.residentMemory ?? 0) } }
+
+    /// A layer under a text, for that many latents. The engine gives idle memory back rather than exceed the plan.
+    ///
+    /// - Throws: a `Failure`; `SimpleFailure(.badData)` for a text of several samples.
+    public func dreamer(_ hook: HookPoint, text: TextSource = TextSource(), size: LatentSize) throws -> Dreamer {
+        let plan = try memoryPlan(to: hook, size)
+        plan.enforce(on: engine)
+        let context = try self.text(text).context
+        guard context.shape[0] == 1 else {
+            throw SimpleFailure(.badData, "context for \(context.shape[0]) samples; dreams share one")
+        }
+        let unet = try unet(upTo: hook)
+        let conditioning = networks.conditionings[text] ?? unet.prepare(context: context)
+        networks.conditionings[text] = conditioning
+        return Dreamer(
+            unet: unet, hook: hook, text: conditioning, schedule: try schedule(), policies: plan.policies)
+    }
+}

@@ -1,0 +1,56 @@
+import Files
+import StableDiffusion
+import Tensors
+
+/// What the U-Net is told: a prompt, or hidden states of a text encoder from a file.
+public struct TextSource: Sendable, Hashable {
+    public var prompt: String
+    /// Layers of the text encoder left out at its end, as diffusers counts.
+    public var clipSkip: Int
+    /// A safetensors file with `context [B or 1, T, C]`; it wins over the prompt.
+    public var contextFile: String?
+
+    public init(prompt: String = "", clipSkip: Int = 0, contextFile: String? = nil) {
+        self.prompt = prompt
+        self.clipSkip = clipSkip
+        self.contextFile = contextFile
+    }
+}
+
+/// The text encoder's hidden states, and what of the prompt did not fit.
+public struct EncodedText: Sendable {
+    /// `[B or 1, T, C]`
+    public let context: Tensor
+    /// The end of a prompt that was too long; nil if all of it fits.
+    public let dropped: String?
+}
+
+extension ModelSession {
+    /// The hidden states of a text. Kept, so that asking again costs nothing; the text encoder is let go of unless pictures
+    /// are drawn too.
+    ///
+    /// - Throws: a `Failure` for a text that cannot be encoded, or a file of another model.
+    public func text(_ source: TextSource) throws -> EncodedText {
+        if let known = texts[source] { return known }
+        let text = try source.contextFile.map(read) ?? encode(source)
+        texts[source] = text
+        return text
+    }
+
+    private func encode(_ source: TextSource) throws -> EncodedText {
+        let encoder = try loadedPrompts ?? PromptEncoder(folder, engine: engine)
+        let encoded = try encoder.encode([source.prompt], clipSkip: source.clipSkip)
+        return EncodedText(context: encoded.context, dropped: encoded.dropped[0])
+    }
+
+    private func read(_ path: String) throws -> EncodedText {
+        let path = reference.resolved(path)
+        let tensor = try TensorFile.read(path, name: "context")
+        let width = folder.unetConfig.layout.contextWidth
+        guard tensor.shape.count == 3, tensor.channels == width, tensor.count > 0 else {
+            throw SimpleFailure(
+                .badData, "\(path): context has shape \(tensor.shape), this model takes [B or 1, T, \(width)]")
+        }
+        return EncodedText(context: tensor, dropped: nil)
+    }
+}

@@ -35,7 +35,7 @@ import Testing
     @Test func whatCannotFitIsRefusedWithTheNumbers() throws {
         let config = try sd15()
         let hook = try config.hookPoint("up_blocks.1.attentions.1")
-        let error = #expect(throws: SimpleFailure.self) {
+        let error = #expect(throws: MemoryShortage.self) {
             try MemoryPlan(
                 config, to: hook, LatentSize(batch: 4, height: 128, width: 128), weightBytes: 1_360_000_000,
                 budget: 2_000_000_000)

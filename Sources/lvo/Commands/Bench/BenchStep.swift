@@ -1,5 +1,4 @@
 import ArgumentParser
-import Experiments
 import Ops
 import StableDiffusion
 import Tensors

@@ -106,7 +106,9 @@ let package = Package(
 
         .target(
             name: "TestSupport",
-            dependencies: ["Checkpoints", "Files", "Ops", "Tensors", realModule, complexModule],
+            dependencies: [
+                "Checkpoints", "Experiments", "Files", "Ops", "StableDiffusion", "Tensors", realModule, complexModule,
+            ],
             path: "Tests/TestSupport"),
         .testTarget(name: "TestSupportTests", dependencies: ["Ops", "Tensors", "TestSupport"]),
         .testTarget(name: "KernelsTests", dependencies: ["KernelInterface", "Ops", "ReferenceKernels", "TestSupport"]),

@@ -1,6 +1,7 @@
 import Experiments
 import Files
 import Foundation
+import Visualization
 import WorkUnits
 
 /// A study: a folder with `study.yaml`, a model, prompts, and what the stages have made so far.

@@ -1,3 +1,4 @@
+import Experiments
 import Files
 import Pictures
 import Tensors
@@ -52,27 +53,29 @@ public struct DreamCourse: Sendable {
     public let steps: [Int]
     /// `[step][result]`.
     public let snapshots: [[Bitmap]]
-    /// `[result][step]`: the activation before each step.
-    public let activations: [[Float]]
-    /// `[result]`: whether the objective's gradient was ever zero everywhere.
-    public let wasFlat: [Bool]
-    /// Whether some result stopped being finite; it then is the last that was.
-    public let diverged: Bool
+    /// Per result.
+    public let records: [DreamRecord]
+    /// Per result, what its picture says.
+    public let texts: [[PNGText]]
+    /// Makes all results again, in the study's folder.
+    public let command: String
 
     public init(
-        latents: Tensor, steps: [Int], snapshots: [[Bitmap]], activations: [[Float]], wasFlat: [Bool], diverged: Bool
+        latents: Tensor, steps: [Int], snapshots: [[Bitmap]], records: [DreamRecord], texts: [[PNGText]] = [],
+        command: String = ""
     ) {
-        self.latents = latents
-        self.steps = steps
-        self.snapshots = snapshots
-        self.activations = activations
-        self.wasFlat = wasFlat
-        self.diverged = diverged
+        (self.latents, self.steps, self.snapshots) = (latents, steps, snapshots)
+        (self.records, self.texts, self.command) = (records, texts, command)
+    }
+
+    /// As `course.json` keeps it: steps of the snapshots, the records without times, the command.
+    var json: JSON {
+        [
+            "snapshots": .array(steps.map(JSON.integer)), "results": .array(records.map { $0.json(timed: false) }),
+            "command": .string(command),
+        ]
     }
 }
-
-/// What an optimization continues from, as named tensors.
-public typealias DreamState = [(name: String, tensor: Tensor)]
 
 /// What a study asks of a model. The stages know nothing else of it, so they can be tested with one that is no network.
 ///
@@ -105,13 +108,13 @@ public protocol StudyModel: AnyObject {
         _ subject: Subject, seed: Int, strength: SteeringStrength, settings: DrawSettings, check: () throws -> Void
     ) throws -> (latent: Tensor, picture: Bitmap)
 
-    /// Optimizes a latent per seed, from `start` `[B, 4, h, w]` or from the seeds' noise.
+    /// Optimizes a latent per seed.
     ///
     /// - Parameters:
     ///   - state: what an attempt before this one was stopped at; nil: from the start.
     ///   - check: called after every step with a function that tells what to continue from; may throw to stop.
     func dream(
-        _ subject: Subject, timestep: Int, settings: DreamStageSettings, seeds: [Int], start: Tensor?,
+        _ subject: Subject, timestep: Int, settings: DreamStageSettings, seeds: [Int], start: DreamStart,
         size: DrawSettings, state: [String: Tensor]?, check: (_ state: () -> DreamState) throws -> Void
     ) throws -> DreamCourse
 

@@ -1,12 +1,4 @@
-import Tensors
-
-/// What a number of a layer means.
-public enum Space: String, Sendable, CaseIterable, Hashable {
-    /// Features of the layer's sparse autoencoder.
-    case features
-    /// The layer's own channels.
-    case channels
-}
+import Visualization
 
 /// A layer seen as channels or as features.
 public struct Site: Sendable, Hashable {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Experiments
 import Ops
 import Parallel
 import Tensors
@@ -29,7 +30,7 @@ struct Lvo: ParsableCommand {
             Bench.self,
         ])
 
-    static let version = "0.1.0"
+    static let version = Release.version
 
     /// ArgumentParser's own `main`, but with this program's exit codes and one line for an error.
     static func main() {

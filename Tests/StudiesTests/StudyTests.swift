@@ -1,7 +1,8 @@
 import Files
 import Foundation
-import Testing
 import TestSupport
+import Testing
+import Visualization
 import WorkUnits
 
 import Studies

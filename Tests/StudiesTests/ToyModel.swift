@@ -3,6 +3,7 @@ import Files
 import Foundation
 import Pictures
 import Tensors
+import Visualization
 import WorkUnits
 
 import Studies
@@ -66,22 +67,29 @@ final class ToyModel: StudyModel {
     }
 
     func dream(
-        _ subject: Subject, timestep: Int, settings: DreamStageSettings, seeds: [Int], start: Tensor?,
+        _ subject: Subject, timestep: Int, settings: DreamStageSettings, seeds: [Int], start: DreamStart,
         size: DrawSettings, state: [String: Tensor]?, check: (() -> DreamState) throws -> Void
     ) throws -> DreamCourse {
-        let latents = state?["latents"] ?? start?.copy() ?? Tensor.zeros([seeds.count, 4, 2, 2])
+        var latents = Tensor.zeros([seeds.count, 4, 2, 2])
+        if case .latents(let priors, _) = start { latents = priors.copy() }
+        latents = state?["latents"] ?? latents
         let done = state?["done"].map { Int($0.array[0]) } ?? 0
-        let steps = [0, settings.integer("steps") / 2, settings.integer("steps")]
-        for step in done..<settings.integer("steps") {
+        let parameters = try settings.dreamSettings()
+        let steps = [0, parameters.steps / 2, parameters.steps]
+        for step in done..<parameters.steps {
             usleep(pause / 10)
             worked("dream")
-            for i in 0..<latents.count { latents.pointer[i] += Float(settings.number("learning_rate")) }
+            for i in 0..<latents.count { latents.pointer[i] += Float(parameters.learningRate) }
             try check { [("latents", latents), ("done", Tensor([1], [Float(step + 1)]))] }
         }
-        let rise = (0..<settings.integer("steps")).map { Float($0) / 10 }
+        let rise = JSON.array((0..<parameters.steps).map { .float(Float($0) / 10) })
         return DreamCourse(
             latents: latents, steps: steps, snapshots: steps.map { step in seeds.map { flat(Float($0 % 7 + step) / 20) } },
-            activations: seeds.map { _ in rise }, wasFlat: seeds.map { _ in false }, diverged: false)
+            records: seeds.map {
+                DreamRecord(
+                    description: ["seed": .integer($0)], startActivation: 0, finalActivation: 1,
+                    history: ["activation": rise])
+            })
     }
 
     func activations(

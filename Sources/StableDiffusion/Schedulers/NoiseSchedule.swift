@@ -33,7 +33,9 @@ public struct NoiseSchedule: Sendable, Equatable {
     public static let stableDiffusion15 = scaledLinear(0.00085, 0.012, count: 1000)
 
     /// Signal and noise shares √ᾱ_t, √(1 − ᾱ_t).
+    /// - Precondition: 0 ≤ `timestep` < `trainTimesteps`.
     public func shares(at timestep: Int) -> (signal: Float, noise: Float) {
+        precondition(betas.indices.contains(timestep), "time step \(timestep) of a schedule of \(trainTimesteps)")
         let alpha = alphasCumprod[timestep]
         return (alpha.squareRoot(), (1 - alpha).squareRoot())
     }

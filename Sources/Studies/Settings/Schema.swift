@@ -1,5 +1,6 @@
 import Experiments
 import Files
+import Visualization
 
 /// All settings of a study, in the order of the commented file. Defaults are those of the paper's code unless the help
 /// says otherwise; `dream.preset` chooses the defaults of the two dream sections.
@@ -23,8 +24,7 @@ public enum Schema {
     /// - Parameter preset: `paper` or `tuned`.
     public static func settings(preset: String = "paper") -> [Setting] {
         general + capture + analysis + choose + prior + dream(preset: preset)
-            + optimization("dream_features", OptimizationDefaults(.features, preset: preset))
-            + optimization("dream_channels", OptimizationDefaults(.channels, preset: preset)) + measure + report
+            + optimization(.features, preset: preset) + optimization(.channels, preset: preset) + measure + report
     }
 
     private static let anyCount = 1...1_000_000
@@ -79,7 +79,7 @@ public enum Schema {
     private static func dream(preset: String) -> [Setting] {
         [
             .init(
-                "dream.preset", .choice(OptimizationDefaults.presets), .string(preset),
+                "dream.preset", .choice(presets), .string(preset),
                 "Defaults of the next two sections: paper, or tuned (docs/sweep.md)"),
             .init("dream.timesteps", .texts, ["0", "peaks"], "Time steps, and peaks for the feature's activity peaks"),
             .init("dream.seeds", .integers, seeds, "A result for each"),
@@ -99,34 +99,17 @@ public enum Schema {
         .init("report.examples", .integer(1...1000), 12, "Dataset examples shown per feature"),
     ]
 
-    private static func optimization(_ section: String, _ defaults: OptimizationDefaults) -> [Setting] {
-        func key(_ name: String) -> String { "\(section).\(name)" }
-        let (start, d) = (defaults.start, defaults.settings)
-        return [
-            .init(key("start"), .choice(["prior", "noise"]), .string(start), "Where the optimization starts"),
-            .init(key("steps"), .integer(anyCount), .integer(d.steps), "Steps"),
-            .init(key("learning_rate"), .number(0...1000), .number(d.learningRate), "Of AdamW"),
-            .init(key("total_variation"), .number(anyNumber), .number(d.penalties.totalVariation), "Weight of the penalty"),
-            .init(key("range"), .number(anyNumber), .number(d.penalties.range), "Weight of the penalty on values above 3"),
-            .init(
-                key("moment"), .number(anyNumber), .number(d.penalties.moment),
-                "Weight of the penalty on mean and deviation"),
-            .init(key("sigma_start"), .number(0...100), .number(d.sigmaStart), "Smoothing of the gradient, first step"),
-            .init(key("sigma_end"), .number(0...100), .number(d.sigmaEnd), "and last step"),
-            .init(key("spectral_filter"), .flag, .bool(d.spectralFilter), "Damps high frequencies of the gradient"),
-            .init(key("jitter"), .integer(0...10_000), .integer(d.jitter), "Latent pixels"),
-            .init(key("rotate"), .number(0...180), .number(d.rotate), "Degrees"),
-            .init(key("scale"), .number(1...100), .number(d.scale), "Largest enlargement"),
-            .init(key("schedule_noise"), .flag, .bool(d.scheduleNoise), "Noise as the schedule has it at the time step"),
-            .init(
-                key("noise_draws"), .integer(1...1000), .integer(d.noiseDraws),
-                "Draws of noise and augmentation averaged in a step"),
-            .init(
-                key("rectifier"), .choice(["relu", "leaky", "none"]), .string(d.rectifier.rawValue),
-                "relu is the paper's; leaky lets a feature that is off find its way"),
-            .init(
-                key("coupling"), .choice(["coupled", "independent"]), .string(d.coupling.rawValue),
-                "coupled is the paper's; independent: a result does not depend on the others"),
-        ]
+    static let presets = ["paper", "tuned"]
+
+    /// The dream's parameters, and where it starts: the paper from priors; noise reaches as far and shows what is sought
+    /// alone (docs/sweep.md).
+    private static func optimization(_ space: Space, preset: String) -> [Setting] {
+        let (section, isTuned) = ("dream_\(space.rawValue)", preset == "tuned")
+        let settings = isTuned ? DreamSettings(.tuned, for: space) : .paper(for: space)
+        let start = Setting(
+            "\(section).start", .choice(["prior", "noise"]), isTuned ? "noise" : "prior", "Where the optimization starts")
+        return [start] + DreamParameters.all.map { row in
+            Setting("\(section).\(row.key)", .parameter(row), row.value(in: settings), row.help)
+        }
     }
 }

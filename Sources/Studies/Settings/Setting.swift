@@ -1,3 +1,4 @@
+import Experiments
 import Files
 
 /// One key of `study.yaml`: its name, what it may be, its default, and a line for the commented file.
@@ -10,6 +11,8 @@ public struct Setting: Sendable {
         case integer(ClosedRange<Int>)
         case integers
         case number(ClosedRange<Double>)
+        /// A row of the dream's table.
+        case parameter(DreamParameter)
     }
 
     /// Dotted: `section.name`.
@@ -38,6 +41,7 @@ public struct Setting: Sendable {
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .integers: "a list of whole numbers from 0"
         case .number(let range): "a number from \(range.lowerBound) to \(range.upperBound)"
+        case .parameter(let row): row.expected
         }
     }
 
@@ -57,6 +61,7 @@ public struct Setting: Sendable {
             let numbers = elements.compactMap(\.int).filter { $0 >= 0 }
             return numbers.count == elements.count ? .array(numbers.map(JSON.integer)) : nil
         case .number(let range): return value.double.flatMap { range.contains($0) ? .number($0) : nil }
+        case .parameter(let row): return row.accept(value)
         }
     }
 }

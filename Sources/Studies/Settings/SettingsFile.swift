@@ -57,7 +57,7 @@ public enum SettingsFile {
         _ given: [String: (value: JSON, place: String)], name: String
     ) throws -> SettingValues {
         var preset = "paper"
-        if let chosen = given["dream.preset"]?.value.string, OptimizationDefaults.presets.contains(chosen) {
+        if let chosen = given["dream.preset"]?.value.string, Schema.presets.contains(chosen) {
             preset = chosen
         }
         let settings = Schema.settings(preset: preset)

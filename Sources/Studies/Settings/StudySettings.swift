@@ -1,4 +1,6 @@
+import Experiments
 import Files
+import Visualization
 
 /// A study's settings with their meaning; what `SettingsFile` read.
 public struct StudySettings: Sendable, Equatable {
@@ -80,8 +82,8 @@ public struct DreamStageSettings: Sendable, Equatable {
             })
     }
 
-    public func integer(_ name: String) -> Int { parameters[name]?.int ?? 0 }
-    public func number(_ name: String) -> Double { parameters[name]?.double ?? 0 }
-    public func flag(_ name: String) -> Bool { parameters[name]?.bool ?? false }
-    public func text(_ name: String) -> String { parameters[name]?.string ?? "" }
+    /// The section's values as the optimization takes them.
+    ///
+    /// - Throws: `SimpleFailure(.usage)` for values that exclude each other.
+    public func dreamSettings() throws -> DreamSettings { try DreamSettings(parameters) }
 }

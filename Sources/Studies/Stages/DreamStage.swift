@@ -1,4 +1,5 @@
 import Checkpoints
+import Experiments
 import Files
 import Pictures
 import Tensors
@@ -10,7 +11,8 @@ import WorkUnits
 ///     SEED.png              the final pictures
 ///     history.png           a column per snapshot, a row per seed, at most 256 pixels each way
 ///     animation.png         the same as an animated PNG, if wanted
-///     course.json           activations of every step, steps of the snapshots, what went wrong
+///     course.json           a record per seed as `lvo dream` writes it (without times), steps of the snapshots, the
+///                           command that makes them again in the study's folder
 ///
 /// A partial unit holds `state.safetensors`: what the optimization continues from.
 struct DreamStage: StudyStage {
@@ -48,7 +50,7 @@ struct DreamStage: StudyStage {
         return WorkUnit(
             id: Self.id(subject, timestep: timestep),
             key: [
-                "version": 1, "subject": .string(subject.path), "timestep": .integer(timestep),
+                "version": 2, "subject": .string(subject.path), "timestep": .integer(timestep),
                 "model": try study.model.identity(), "autoencoder": try study.model.identity(of: subject.site),
                 "start": .string(start), "seeds": .array(study.settings.dreamSeeds.map(JSON.integer)),
                 "prompt": .string(settings.prompt), "parameters": settings.parameters,
@@ -61,7 +63,7 @@ struct DreamStage: StudyStage {
         let subject = try study.subject(unit.id)
         let settings = study.settings.dream(subject.site.space)
         let seeds = study.settings.dreamSeeds
-        let start = settings.startsFromPrior ? try self.start(subject, count: seeds.count) : nil
+        let start = settings.startsFromPrior ? try PriorStage(study: study).start(subject) : .noise
         let course = try study.model.dream(
             subject, timestep: unit.key["timestep"]?.int ?? 0, settings: settings, seeds: seeds, start: start,
             size: study.settings.capture, state: try partial.kept.map(Self.kept)
@@ -71,10 +73,9 @@ struct DreamStage: StudyStage {
             try partial.check()
         }
         try SafetensorsWriter.write([("latent", course.latents)], to: folder + "/latents.safetensors")
-        for (seed, picture) in zip(seeds, course.snapshots.last ?? []) {
-            try PNG.write(
-                picture, text: [PNGText("lvo", unit.key.serialized()), PNGText("seed", "\(seed)")],
-                to: "\(folder)/\(seed).png")
+        for (index, picture) in (course.snapshots.last ?? []).enumerated() {
+            let text = course.texts.indices.contains(index) ? course.texts[index] : []
+            try PNG.write(picture, text: text, to: "\(folder)/\(seeds[index]).png")
         }
         let cells = course.snapshots.map { $0.map { $0.fitting(width: Self.historyCell, height: Self.historyCell) } }
         try PNG.write(Self.sheet(columns: cells), to: folder + "/history.png")
@@ -82,29 +83,12 @@ struct DreamStage: StudyStage {
             let frames = cells.map { Self.sheet(columns: $0.map { [$0] }) }
             try APNG.write(frames, milliseconds: 180, lastMilliseconds: 1500, to: folder + "/animation.png")
         }
-        try record(course).write(to: folder + "/course.json", overwrite: false)
-    }
-
-    /// A prior for each seed; the priors are used again from the first when there are more seeds than priors.
-    private func start(_ subject: Subject, count: Int) throws -> Tensor {
-        let priors = try PriorStage(study: study).latents(subject)
-        let size = priors.count / priors.shape[0]
-        let values = (0..<count).flatMap { priors.slice($0 % priors.shape[0]..<$0 % priors.shape[0] + 1).array }
-        precondition(values.count == count * size, "priors \(priors.shape)")
-        return Tensor([count] + priors.shape.dropFirst(), values)
+        try course.json.write(to: folder + "/course.json", overwrite: false)
     }
 
     private static func kept(_ folder: String) throws -> [String: Tensor] {
         let weights = try SafetensorsFile(path: folder + "/state.safetensors").weights
         return Dictionary(uniqueKeysWithValues: weights.map { ($0.name, Tensor($0.shape, $0.floats())) })
-    }
-
-    private func record(_ course: DreamCourse) -> JSON {
-        [
-            "steps": .array(course.steps.map(JSON.integer)),
-            "activations": .array(course.activations.map { .array($0.map { JSON.float($0) }) }),
-            "was_flat": .array(course.wasFlat.map(JSON.bool)), "diverged": .bool(course.diverged),
-        ]
     }
 
     /// Pictures of one size side by side without gaps, columns from the left.

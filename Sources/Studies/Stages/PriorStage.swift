@@ -1,7 +1,9 @@
 import Checkpoints
+import Experiments
 import Files
 import Pictures
 import Tensors
+import Visualization
 import WorkUnits
 
 /// Steered generation from the empty prompt: what a channel or feature causes, and latents for dreams to start from.
@@ -86,6 +88,11 @@ struct PriorStage: StudyStage {
         }
         let weight = try SafetensorsFile(path: store.folder(unit.id) + "/latents.safetensors").weight("latent")
         return Tensor(weight.shape, weight.floats())
+    }
+
+    /// The priors as a dream starts from them; the path is relative to the study.
+    func start(_ subject: Subject) throws -> DreamStart {
+        .latents(try latents(subject), file: "\(name)/\(subject.path)/latents.safetensors")
     }
 }
 

@@ -2,6 +2,7 @@ import Files
 import Foundation
 import Pictures
 import Reports
+import Visualization
 import WorkUnits
 
 /// Puts everything that is there into a gallery, `report/`: whole or not at all, and self-contained, so that the folder
@@ -150,16 +151,17 @@ public struct Report {
         let settings = study.settings.dream(subject.site.space)
         if settings.animation { try pictures.add("\(source)/animation.png", as: "\(target)/animation.png") }
         let course = try JSON.read(source + "/course.json")
+        let path = URL(fileURLWithPath: study.folder).standardizedFileURL.path
         return FeaturePage.Dream(
             timestep: timestep, seeds: seeds, pictures: seeds.map { "\(target)/\($0).png" },
-            history: "\(target)/history.png", steps: course["steps"]?.array?.compactMap(\.int) ?? [],
-            activations: (course["activations"]?.array ?? []).map { row in
-                (row.array ?? []).map { Float($0.double ?? .nan) }
+            history: "\(target)/history.png", steps: course["snapshots"]?.array?.compactMap(\.int) ?? [],
+            activations: (course["results"]?.array ?? []).map { record in
+                (record["history"]?["activation"]?.array ?? []).map { Float($0.double ?? .nan) }
             },
             largest: try study.analysis(subject.site).maxActivation(subject.index, near: timestep),
             animation: settings.animation ? "\(target)/animation.png" : nil,
             measures: try measures(subject, timestep: timestep), settings: settings.parameters,
-            command: RepeatCommand.text(study, subject, timestep: timestep))
+            command: "cd \(Shell.quoted(path)) && \(course["command"]?.string ?? "")")
     }
 
     private func measures(_ subject: Subject, timestep: Int) throws -> [(name: String, value: Double?)] {

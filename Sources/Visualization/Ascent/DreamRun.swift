@@ -38,12 +38,14 @@ public struct DreamRun {
     ///   - start: `[B, 4, H, W]`.
     ///   - objectives: one for all latents, or one each.
     ///   - shares: √ᾱ_t and √(1 − ᾱ_t) of the layer's time step.
+    /// - Precondition: the objectives can be read from the layer (`Objective.check`); `settings.noiseDraws` ≥ 1.
     public init(
         start: Tensor, objectives: [Objective], layer: any DreamLayer, shares: (signal: Float, noise: Float),
         settings: DreamSettings, draws: @escaping DrawSource
     ) {
         let batch = start.shape[0]
         precondition(objectives.count == 1 || objectives.count == batch, "\(objectives.count) objectives for \(batch)")
+        precondition(settings.noiseDraws >= 1, "\(settings.noiseDraws) noise draws in a step")
         latent = start
         previous = start
         self.settings = settings

@@ -12,12 +12,6 @@ public struct DreamSettings: Sendable, Equatable {
         case tuned
     }
 
-    /// What is sought in a layer.
-    public enum Target: String, Sendable, CaseIterable {
-        case channels
-        case features
-    }
-
     public var steps = 100
     public var learningRate = 0.05
     public var penalties = Penalties(totalVariation: 0.5, range: 0.5)
@@ -40,8 +34,8 @@ public struct DreamSettings: Sendable, Equatable {
     /// Weight of the likeness among the results of a batch, which is to be small.
     public var diversity = 0.0
 
-    /// - Parameter target: what `tuned` is to be for; the paper's presets are for one of them each.
-    public init(_ preset: Preset = .raw, for target: Target = .features) {
+    /// - Parameter space: what `tuned` is to be for; the paper's presets are for one of them each.
+    public init(_ preset: Preset = .raw, for space: Space = .features) {
         if preset == .raw { return }
         penalties = Penalties(range: 0.5, moment: preset == .sae ? 0.5 : 0.05)
         sigmaStart = 0
@@ -52,8 +46,8 @@ public struct DreamSettings: Sendable, Equatable {
     }
 
     /// The paper's settings for what is sought.
-    public static func paper(for target: Target) -> DreamSettings {
-        DreamSettings(target == .channels ? .raw : .sae)
+    public static func paper(for space: Space) -> DreamSettings {
+        DreamSettings(space == .channels ? .raw : .sae)
     }
 
     /// The seeds of the paper's code.
@@ -73,42 +67,5 @@ public struct DreamSettings: Sendable, Equatable {
             throw SimpleFailure(.usage, "robustness level \(level): expected 0 to \(Self.robustnessLevels.count - 1)")
         }
         (jitter, rotate, scale) = Self.robustnessLevels[level]
-    }
-
-    /// - Throws: `SimpleFailure(.usage)` for a value outside its range.
-    public func validate() throws {
-        try Self.expect(steps > 0, "steps", steps, "at least 1")
-        try Self.expect(jitter >= 0, "jitter", jitter, "at least 0")
-        try Self.expect((1...1000).contains(noiseDraws), "noise draws", noiseDraws, "1 to 1000")
-        let weights = [
-            ("total variation", penalties.totalVariation), ("range", penalties.range),
-            ("range threshold", penalties.rangeThreshold), ("moment", penalties.moment), ("diversity", diversity),
-            ("sigma start", sigmaStart), ("sigma end", sigmaEnd), ("rotate", rotate),
-        ]
-        for (name, value) in weights { try Self.expect(value.isFinite && value >= 0, name, value, "a number from 0") }
-        try Self.expect(learningRate.isFinite && learningRate > 0, "learning rate", learningRate, "a number above 0")
-        try Self.expect(scale.isFinite && scale >= 1, "scale", scale, "a number from 1")
-        if diversity > 0 && coupling == .independent {
-            throw SimpleFailure(
-                .usage, "diversity compares the results of a batch, so it needs coupled results, found independent")
-        }
-    }
-
-    private static func expect(_ holds: Bool, _ name: String, _ found: some Sendable, _ expected: String) throws {
-        if !holds { throw SimpleFailure(.usage, "\(name): expected \(expected), found \(found)") }
-    }
-
-    /// Every parameter, for records.
-    public var json: JSON {
-        [
-            "steps": .integer(steps), "learning_rate": .number(learningRate),
-            "total_variation": .number(penalties.totalVariation), "range": .number(penalties.range),
-            "range_threshold": .number(penalties.rangeThreshold), "moment": .number(penalties.moment),
-            "sigma_start": .number(sigmaStart), "sigma_end": .number(sigmaEnd),
-            "spectral_filter": .bool(spectralFilter), "jitter": .integer(jitter), "rotate": .number(rotate),
-            "scale": .number(scale), "schedule_noise": .bool(scheduleNoise), "noise_draws": .integer(noiseDraws),
-            "rectifier": .string(rectifier.rawValue), "coupling": .string(coupling.rawValue),
-            "diversity": .number(diversity),
-        ]
     }
 }

@@ -1,3 +1,4 @@
+import Files
 import Ops
 import StableDiffusion
 import Tensors
@@ -39,9 +40,15 @@ public struct Dreamer {
     ///   - start: `[B, C, h, w]`.
     ///   - objectives: one for all latents, or one each.
     ///   - seeds: one per latent; noise and augmentation follow from them.
+    /// - Throws: `SimpleFailure(.usage)` for a time step that the schedule does not have, a channel or feature that the
+    ///   layer does not have, or another number of seeds or objectives than latents.
     public func run(
         start: Tensor, objectives: [Objective], timestep: Int, seeds: [UInt64], settings: DreamSettings
-    ) -> DreamRun {
+    ) throws -> DreamRun {
+        try check(start, objectives, timestep)
+        guard seeds.count == start.shape[0] else {
+            throw SimpleFailure(.usage, "\(seeds.count) seeds for \(start.shape[0]) latents")
+        }
         let units = objectives.map { unit($0, timestep) }
         let each = units.count == seeds.count ? units : Array(repeating: units[0], count: seeds.count)
         return DreamRun(
@@ -50,32 +57,59 @@ public struct Dreamer {
     }
 
     /// a(z) without augmentation and with the plain ReLU, averaged over draws of the schedule's noise: comparable
-    /// between starts, results, settings and dataset examples.
+    /// between starts, results, seeds, objectives, settings and dataset examples.
     /// - Parameters:
     ///   - latents: `[B, C, h, w]`, clean.
     ///   - objectives: one for all latents, or one each.
+    /// - Throws: as `run`.
     public func measure(
-        _ latents: Tensor, objectives: [Objective], timestep: Int, seeds: [UInt64], noiseDraws: Int = 8
-    ) -> [Double] {
-        let (layer, batch) = (layer(at: timestep), latents.shape[0])
-        let size = latents.count / batch
-        var sums = [Double](repeating: 0, count: batch)
-        for draw in 0..<noiseDraws {
-            let noise = Tensor(latents.shape)
-            for (index, seed) in seeds.enumerated() {
-                let unit = unit(objectives[objectives.count == 1 ? 0 : index], timestep)
-                // Counted from the end, where no step of a run is.
-                CounterRandom(seed: seed, purpose: .noise, unit: unit, step: .max - UInt64(draw))
-                    .fillNormal(noise.pointer + index * size, count: size)
-            }
-            let activation = layer.activation(schedule.addNoise(latents, noise: noise, timestep: timestep))
-            for index in 0..<batch {
+        _ latents: Tensor, objectives: [Objective], timestep: Int, noiseDraws: Int = 8
+    ) throws -> [Double] {
+        try check(latents, objectives, timestep)
+        var sums = [Double](repeating: 0, count: latents.shape[0])
+        try observe(latents, timestep: timestep, noiseDraws: noiseDraws) { activation in
+            for index in sums.indices {
                 let part = activation.slice(index..<index + 1).reshaped(Array(activation.shape[1...]))
                 let objective = objectives[objectives.count == 1 ? 0 : index]
-                sums[index] += objective.value(part, rectifier: .relu, engine: layer.engine)
+                sums[index] += objective.value(part, rectifier: .relu, engine: unet.engine)
             }
         }
         return sums.map { $0 / Double(noiseDraws) }
+    }
+
+    /// The layer's activation `[B, N, D]` of clean latents under each draw of the schedule's noise.
+    ///
+    /// The draws are functions of time step and draw alone, the same for every latent: whatever is measured at a time step
+    /// is measured under the same noise, so that what differs between two numbers is the latent and not the draw, and
+    /// channels are ranked among each other under one noise.
+    /// - Throws: `SimpleFailure(.usage)` for a time step that the schedule does not have.
+    public func observe(
+        _ latents: Tensor, timestep: Int, noiseDraws: Int = 8, _ body: (_ activation: Tensor) throws -> Void
+    ) throws {
+        try check(timestep)
+        let (layer, size) = (layer(at: timestep), latents.count / latents.shape[0])
+        for draw in 0..<noiseDraws {
+            // Counted from the end, where no step of a run is.
+            let random = CounterRandom(seed: 0, purpose: .noise, unit: UInt64(timestep), step: .max - UInt64(draw))
+            let (noise, one) = (Tensor(latents.shape), random.normals([1] + latents.shape.dropFirst()))
+            for index in 0..<latents.shape[0] { (noise.pointer + index * size).update(from: one.pointer, count: size) }
+            try body(layer.activation(schedule.addNoise(latents, noise: noise, timestep: timestep)))
+        }
+    }
+
+    private func check(_ latents: Tensor, _ objectives: [Objective], _ timestep: Int) throws {
+        try check(timestep)
+        guard objectives.count == 1 || objectives.count == latents.shape[0] else {
+            throw SimpleFailure(.usage, "\(objectives.count) objectives for \(latents.shape[0]) latents")
+        }
+        for objective in objectives { try objective.check(width: hook.channels, layer: hook.name) }
+    }
+
+    private func check(_ timestep: Int) throws {
+        guard (0..<schedule.trainTimesteps).contains(timestep) else {
+            throw SimpleFailure(
+                .usage, "time step \(timestep): this model's schedule has 0…\(schedule.trainTimesteps - 1)")
+        }
     }
 
     /// FNV-1a of what is sought, where and when.

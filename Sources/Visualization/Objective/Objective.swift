@@ -31,6 +31,9 @@ public struct Objective: Sendable {
         Objective([Term(.feature(feature, autoencoder))])
     }
 
+    /// Features if any term is one: whose settings are meant.
+    public var space: Space { terms.contains { $0.readout.space == .features } ? .features : .channels }
+
     /// As records call it: `feature 742`, `feature 3 - 0.5 feature 7`.
     public var name: String {
         var text = ""

@@ -10,18 +10,20 @@ public enum Readout: Sendable {
     case channel(Int)
     /// W_enc[j]·(x − b_dec) + b_enc[j], rectified: before any top-k selection.
     case feature(Int, SparseAutoencoder)
-    /// v·x, `v [D]`; the name is for records.
-    case direction(Tensor, name: String)
+    /// v·x, `v [D]`; the name, and the file it was read from, are for records.
+    case direction(Tensor, name: String, file: String? = nil)
 
     /// The value at every row of `activation [N, D]`, not rectified.
+    /// - Precondition: it can be read from D channels (`check`).
     func values(_ activation: Tensor, engine: Engine) -> [Float] {
         let (rows, width, x) = (activation.rows, activation.channels, activation.pointer)
+        precondition(isReadable(width: width), "\(name) of an activation with \(width) channels")
         switch self {
         case .channel(let channel):
             return (0..<rows).map { x[$0 * width + channel] }
         case .feature(let feature, let autoencoder):
             return autoencoder.preActivation(of: feature, activation, engine: engine)
-        case .direction(let vector, _):
+        case .direction(let vector, _, _):
             return (0..<rows).map { row in
                 var sum = 0.0
                 for i in 0..<width { sum += Double(vector.pointer[i]) * Double(x[row * width + i]) }
@@ -33,13 +35,14 @@ public enum Readout: Sendable {
     /// Adds Σ_r slopes[r] · ∂value_r/∂activation to `gradient [N, D]`.
     func addGradient(_ slopes: [Float], at activation: Tensor, to gradient: Tensor, engine: Engine) {
         let width = gradient.channels
+        precondition(isReadable(width: width), "\(name) of an activation with \(width) channels")
         switch self {
         case .channel(let channel):
             for (row, slope) in slopes.enumerated() { gradient.pointer[row * width + channel] += slope }
         case .feature(let feature, let autoencoder):
             let own = autoencoder.backwardInput(of: feature, slopes, x: activation, engine: engine)
             for i in 0..<gradient.count { gradient.pointer[i] += own.pointer[i] }
-        case .direction(let vector, _):
+        case .direction(let vector, _, _):
             for (row, slope) in slopes.enumerated() {
                 for i in 0..<width { gradient.pointer[row * width + i] += slope * vector.pointer[i] }
             }
@@ -56,7 +59,20 @@ public enum Readout: Sendable {
         switch self {
         case .channel(let channel): "channel \(channel)"
         case .feature(let feature, _): "feature \(feature)"
-        case .direction(_, let name): "direction \(name)"
+        case .direction(_, let name, _): "direction \(name)"
+        }
+    }
+
+    /// Features for an SAE's feature; a direction lies among the layer's channels.
+    public var space: Space {
+        if case .feature = self { .features } else { .channels }
+    }
+
+    private func isReadable(width: Int) -> Bool {
+        switch self {
+        case .channel(let channel): (0..<width).contains(channel)
+        case .feature(let feature, let sae): sae.inputWidth == width && (0..<sae.numLatents).contains(feature)
+        case .direction(let vector, _, _): vector.count == width
         }
     }
 
@@ -72,7 +88,7 @@ public enum Readout: Sendable {
                 "the SAE takes \(inputs) channels, but \(layer) has \(width); give the SAE of this layer")
             try expect(
                 (0..<latents).contains(feature), "feature \(feature): the SAE has features 0 to \(latents - 1)")
-        case .direction(let vector, _):
+        case .direction(let vector, _, _):
             try expect(
                 vector.count == width, "the direction has \(vector.count) numbers, but \(layer) has \(width) channels")
         }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Experiments
 import Files
 import Pictures
 import StableDiffusion
@@ -22,7 +23,7 @@ struct Dream: ParsableCommand {
 
     @OptionGroup(title: "What to seek") var objective: ObjectiveOptions
 
-    @Option(parsing: .upToNextOption, help: "Time steps, 0…999, at which the layer is looked at.")
+    @Option(parsing: .upToNextOption, help: "Time steps, 0…999 of Stable Diffusion, at which the layer is looked at.")
     var timestep: [Int]
 
     @Option(parsing: .upToNextOption, help: "Seeds, a result for each.")
@@ -31,7 +32,7 @@ struct Dream: ParsableCommand {
     @Option(
         name: .customLong("init"),
         help: ArgumentHelp(
-            "Where to start: noise, or a safetensors file with `latent` [4, h, w], or [B, 4, h, w] with one per seed.",
+            "Where to start: noise, or a safetensors file with `latent` [4, h, w], or [B, 4, h, w]: one per seed, in turn.",
             valueName: "noise|file"))
     var start = "noise"
 
@@ -54,9 +55,6 @@ struct Dream: ParsableCommand {
         }
         if Set(seed).count != seed.count { throw ValidationError("--seed has a number twice") }
         if Set(timestep).count != timestep.count { throw ValidationError("--timestep has a number twice") }
-        for step in timestep where !(0...999).contains(step) {
-            throw ValidationError("--timestep \(step): expected 0…999")
-        }
         if let batch, batch < 1 { throw ValidationError("--batch \(batch): expected at least 1") }
         if start != "noise", size.width != nil || size.height != nil {
             throw ValidationError("-W and -H go with noise; a latent file has its own size")
@@ -64,8 +62,28 @@ struct Dream: ParsableCommand {
     }
 
     func run() throws {
-        let job = try DreamJob(self)
-        try job.run()
+        let session = try model.session(
+            autoencoders: objective.autoencoder.sae, engine: runtime.engine(), memory: memory.memory)
+        let experiment = try DreamExperiment(request(session), session: session)
+        let writer = try DreamWriter(experiment, output)
+        if memory.memory != nil { note("memory plan\n\(experiment.memory)") }
+        warnAboutDropped([try session.text(experiment.request.text).dropped])
+        try writer.run()
+    }
+
+    private func request(_ session: ModelSession) throws -> DreamRequest {
+        let objectives = try objective.objectives(session, layer: layer)
+        return DreamRequest(
+            layer: layer, objectives: objectives, timesteps: timestep, seeds: seed, start: try start(session),
+            text: prompt.source, width: size.width, height: size.height,
+            settings: try options.settings(for: objectives.contains { $0.space == .features } ? .features : .channels),
+            batch: batch, display: output.display)
+    }
+
+    private func start(_ session: ModelSession) throws -> DreamStart {
+        if start == "noise" { return .noise }
+        let channels = session.folder.unetConfig.layout.inChannels
+        return .latents(try TensorFile.latent(start, channels: channels), file: start)
     }
 }
 

@@ -24,6 +24,16 @@ struct ModelOptions: ParsableArguments {
     /// Opens it; says on standard error which keys of LoRA files fit nothing.
     func folder() throws -> ModelFolder { try Self.folder(model, vae: vae, lora: lora) }
 
+    /// Opens it for dreams and whatever else needs more than its files; says which keys of LoRA files fit nothing.
+    func session(autoencoders: String?, engine: Engine, memory: MemorySize?) throws -> ModelSession {
+        let loras = lora.map { ModelReference.LoRA(path: $0.path, scale: $0.scale) }
+        let session = try ModelSession(
+            ModelReference(model, vae: vae, loras: loras, autoencoders: autoencoders), engine: engine,
+            memoryBudget: memory?.bytes)
+        for key in session.folder.source.unusedLoRAKeys { note("unused: \(key)") }
+        return session
+    }
+
     static func folder(_ model: String, vae: String? = nil, lora: [LoRAArgument] = []) throws -> ModelFolder {
         let loras = lora.map { ModelReference.LoRA(path: $0.path, scale: $0.scale) }
         let folder = try ModelSession.open(ModelReference(model, vae: vae, loras: loras))
@@ -77,6 +87,8 @@ struct PromptOptions: ParsableArguments {
         if context != nil, clipSkip != 0 { throw ValidationError("--clip-skip goes with --prompt, not with --context") }
         try ClipSkip.check(clipSkip)
     }
+
+    var source: TextSource { TextSource(prompt: prompt ?? "", clipSkip: clipSkip, contextFile: context) }
 
     /// The hidden states `[B or 1, T, C]`. Says on standard error what did not fit of a long prompt.
     func context(_ folder: ModelFolder, engine: Engine) throws -> Tensor {

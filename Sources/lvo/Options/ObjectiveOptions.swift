@@ -37,47 +37,19 @@ struct ObjectiveOptions: ParsableArguments {
         }
     }
 
-    /// Whose settings it takes.
-    var target: DreamSettings.Target { feature.isEmpty ? .channels : .features }
-
-    /// - Throws: `Failure` if the layer has no such channel or the autoencoder no such feature.
-    func objectives(_ hook: HookPoint) throws -> [Objective] {
+    /// - Throws: a `Failure` for an autoencoder or a direction that is not there.
+    func objectives(_ session: ModelSession, layer: String) throws -> [Objective] {
         var readouts = channel.map { Readout.channel($0) }
-        if let folder = autoencoder.sae, !feature.isEmpty {
-            let loaded = try SAEOptions.load(folder, for: hook)
+        if !feature.isEmpty {
+            let loaded = try session.autoencoder(layer)
             readouts += feature.map { .feature($0, loaded) }
         }
-        for path in direction {
-            let vector = try TensorFile.read(path, name: "direction")
-            guard vector.count == vector.channels, vector.array.allSatisfy(\.isFinite) else {
-                throw SimpleFailure(.badData, "\(path): direction \(vector.shape), expected [D] of finite numbers")
-            }
-            let file = path.split(separator: "/").last.map(String.init) ?? path
-            let name = file.hasSuffix(".safetensors") ? String(file.dropLast(".safetensors".count)) : file
-            readouts.append(.direction(vector, name: name))
-        }
+        readouts += try direction.map { try .direction(file: $0) }
         let sign: Float = minimize ? -1 : 1
         let terms = readouts.enumerated().map { index, readout in
             Objective.Term(readout, weight: sign * (weights?.values[index] ?? 1))
         }
-        let objectives = weights == nil ? terms.map { Objective([$0]) } : [Objective(terms)]
-        for objective in objectives { try objective.check(width: hook.channels, layer: hook.name) }
-        return objectives
-    }
-
-    /// The options that give `objective` alone, of those that these options give.
-    func arguments(_ index: Int) -> [String] {
-        var arguments: [String] = []
-        func add(_ name: String, _ values: [String], from first: Int) {
-            let chosen = weights == nil ? values.indices.contains(index - first) ? [values[index - first]] : [] : values
-            if !chosen.isEmpty { arguments += [name] + chosen }
-        }
-        add("--channel", channel.map(String.init), from: 0)
-        add("--feature", feature.map(String.init), from: channel.count)
-        add("--direction", direction, from: channel.count + feature.count)
-        if arguments.contains("--feature"), let folder = autoencoder.sae { arguments += ["--sae", folder] }
-        if let weights { arguments.append("--weights=" + weights.values.map { "\($0)" }.joined(separator: ",")) }
-        return arguments + (minimize ? ["--minimize"] : [])
+        return weights == nil ? terms.map { Objective([$0]) } : [Objective(terms)]
     }
 }
 

@@ -5,9 +5,9 @@ import StableDiffusion
 import Tensors
 
 /// The embedded model in one file under the original names.
-enum SingleFileModel {
+public enum SingleFileModel {
     /// - Parameter factor: what all weights are multiplied by, so that two files differ.
-    static func write(_ path: String, factor: Float = 1) throws {
+    public static func write(_ path: String, factor: Float = 1) throws {
         let folder = try ModelFolder(EmbeddedModel.model())
         var weights: [Weight] = []
         var configuration = JSONObject()

@@ -1,0 +1,64 @@
+import Files
+import Visualization
+
+/// The command line that makes dreams again.
+struct DreamCommand {
+    let experiment: DreamExperiment
+
+    /// Coupled results need their company; so do latents of a file that seeds take in turn.
+    func text(_ items: [DreamItem]) -> String {
+        let (request, reference) = (experiment.request, experiment.session.reference)
+        var words = ["lvo", "dream", "--model", reference.model]
+        if let vae = reference.vae { words += ["--vae", vae] }
+        for lora in reference.loras { words += ["--lora", "\(lora.path):\(lora.scale)"] }
+        words += ["--layer", experiment.hook.name]
+        words += objective(request.objectives[items[0].objective])
+        words += ["--timestep", "\(items[0].timestep)", "--seed"] + seeds(items).map { "\($0)" }
+        words += text(request.text) + start
+        words += DreamParameters.all.flatMap { $0.arguments(request.settings) }
+        return Shell.line(words + ["--display", request.display.rawValue, "--output", "DIR"])
+    }
+
+    private func seeds(_ items: [DreamItem]) -> [UInt64] {
+        let request = experiment.request
+        var needsAll = request.settings.coupling == .coupled
+        if case .latents(let latents, _) = request.start, latents.shape[0] > 1 { needsAll = true }
+        return needsAll ? request.seeds : items.map { request.seeds[$0.seed] }
+    }
+
+    private func text(_ text: TextSource) -> [String] {
+        var words: [String] = []
+        if let file = text.contextFile {
+            words += ["--context", file]
+        } else if !text.prompt.isEmpty {
+            words += ["--prompt", text.prompt]
+        }
+        return words + (text.clipSkip == 0 ? [] : ["--clip-skip", "\(text.clipSkip)"])
+    }
+
+    private var start: [String] {
+        if case .latents(_, let file) = experiment.request.start { return ["--init", file] }
+        let (factor, size) = (experiment.pixelFactor, experiment.size)
+        return ["-W", "\(size.width * factor)", "-H", "\(size.height * factor)"]
+    }
+
+    /// The options that give one objective: its channels, its features, its directions, in this order.
+    private func objective(_ objective: Objective) -> [String] {
+        var (channels, features, directions): ([String], [String], [String]) = ([], [], [])
+        for term in objective.terms {
+            switch term.readout {
+            case .channel(let channel): channels.append("\(channel)")
+            case .feature(let feature, _): features.append("\(feature)")
+            case .direction(_, let name, let file): directions.append(file ?? name)
+            }
+        }
+        var words: [String] = []
+        for (option, values) in [("--channel", channels), ("--feature", features), ("--direction", directions)]
+        where !values.isEmpty { words += [option] + values }
+        if !features.isEmpty, let root = experiment.session.reference.autoencoders { words += ["--sae", root] }
+        let weights = objective.terms.map(\.weight)
+        if weights == [1] { return words }
+        if weights == [-1] { return words + ["--minimize"] }
+        return words + ["--weights=" + weights.map { "\($0)" }.joined(separator: ",")]
+    }
+}

@@ -1,0 +1,40 @@
+import Files
+
+/// The record of one result: what it follows from, what was measured, and what happened at each step. `lvo dream` writes it
+/// beside the picture, a study keeps one per seed; the same request gives the same record.
+public struct DreamRecord: Sendable {
+    /// Everything that the result follows from, with the command that makes it again.
+    public let description: JSON
+    /// a(z) of start and result by `Dreamer.measure`.
+    public let startActivation: Double
+    public let finalActivation: Double
+    /// The step at which numbers stopped being finite; the result is the latent before it.
+    public let divergedAt: Int?
+    /// Per quantity, a number per step.
+    public let history: JSON
+    /// Seconds since the batch began at each step, and what it ran on.
+    public let times: JSON
+    public let runtime: JSON
+
+    public init(
+        description: JSON, startActivation: Double, finalActivation: Double, divergedAt: Int? = nil, history: JSON,
+        times: JSON = .null, runtime: JSON = .null
+    ) {
+        (self.description, self.startActivation, self.finalActivation) = (description, startActivation, finalActivation)
+        (self.divergedAt, self.history, self.times, self.runtime) = (divergedAt, history, times, runtime)
+    }
+
+    /// - Parameter timed: with `runtime` and `history.seconds`, which differ from run to run; else the same request has the
+    ///   same bytes.
+    public func json(timed: Bool) -> JSON {
+        var record = description.object ?? JSONObject()
+        record["start_activation"] = .float(Float(startActivation))
+        record["final_activation"] = .float(Float(finalActivation))
+        record["diverged_at"] = divergedAt.map { .integer($0) } ?? .null
+        var history = history.object ?? JSONObject()
+        if timed { history["seconds"] = times }
+        record["history"] = .object(history)
+        if timed { record["runtime"] = runtime }
+        return .object(record)
+    }
+}

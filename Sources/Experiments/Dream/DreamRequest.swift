@@ -1,0 +1,71 @@
+import Files
+import Pictures
+import Tensors
+import Visualization
+
+/// Where dreams start.
+public enum DreamStart: Sendable {
+    /// `torch.randn` of each seed.
+    case noise
+    /// Latents `[N, C, h, w]`, one per seed in turn, from the first again when there are more seeds. `file` is where they
+    /// were read, for records.
+    case latents(Tensor, file: String)
+
+    /// As records call it.
+    var name: String {
+        switch self {
+        case .noise: "noise"
+        case .latents(_, let file): file
+        }
+    }
+}
+
+/// What is to be dreamt: every objective at every time step from every seed.
+public struct DreamRequest: Sendable {
+    public var layer: String
+    public var objectives: [Objective]
+    public var timesteps: [Int]
+    public var seeds: [UInt64]
+    public var start: DreamStart
+    public var text: TextSource
+    /// Pixels; nil: the model's own size. Latents that are given have their own.
+    public var width: Int?
+    public var height: Int?
+    public var settings: DreamSettings
+    /// Latents computed together when they are independent; nil: as many as seeds. Coupled ones are one batch.
+    public var batch: Int?
+    /// How values become colours.
+    public var display: DisplayRange
+
+    public init(
+        layer: String, objectives: [Objective], timesteps: [Int], seeds: [UInt64] = DreamSettings.seeds,
+        start: DreamStart = .noise, text: TextSource = TextSource(), width: Int? = nil, height: Int? = nil,
+        settings: DreamSettings, batch: Int? = nil, display: DisplayRange = .unit
+    ) {
+        (self.layer, self.objectives, self.timesteps, self.seeds) = (layer, objectives, timesteps, seeds)
+        (self.start, self.text, self.width, self.height) = (start, text, width, height)
+        (self.settings, self.batch, self.display) = (settings, batch, display)
+    }
+}
+
+/// One result to be made, by numbers of the request's lists.
+public struct DreamItem: Sendable, Hashable {
+    public let objective: Int
+    public let timestep: Int
+    public let seed: Int
+}
+
+extension Readout {
+    /// A direction from a safetensors file with `direction [D]`.
+    ///
+    /// - Throws: a `Failure` for a file that does not hold one vector of finite numbers.
+    public static func direction(file path: String) throws -> Readout {
+        let vector = try TensorFile.read(path, name: "direction")
+        guard vector.count == vector.channels, vector.array.allSatisfy(\.isFinite) else {
+            throw SimpleFailure(.badData, "\(path): direction \(vector.shape), expected [D] of finite numbers")
+        }
+        let file = path.split(separator: "/").last.map(String.init) ?? path
+        let name = file.hasSuffix(".safetensors") ? String(file.dropLast(".safetensors".count)) : file
+        return .direction(vector, name: name, file: path)
+    }
+}

@@ -1,0 +1,7 @@
+/// What a number of a layer means.
+public enum Space: String, Sendable, CaseIterable, Hashable {
+    /// Features of the layer's sparse autoencoder.
+    case features
+    /// The layer's own channels.
+    case channels
+}

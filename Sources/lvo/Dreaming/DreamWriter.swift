@@ -1,0 +1,151 @@
+import Checkpoints
+import Experiments
+import Files
+import Foundation
+import Pictures
+import StableDiffusion
+import Tensors
+import Visualization
+
+/// Runs a dream's batches, and writes and tells what comes.
+struct DreamWriter {
+    private let output: DreamOutputOptions
+    private let experiment: DreamExperiment
+    private let progress: Progress
+
+    /// Makes the folder, and refuses before hours of work what could not be written after them.
+    init(_ experiment: DreamExperiment, _ output: DreamOutputOptions) throws {
+        (self.experiment, self.output) = (experiment, output)
+        let (batches, settings) = (experiment.batches, experiment.request.settings)
+        progress = Progress(total: batches.count * settings.steps, emitsEvents: output.json)
+        try prepare(batches.flatMap { $0.map(stem) })
+    }
+
+    private static let animationEnding = "_course.png"
+
+    private func prepare(_ stems: [String]) throws {
+        try OutputFile.makeFolder(output.output)
+        if Set(stems).count != stems.count {
+            throw SimpleFailure(.usage, "the same channel, feature or direction name is given twice")
+        }
+        guard FileManager.default.isWritableFile(atPath: output.output) else {
+            throw SimpleFailure(.cannotWrite, "\(output.output): no permission to write there")
+        }
+        if output.overwrite { return }
+        let endings = [".png", ".safetensors", ".json"] + (output.animation ? [Self.animationEnding] : [])
+        let files = stems.flatMap { stem in endings.map { stem + $0 } } + (output.sheet.map { [$0] } ?? [])
+        if let file = files.first(where: FileManager.default.fileExists(atPath:)) {
+            throw FileFailure.exists(file: file)
+        }
+    }
+
+    /// Path of a result's files without their endings.
+    private func stem(_ item: DreamItem) -> String {
+        let name = experiment.objective(item).name.replacing(" ", with: "-")
+        let safe = String(name.map { $0.isLetter || $0.isNumber || "-+._".contains($0) ? $0 : "_" })
+        return "\(output.output)/\(experiment.hook.name)_\(safe)_t\(item.timestep)_seed\(experiment.seed(item))"
+    }
+
+    func run() throws {
+        let batches = experiment.batches
+        progress.event(
+            "start",
+            [("results", .integer(batches.joined().count)), ("settings", experiment.request.settings.json)])
+        let pictures = try batches.flatMap { batch in
+            zip(batch, try run(batch)).map { (item: $0, picture: $1) }
+        }
+        if let sheet = output.sheet {
+            try PNG.write(contactSheet(pictures).draw(), to: sheet, overwrite: output.overwrite)
+            progress.result(sheet)
+        }
+        progress.close()
+        progress.event("done")
+    }
+
+    /// The results' pictures.
+    private func run(_ items: [DreamItem]) throws -> [Bitmap] {
+        let outcome = try experiment.run(items, snapshotEvery: output.every) { moment in
+            report(moment.step, items)
+            if let snapshot = moment.snapshot {
+                let number = String(snapshot.step)
+                let padded = String(repeating: "0", count: max(0, 4 - number.count)) + number
+                try write(experiment.pictures(snapshot.latents), items, suffix: "_step\(padded)")
+            }
+        }
+        let pictures = try experiment.pictures(outcome.latents)
+        try write(pictures, items, suffix: "")
+        if output.animation { try writeAnimations(outcome.snapshots, items) }
+        progress.close()
+        try output.preview.show(pictures)
+        for (index, item) in items.enumerated() {
+            try write(outcome.records[index], outcome.latents.slice(index..<index + 1), item)
+        }
+        return pictures
+    }
+
+    private func write(_ record: DreamRecord, _ latent: Tensor, _ item: DreamItem) throws {
+        let (stem, path) = (stem(item), stem(item) + ".png")
+        try SafetensorsWriter.write(
+            [("latent", latent)], metadata: ["lvo": record.description.serialized()], to: stem + ".safetensors",
+            overwrite: output.overwrite)
+        try record.json(timed: true).write(to: stem + ".json", overwrite: output.overwrite)
+        if let step = record.divergedAt {
+            progress.close()
+            note("\(path): numbers overflowed at step \(step); kept the latent before it")
+        }
+        progress.event(
+            "result",
+            [
+                ("path", .string(path)), ("start", .number(record.startActivation)),
+                ("final", .number(record.finalActivation)),
+            ])
+        progress.result(path)
+    }
+
+    private func write(_ pictures: [Bitmap], _ items: [DreamItem], suffix: String) throws {
+        for (item, picture) in zip(items, pictures) {
+            let path = stem(item) + suffix + ".png"
+            try PNG.write(picture, text: experiment.pictureText(item), to: path, overwrite: output.overwrite)
+            if !suffix.isEmpty { progress.event("picture", [("path", .string(path))]) }
+        }
+    }
+
+    private func writeAnimations(_ snapshots: [DreamSnapshot], _ items: [DreamItem]) throws {
+        let frames = try snapshots.map { try experiment.pictures($0.latents) }
+        for (index, item) in items.enumerated() {
+            let path = stem(item) + Self.animationEnding
+            try APNG.write(
+                frames.map { $0[index] }, milliseconds: 180, lastMilliseconds: 1500,
+                text: [PNGText("lvo", experiment.description(item).serialized())], to: path,
+                overwrite: output.overwrite)
+            progress.result(path)
+        }
+    }
+
+    private func report(_ step: DreamStep, _ items: [DreamItem]) {
+        let mean = step.activations.reduce(0, +) / Double(step.activations.count)
+        let names = Set(items.map(\.objective)).sorted().map { experiment.request.objectives[$0].name }
+        let rounded = (mean * 1000).rounded() / 1000
+        progress.advance("\(names.joined(separator: ", ")) t=\(items[0].timestep) activation \(rounded)")
+        progress.event(
+            "step",
+            [
+                ("objectives", .array(items.map { .string(experiment.objective($0).name) })),
+                ("timestep", .integer(items[0].timestep)),
+                ("seeds", .array(items.map { .integer(Int(experiment.seed($0))) })),
+                ("step", .integer(step.index)), ("activation", .array(step.activations.map(JSON.number))),
+                ("loss", .array(step.losses.map(JSON.number))),
+            ])
+    }
+
+    /// Batches come in the order of time steps, objectives, seeds, which is that of the sheet's rows and columns.
+    private func contactSheet(_ results: [(item: DreamItem, picture: Bitmap)]) -> ContactSheet {
+        let cells = results.map { item, picture in
+            let name = "\(experiment.objective(item).name) t=\(item.timestep)"
+            return ContactSheet.Cell(picture, label: item.seed == 0 ? name : "seed \(experiment.seed(item))")
+        }
+        let enlargement = max(1, 192 / max(1, results[0].picture.width))
+        let columns = experiment.request.seeds.count
+        return ContactSheet(cells, columns: columns, enlargement: enlargement, title: experiment.hook.name)
+    }
+}

@@ -137,9 +137,6 @@ let package = Package(
             resources: [.copy("Fixtures")]),
         .testTarget(name: "ParallelTests", dependencies: ["Parallel", "TestSupport"]),
         .testTarget(name: "FilesTests", dependencies: ["Files", "TestSupport"]),
-        .testTarget(
-            name: "ExperimentsTests",
-            dependencies: ["Experiments", "Files", "Ops", "SparseAutoencoders", "Tensors", "TestSupport"]),
         .testTarget(name: "WorkUnitsTests", dependencies: ["Files", "TestSupport", "WorkUnits"]),
         .testTarget(
             name: "ExperimentsTests",

@@ -5,8 +5,9 @@ public enum Shell {
 
     /// A word as a POSIX shell reads it back: as it is if nothing in it means anything, else in single quotes.
     public static func quoted(_ word: String) -> String {
+        let plain = "-_./=,+:".unicodeScalars
         let isPlain = !word.isEmpty && word.unicodeScalars.allSatisfy { scalar in
-            scalar.isASCII && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || "-_./=,+:".unicodeScalars.contains(scalar))
+            "a"..."z" ~= scalar || "A"..."Z" ~= scalar || "0"..."9" ~= scalar || plain.contains(scalar)
         }
         return isPlain ? word : "'" + word.replacing("'", with: "'\\''") + "'"
     }

@@ -53,7 +53,7 @@ import WorkUnits
         func states() throws -> [String] {
             let study = try StudyFolder.open(
                 folder.path,
-                overrides: ["model=model.safetensors", "sae=", "prompt_limit=2", "capture.steps=1", "capture.images_per_prompt=1"],
+                overrides: ["model=model.safetensors", "sae=", "prompt_limit=2", "capture.steps=1"],
                 engine: Engine(threads: 1))
             return try study.stages[0].units().map(\.fingerprint)
         }

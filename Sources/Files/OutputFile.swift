@@ -72,6 +72,13 @@ public final class OutputFile {
         }
     }
 
+    /// Gives a folder that was written under another name its own; nothing may be there yet.
+    ///
+    /// - Throws: `FileFailure.cannotWrite`.
+    public static func moveFolder(_ source: String, to path: String) throws(FileFailure) {
+        guard rename(source, path) == 0 else { throw .cannotWrite(file: path, reason: systemError()) }
+    }
+
     /// Writes `bytes` at `path`, whole or not at all.
     ///
     /// - Throws: `FileFailure.exists` if there is such a file and `overwrite` is false, `.cannotWrite`; a file that was there

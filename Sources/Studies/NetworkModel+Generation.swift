@@ -1,3 +1,4 @@
+import Experiments
 import Files
 import Pictures
 import StableDiffusion
@@ -14,7 +15,9 @@ extension NetworkModel {
             throw SimpleFailure(
                 .usage, "capture.half: \(halves): without guidance (capture.guidance_scale ≤ 1) there is only conditional")
         }
-        let recorders = try sites.map { site in try wanted.map { try recorder(site, $0) } }
+        let recorders = try sites.map { site in
+            try wanted.map { try Recording(layer: site.layer, space: site.space).recorder(session, half: $0) }
+        }
         let latent = try generator().latent(
             parameters(prompt, seed: seed, settings), hooks: recorders.joined().map(\.hook)) { _, _ in try check() }
         var timesteps: [Int] = []
@@ -46,12 +49,6 @@ extension NetworkModel {
     }
 
     func picture(_ latent: Tensor) throws -> Bitmap { Bitmap.pictures(try decoder().decode(latent))[0] }
-
-    private func recorder(_ site: Site, _ half: GuidanceHalf) throws -> ActivationRecorder {
-        let hook = try hook(site.layer)
-        guard site.space == .features else { return ActivationRecorder(at: hook, half: half) }
-        return ActivationRecorder(at: hook, half: half, transform: try encoder(site.layer).preActivations)
-    }
 
     private func parameters(_ prompt: String, seed: Int, _ settings: DrawSettings) throws -> GenerationParameters {
         var parameters = GenerationParameters()

@@ -7,6 +7,7 @@ import Visualization
 import WorkUnits
 
 import Studies
+import Visualization
 
 /// A model that is no network: activations are hashes of the prompt, pictures are flat colours. Every answer is a
 /// function of the arguments, as the stages require.

@@ -30,6 +30,10 @@ import Testing
         ("embed --model embedded --output x --clip-skip=-1", "--clip-skip -1"),
         ("probe --model embedded --eps --seed 1 --timestep 1 --output x --clip-skip=-1", "--clip-skip -1"),
         ("probe --model embedded --eps --seed 1 --timestep 1 --output x --context c --clip-skip 1", "--clip-skip"),
+        ("sae eval --sae x --activations x --output x --pictures 3", "--pictures"),
+        ("sae eval --sae x --activations x --output x --timesteps 3", "--timesteps"),
+        ("sae convert --input x --output x --to published --layer x", "--layer is for"),
+        ("generate --model embedded --sae embedded --output x", "--sae is for"),
         ("synthesize --architecture sd15 --output x", "--architecture"),
     ]) func othersToo(command: String, words: String) throws { try Self.expect(command, 2, words) }
 

@@ -94,6 +94,10 @@ public struct AutoencoderTraining {
     }
 
     private func makeRun(_ layer: String, width: Int, _ source: any ActivationSource) throws -> TrainingRun {
+        let recorded = try TrainingRun.recordedOrigin(in: "\(folder)/\(layer)")
+        func pictures(_ origin: JSON?) -> JSON? { origin?["pictures"] ?? origin }
+        try ModelCheck.sameModel(
+            pictures(recorded), pictures(source.origin) ?? .null, at: TrainingRun.checkpointPath("\(folder)/\(layer)"))
         let run = try TrainingRun(
             folder: "\(folder)/\(layer)", hookpoint: "unet.\(layer)",
             configuration: settings.configuration(width: width), options: settings.training, source: source,

@@ -149,7 +149,7 @@ public struct ActivationStore: Sendable {
 }
 
 extension JSON {
-    /// The first member, going down into objects, that `other` has and this does not have alike.
+    /// The first member, going down into objects, that is not alike in both.
     func difference(from other: JSON) -> (key: String, found: String, wanted: String)? {
         for (key, wanted) in other.object ?? JSONObject() {
             let found = self[key] ?? .null
@@ -159,6 +159,7 @@ extension JSON {
                 return (key, found.serialized(), wanted.serialized())
             }
         }
+        for (key, found) in object ?? JSONObject() where other[key] == nil { return (key, found.serialized(), "null") }
         return nil
     }
 }

@@ -2,11 +2,6 @@ import ArgumentParser
 import Experiments
 import Files
 import Foundation
-import Ops
-import SparseAutoencoders
-import StableDiffusion
-import Studies
-import Tensors
 import WorkUnits
 
 struct Capture: ParsableCommand {
@@ -46,72 +41,29 @@ struct Capture: ParsableCommand {
 
     private func run(_ stop: StopFlag) throws {
         try OutputCheck.folder(store)
-        let engine = try runtime.engine()
-        let count = try count ?? Prompt.read(pictures.prompts ?? "").count
-        let producer = try pictures.activations(seed: seed, limit: count, engine: engine) { _, _, _ in
-            try stop.check()
-        }
-        let bytes = printSize(producer, count)
+        var request = try pictures.request(seed: seed)
+        request.limit = count
+        let capture = try Experiments.Capture(
+            pictures.session(engine: runtime.engine()), request, picturesPerShard: shard, check: stop.check)
+        for size in capture.sizes { print(text(size)) }
         if dryRun { return }
-        let stores = try producer.layers.map {
-            try ActivationStore(
-                folder: "\(store)/\($0.name)", layer: $0.name, width: $0.width, positions: $0.positions,
-                pictures: count, picturesPerShard: shard, origin: producer.origin)
-        }
-        let shards = stores[0].shardsInAll
-        let missing = (0..<shards).filter { shard in stores.contains { !$0.has(shard: shard) } }
-        let left = missing.reduce(0) { $0 + stores[0].pictures(shard: $1).count }
-        try checkSpace(bytes / count * left)
-        if missing.count < shards { note("\(shards - missing.count) of \(shards) shards are there") }
-        let progress = Progress(total: left)
+        var progress = Progress(total: 0)
         defer { progress.close() }
-        for shard in missing {
-            try write(shard, producer, stores) { progress.advance("shard \(shard + 1) of \(shards)") }
+        let folders = try capture.run(into: store) { event in
+            switch event {
+            case .began(let done, let shards, let left):
+                if done > 0 { note("\(done) of \(shards) shards are there") }
+                progress = Progress(total: left)
+            case .drew(let shard, let shards): progress.advance("shard \(shard + 1) of \(shards)")
+            }
         }
         progress.close()
-        for store in stores { print(store.folder) }
+        for folder in folders { print(folder) }
     }
 
-    /// Prints and returns the size of all stores.
-    private func printSize(_ producer: GeneratedActivations, _ count: Int) -> Int {
-        var sum = 0
-        for layer in producer.layers {
-            let bytes = count * producer.mapsPerPicture * layer.positions * layer.width * 2
-            sum += bytes
-            print(
-                String(
-                    format: "%@: %d pictures × %d steps × %d positions × %d channels, half precision: %@", layer.name,
-                    count, producer.mapsPerPicture, layer.positions, layer.width, Self.size(bytes)))
-        }
-        return sum
-    }
-
-    private static func size(_ bytes: Int) -> String {
-        bytes < 1_000_000_000
-            ? String(format: "%.1f MB", Double(bytes) / 1e6) : String(format: "%.2f GB", Double(bytes) / 1e9)
-    }
-
-    private func checkSpace(_ needed: Int) throws {
-        let attributes = try? FileManager.default.attributesOfFileSystem(forPath: store)
-        guard let free = (attributes?[.systemFreeSize] as? NSNumber)?.intValue, free < needed else { return }
-        throw SimpleFailure(
-            .cannotWrite, "\(store): \(Self.size(needed)) to write, \(Self.size(free)) free; give another folder or fewer "
-                + "pictures")
-    }
-
-    private func write(
-        _ shard: Int, _ producer: GeneratedActivations, _ stores: [ActivationStore], drawn: () -> Void
-    ) throws {
-        var maps = [[Tensor]](repeating: [], count: stores.count)
-        var timesteps: [Int] = []
-        for index in stores[0].pictures(shard: shard) {
-            guard let picture = try producer.picture(index) else { break }
-            for layer in stores.indices { maps[layer] += picture[layer] }
-            timesteps += producer.timesteps
-            drawn()
-        }
-        for (store, maps) in zip(stores, maps) where !store.has(shard: shard) {
-            try store.write(shard: shard, maps: maps, timesteps: timesteps)
-        }
+    private func text(_ size: Experiments.Capture.Size) -> String {
+        String(
+            format: "%@: %d pictures × %d steps × %d positions × %d channels, half precision: %@", size.layer,
+            size.pictures, size.steps, size.positions, size.channels, Experiments.Capture.text(bytes: size.bytes))
     }
 }

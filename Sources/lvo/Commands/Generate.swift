@@ -1,9 +1,10 @@
 import ArgumentParser
 import Experiments
 import Files
+import Foundation
 import Pictures
 import StableDiffusion
-import Studies
+import WorkUnits
 
 struct Generate: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -54,15 +55,39 @@ struct Generate: ParsableCommand {
         if !prompt.isEmpty, prompts != nil { throw ValidationError("--prompt and --prompts exclude each other") }
     }
 
-    func run() throws {
+    func run() throws { try hearingSignals(run) }
+
+    private func run(_ stop: StopFlag) throws {
         try OutputCheck.folder(output)
+        let (wanted, recordings) = (try parameters(), try hooks.recordings())
+        let stems = wanted.enumerated().map { number, picture in
+            String(format: "%@/%05d-%@", output, number, String(picture.seed))
+        }
+        for path in stems.flatMap(files.paths) where FileSystem.isFolder(output) {
+            try OutputCheck.file(path, overwrite: overwrite)
+        }
+        let start = try initImage.map { try PNG.read($0).bitmap }
+        let session = try model.session(engine: runtime.engine(), autoencoders: hooks.autoencoders.sae)
+        let drawing = try PictureDrawing(
+            session, prediction: sampling.prediction, start: start, steering: hooks.steering(session),
+            recordings: recordings, software: "lvo \(Lvo.version)")
+        let pictures = try wanted.map(drawing.sized)
+        let progress = Progress(total: try pictures.reduce(0) { $0 + (try drawing.calls($1)) })
+        try OutputFile.makeFolder(output)
+        for (picture, stem) in zip(pictures, stems) { try draw(picture, drawing, stem, progress, stop) }
+    }
+
+    private var files: Picture.Extras { .init(latent: saveLatent, activations: !hooks.capture.isEmpty) }
+
+    /// Of every picture: all prompts, each with as many seeds as asked for.
+    private func parameters() throws -> [GenerationParameters] {
         var parameters = try sampling.parameters(fromPicture: initImage != nil)
         parameters.width = size.width ?? parameters.width
         parameters.height = size.height ?? parameters.height
         parameters.strength = strength ?? parameters.strength
         let given = prompt.isEmpty ? [parameters.prompt] : prompt
         let texts = try prompts.map { try Prompt.read($0).map(\.text) } ?? given
-        let pictures = texts.flatMap { text in
+        return texts.flatMap { text in
             (0..<batchCount).map { index in
                 var picture = parameters
                 picture.prompt = text
@@ -70,7 +95,25 @@ struct Generate: ParsableCommand {
                 return picture
             }
         }
-        let job = try GenerationJob(self, start: initImage.map { try PNG.read($0).bitmap })
-        try job.run(pictures)
+    }
+
+    private func draw(
+        _ parameters: GenerationParameters, _ drawing: PictureDrawing, _ stem: String, _ progress: Progress,
+        _ stop: StopFlag
+    ) throws {
+        let begin = ContinuousClock.now
+        warnAboutDropped([parameters.prompt, parameters.negativePrompt].map(drawing.dropped))
+        let picture = try drawing.draw(parameters) {
+            progress.advance("seed \(parameters.seed)")
+            try stop.check()
+        }
+        for layer in picture.unrecorded {
+            note("warning: \(layer): no time step of this sampler is in the recorded range")
+        }
+        try picture.write(files, stem: stem, overwrite: overwrite)
+        progress.result(stem + ".png")
+        try preview.show([picture.bitmap])
+        let tenths = ((ContinuousClock.now - begin) / .milliseconds(100)).rounded()
+        note("\(picture.bitmap.width)×\(picture.bitmap.height), \(parameters.steps) steps: \(tenths / 10) s")
     }
 }

@@ -2,9 +2,9 @@ import ArgumentParser
 import Checkpoints
 import Experiments
 import Files
-import Ops
 import StableDiffusion
 import Tensors
+import Visualization
 
 struct Probe: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -71,112 +71,37 @@ struct Probe: ParsableCommand {
 
     func run() throws {
         try OutputCheck.file(output, overwrite: overwrite)
-        let folder = try model.folder()
-        let hook = try layer.map { try folder.unetConfig.hookPoint($0) }
-        let engine = try runtime.engine()
-        let objective = try objective(hook, engine)
-        let latents = try latents(folder)
-        let plan = try plan(folder, hook, latents)
-        let context = try prompt.context(folder, engine: engine)
-        guard [1, latents.shape[0]].contains(context.shape[0]) else {
-            throw SimpleFailure(
-                .badData,
-                "context for \(context.shape[0]) samples with \(latents.shape[0]) latents; expected 1 or as many")
-        }
-        plan?.enforce(on: engine)
-        let unet = try folder.loadUNet(upTo: eps ? nil : hook, engine: engine)
-        let tensors = results(unet, hook, objective, plan, latents, context)
+        let session = try model.session(
+            engine: runtime.engine(), memory: memory.memory, autoencoders: autoencoder.sae)
+        var probe = Experiments.Probe(layer: layer, timestep: timestep, latents: try latents(session))
+        probe.text = prompt.source
+        (probe.wantsGradient, probe.wantsPrediction) = (gradient, eps)
+        probe.readout = try readout(session)
+        if memory.memory != nil, let plan = try probe.memoryPlan(session) { note("memory plan\n\(plan)") }
+        warnAboutDropped([try session.text(probe.text).dropped])
+        let result = try probe.run(session)
         if memory.memory != nil {
-            let measured = engine.workspace.statistics
+            let measured = session.engine.workspace.statistics
             note(
                 "activations took \(formatBytes(measured.peakBytesInUse)), from the system "
                     + formatBytes(measured.bytesReserved))
         }
-        try SafetensorsWriter.write(tensors, metadata: metadata(hook), to: output, overwrite: overwrite)
+        try SafetensorsWriter.write(
+            result.tensors, metadata: metadata(try layer.map(session.hook)), to: output, overwrite: overwrite)
         print(output)
     }
 
-    private func objective(_ hook: HookPoint?, _ engine: Engine) throws -> ProbeObjective? {
-        guard let hook else { return nil }
-        if let channel {
-            guard (0..<hook.channels).contains(channel) else {
-                throw SimpleFailure(.usage, "--channel \(channel): \(hook.name) has channels 0…\(hook.channels - 1)")
-            }
-            return .channel(channel)
-        }
-        guard let feature, let folder = autoencoder.sae else { return nil }
-        let sae = try SAEOptions.load(folder, for: hook)
-        guard (0..<sae.numLatents).contains(feature) else {
-            throw SimpleFailure(.usage, "--feature \(feature): \(folder) has features 0…\(sae.numLatents - 1)")
-        }
-        return .feature(feature, sae, engine)
+    private func readout(_ session: ModelSession) throws -> Readout? {
+        if let channel { return .channel(channel) }
+        guard let feature, let layer else { return nil }
+        return .feature(feature, try session.autoencoder(layer))
     }
 
-    /// What to keep for the gradient; nil without one. Fails before anything is loaded if the budget cannot hold it.
-    private func plan(_ folder: ModelFolder, _ hook: HookPoint?, _ latents: Tensor) throws -> MemoryPlan? {
-        guard let hook, gradient else { return nil }
-        let size = LatentSize(batch: latents.shape[0], height: latents.shape[2], width: latents.shape[3])
-        let plan = try folder.memoryPlan(to: hook, size, budget: memory.memory?.bytes)
-        if memory.memory != nil { note("memory plan\n\(plan)") }
-        return plan
-    }
-
-    private func latents(_ folder: ModelFolder) throws -> Tensor {
-        let channels = folder.unetConfig.layout.inChannels
-        if let latent { return try TensorFile.latent(latent, channels: channels) }
-        let (height, width) = try size.latentSize(folder)
-        let result = Tensor([seed.count, channels, height, width])
-        for (index, seed) in seed.enumerated() {
-            var generator = TorchGenerator(seed: seed)
-            let noise = generator.randn([1, channels, height, width])
-            (result.pointer + index * noise.count).update(from: noise.pointer, count: noise.count)
+    private func latents(_ session: ModelSession) throws -> Tensor {
+        if let latent {
+            return try TensorFile.latent(latent, channels: session.folder.unetConfig.layout.inChannels)
         }
-        return result
-    }
-
-    private typealias Named = (name: String, tensor: Tensor)
-
-    private func results(
-        _ unet: UNet, _ hook: HookPoint?, _ objective: ProbeObjective?, _ plan: MemoryPlan?, _ latents: Tensor,
-        _ context: Tensor
-    ) -> [Named] {
-        let (time, text) = (unet.prepare(timestep: timestep), unet.prepare(context: context))
-        var tensors: [Named] = []
-        var activation: Tensor?
-        if let hook, let plan, let objective {
-            let trace = unet.forward(latents, to: hook, time: time, text: text, policies: plan.policies)
-            activation = trace.activation
-            tensors.append(("gradient", unet.backward(trace, gradient: objective.cotangent(trace.activation))))
-        } else if let hook, !eps {
-            activation = unet.activation(latents, at: hook, time: time, text: text)
-        }
-        if eps {
-            let output = unet.predict(latents, time: time, text: text, observing: hook.map { [$0] } ?? []) {
-                activation = activation ?? $1
-                return nil
-            }
-            tensors.append(("eps", output))
-        }
-        if let activation {
-            tensors += [("activations", activation), ("mean", positionMean(activation))]
-            if let objective { tensors.append(("objective", Tensor([1], [objective.value(activation)]))) }
-        }
-        return tensors
-    }
-
-    /// `[B, N, D] → [B, D]`, summed in double precision.
-    private func positionMean(_ activation: Tensor) -> Tensor {
-        let (batch, positions, channels) = (activation.shape[0], activation.shape[1], activation.channels)
-        let mean = Tensor([batch, channels])
-        for sample in 0..<batch {
-            var sums = [Double](repeating: 0, count: channels)
-            for position in 0..<positions {
-                let row = activation.pointer + (sample * positions + position) * channels
-                for c in 0..<channels { sums[c] += Double(row[c]) }
-            }
-            for c in 0..<channels { mean.pointer[sample * channels + c] = Float(sums[c] / Double(positions)) }
-        }
-        return mean
+        return try Experiments.Probe.noise(seeds: seed, width: size.width, height: size.height, of: session)
     }
 
     private func metadata(_ hook: HookPoint?) -> [String: String] {

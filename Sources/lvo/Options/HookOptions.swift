@@ -1,8 +1,8 @@
 import ArgumentParser
+import Experiments
 import Files
-import Ops
-import SparseAutoencoders
 import StableDiffusion
+import Tensors
 import Visualization
 
 /// Looking at and editing activations while pictures are made.
@@ -29,26 +29,128 @@ struct HookOptions: ParsableArguments {
 
     @OptionGroup var autoencoders: SAEOptions
 
-    /// Every request, read once.
-    struct Requests {
-        let steering: [SteeringRequest]
-        let recording: [RecordingRequest]
+    func validate() throws {
+        let wantsFeatures = steer.contains { $0.contains("feature=") } || capture.contains { $0.contains(":features") }
+        if autoencoders.sae != nil, !wantsFeatures {
+            throw ValidationError("--sae is for edits and recordings of features, and none is asked for")
+        }
     }
 
-    func requests() throws -> Requests {
-        let recording = try capture.map(RecordingRequest.init(parsing:))
-        let names = recording.map(\.name)
+    func recordings() throws -> [Recording] {
+        let recordings = try capture.map(Recording.init(parsing:))
+        let names = recordings.map(\.name)
         if let twice = names.first(where: { name in names.count { $0 == name } > 1 }) {
             throw SimpleFailure(.usage, "--capture asks for \(twice) twice; one range of time steps can cover both")
         }
-        return try Requests(steering: steer.map(SteeringRequest.init(parsing:)), recording: recording)
+        if let features = recordings.first(where: { $0.space == .features }) { try needAutoencoder(features.layer) }
+        return recordings
     }
 
-    /// The sparse autoencoder of a layer. Loaded anew at each call: requests are few.
-    func autoencoder(_ point: HookPoint) throws -> SparseAutoencoder {
-        guard let folder = autoencoders.sae else {
-            throw SimpleFailure(.usage, "features of \(point.name) need a sparse autoencoder: give --sae DIR")
+    /// The edits, each with its autoencoder or vector.
+    func steering(_ session: ModelSession) throws -> [Steering] {
+        try steer.map(SteeringArgument.init(parsing:)).map { argument in
+            if argument.kind == "feature" { try needAutoencoder(argument.layer) }
+            return try argument.steering(session)
         }
-        return try SAEOptions.load(folder, for: point)
+    }
+
+    private func needAutoencoder(_ layer: String) throws {
+        if autoencoders.sae == nil {
+            throw SimpleFailure(.usage, "features of \(layer) need a sparse autoencoder: give --sae DIR")
+        }
+    }
+}
+
+/// A steering edit as people write it: `LAYER:TARGET:EDIT[@T0-T1]`.
+///
+/// TARGET is `channel=J`, `feature=J` (of the layer's sparse autoencoder) or `vector=FILE` (a safetensors file with one
+/// tensor, or one called `vector`, as wide as the layer). EDIT is a strength to add, `12.5`; for features also
+/// `clamp=V`, `scale=F` and `ablate`. T0-T1 are time steps, both included; without them every step.
+struct SteeringArgument {
+    let text: String
+    let layer: String
+    /// `channel`, `feature` or `vector`, and its index or file.
+    let kind: String
+    let value: String
+    let edit: FeatureEdit
+    let timesteps: ClosedRange<Float>?
+
+    /// - Throws: `SimpleFailure(.usage)` that quotes the text and says what was expected.
+    init(parsing text: String) throws {
+        func fail(_ problem: String) -> SimpleFailure {
+            SimpleFailure(
+                .usage,
+                "'\(text)': \(problem); expected LAYER:(channel=J|feature=J|vector=FILE):STRENGTH[@T0-T1], "
+                    + "for features also clamp=V, scale=F or ablate in place of STRENGTH")
+        }
+        guard let first = text.firstIndex(of: ":"), let last = text.lastIndex(of: ":"), first < last else {
+            throw fail("two colons are needed")
+        }
+        let (edit, timesteps) = try TimestepRange.split(text[text.index(after: last)...])
+        let target = text[text.index(after: first)..<last].split(separator: "=", maxSplits: 1).map(String.init)
+        guard target.count == 2 else { throw fail("no target") }
+        let isIndex = Int(target[1]).map { $0 >= 0 } ?? false
+        guard target[0] == "vector" || ["channel", "feature"].contains(target[0]) && isIndex else {
+            throw fail("unknown target '\(target.joined(separator: "="))'")
+        }
+        guard let parsed = Self.edit(edit) else { throw fail("unknown edit '\(edit)'") }
+        if case .add = parsed {} else if target[0] != "feature" { throw fail("'\(edit)' needs a feature") }
+        (self.text, layer) = (text, String(text[..<first]))
+        (kind, value, self.edit, self.timesteps) = (target[0], target[1], parsed, timesteps)
+    }
+
+    private static func edit(_ text: String) -> FeatureEdit? {
+        if text == "ablate" { return .scale(0) }
+        let parts = text.split(separator: "=", maxSplits: 1).map(String.init)
+        guard let value = parts.last.flatMap(Float.init), value.isFinite else { return nil }
+        switch (parts.count, parts[0]) {
+        case (1, _): return .add(value)
+        case (2, "clamp"): return .clamp(value)
+        case (2, "scale"): return .scale(value)
+        default: return nil
+        }
+    }
+
+    /// - Throws: a `Failure` if its layer, autoencoder or file is not there.
+    func steering(_ session: ModelSession) throws -> Steering {
+        let readout: Readout
+        switch kind {
+        case "channel": readout = .channel(Int(value) ?? 0)
+        case "feature": readout = .feature(Int(value) ?? 0, try session.autoencoder(layer))
+        default: readout = .direction(try TensorFile.read(value, name: "vector"), name: value)
+        }
+        return Steering(layer: layer, readout: readout, edit: edit, timesteps: timesteps, text: text)
+    }
+}
+
+extension Recording {
+    /// A wish to keep activations as people write it: `LAYER[:features][:maps][@T0-T1]`.
+    ///
+    /// - Throws: `SimpleFailure(.usage)` that quotes the text and says what was expected.
+    init(parsing text: String) throws {
+        let (plain, timesteps) = try TimestepRange.split(text[...])
+        let parts = plain.split(separator: ":", omittingEmptySubsequences: false).map(String.init)
+        let options = parts.dropFirst()
+        guard let layer = parts.first, !layer.isEmpty, Set(options).count == options.count,
+            options.allSatisfy({ ["features", "maps"].contains($0) })
+        else { throw SimpleFailure(.usage, "'\(text)': expected LAYER[:features][:maps][@T0-T1]") }
+        self.init(
+            layer: layer, space: options.contains("features") ? .features : .channels,
+            form: options.contains("maps") ? .maps : .means, timesteps: timesteps)
+    }
+}
+
+/// `…@T0-T1`, as edits and recordings end.
+enum TimestepRange {
+    /// Splits off the range; `@T` means one time step, and either end may come first.
+    static func split(_ text: Substring) throws -> (rest: String, timesteps: ClosedRange<Float>?) {
+        guard let mark = text.lastIndex(of: "@") else { return (String(text), nil) }
+        let ends = text[text.index(after: mark)...].split(separator: "-", omittingEmptySubsequences: false)
+        let values = ends.compactMap { Float($0) }
+        guard values.count == ends.count, (1...2).contains(values.count), values.allSatisfy(\.isFinite) else {
+            throw SimpleFailure(.usage, "'\(text)': expected time steps after @ as T or T0-T1, such as @0-500")
+        }
+        let (first, last) = (values[0], values[values.count - 1])
+        return (String(text[..<mark]), min(first, last)...max(first, last))
     }
 }

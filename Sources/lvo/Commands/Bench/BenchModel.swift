@@ -34,7 +34,7 @@ struct BenchModelOptions: ParsableArguments {
             try SyntheticModel(dtype: .f16).write(to: partial, overwrite: true) { tasks, body in
                 engine.threads.forEach(tasks) { task, _ in body(task) }
             }
-            try FileManager.default.moveItem(atPath: partial, toPath: path)
+            try OutputFile.moveFolder(partial, to: path)
         }
         return try ModelFolder(path)
     }

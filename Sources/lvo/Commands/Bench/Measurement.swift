@@ -107,11 +107,7 @@ struct BenchReport {
     func write(_ measurements: [Measurement], to path: String?) throws {
         guard let path else { return }
         let value = measurements.count == 1 ? json(measurements[0]) : .array(measurements.map(json))
-        do {
-            try Data(value.serialized(pretty: true).utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-        } catch {
-            throw SimpleFailure(.cannotWrite, "\(path): cannot write: \(error.localizedDescription)")
-        }
+        try OutputFile.write(value.serialized(pretty: true).utf8, to: path, overwrite: true)
     }
 }
 

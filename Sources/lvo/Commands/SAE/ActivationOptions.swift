@@ -1,14 +1,11 @@
 import ArgumentParser
 import Experiments
-import Files
 import Ops
-import SparseAutoencoders
 import StableDiffusion
-import Studies
 
 /// Pictures whose activations are recorded while they are drawn.
 struct ActivationOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("Model to record activations from: a diffusers folder, or: embedded.", valueName: "dir"))
+    @Option(help: ArgumentHelp("Model to record activations from: as of other commands.", valueName: "dir"))
     var model: String?
 
     @Option(parsing: .upToNextOption, help: "Layers, as `lvo layers` names them.")
@@ -45,33 +42,20 @@ struct ActivationOptions: ParsableArguments {
         return options.filter(\.1).map(\.0)
     }
 
-    /// - Parameters:
-    ///   - limit: pictures in all; nil: without end.
-    ///   - progress: called after every U-Net call of a picture; may throw to stop.
-    func activations(
-        seed: UInt64, limit: Int?, engine: Engine,
-        progress: @escaping (_ picture: Int, _ call: Int, _ calls: Int) throws -> Void
-    ) throws -> GeneratedActivations {
-        guard let model, let prompts else { throw ValidationError("give --model, --layer and --prompts") }
-        if Set(layer).count < layer.count { throw ValidationError("--layer: the same layer twice") }
-        var parameters = GenerationParameters()
-        parameters.steps = samplerSteps ?? parameters.steps
-        parameters.guidanceScale = cfgScale ?? parameters.guidanceScale
-        parameters.sampler = sampler
-        let folder = try ModelOptions.folder(model)
-        return try GeneratedActivations(
-            Generator(folder, engine: engine), layers: layer, prompts: Prompt.read(prompts),
-            parameters: parameters, half: half ?? .conditional, seed: Int(truncatingIfNeeded: seed), limit: limit,
-            model: Self.fingerprint(folder), progress: progress)
+    func session(engine: Engine) throws -> ModelSession {
+        guard let model else { throw ValidationError("give --model, --layer and --prompts") }
+        return try ModelOptions.session(ModelReference(model), engine: engine)
     }
 
-    /// Tells models apart by the U-Net's first and last convolution.
-    private static func fingerprint(_ folder: ModelFolder) throws -> String {
-        let weights = try folder.weights(.unet)
-        return try Fingerprint.of(
-            ["conv_in.weight", "conv_out.weight"].flatMap { name in
-                Array(try weights.take(name, shape: weights.shape(of: name) ?? []).bytes)
-            })
+    func request(seed: UInt64) throws -> CaptureRequest {
+        guard let prompts else { throw ValidationError("give --model, --layer and --prompts") }
+        var request = CaptureRequest(layers: layer, prompts: try Prompt.read(prompts))
+        request.parameters.steps = samplerSteps ?? request.parameters.steps
+        request.parameters.guidanceScale = cfgScale ?? request.parameters.guidanceScale
+        request.parameters.sampler = sampler
+        request.half = half ?? request.half
+        request.seed = Int(truncatingIfNeeded: seed)
+        return request
     }
 }
 

@@ -37,8 +37,8 @@ struct SAEConvert: ParsableCommand {
     @Option(help: ArgumentHelp("Folder to write.", valueName: "dir"))
     var output: String
 
-    @Option(help: "Layer's name for SAELens' cfg.json.")
-    var layer = "unknown"
+    @Option(help: "Layer's name for SAELens' cfg.json. Default: unknown.")
+    var layer: String?
 
     @Option(help: "Precision to write.")
     var dtype = Precision.f32
@@ -46,12 +46,16 @@ struct SAEConvert: ParsableCommand {
     @Flag(help: "Replace files that exist.")
     var overwrite = false
 
+    func validate() throws {
+        if layer != nil, to == .published { throw ValidationError("--layer is for --to saelens") }
+    }
+
     func run() throws {
         try OutputCheck.folder(output)
         let autoencoder = try read()
         switch to {
         case .saelens:
-            try SAELens.write(autoencoder, folder: output, hook: layer, dtype: dtype.dtype, overwrite: overwrite)
+            try SAELens.write(autoencoder, folder: output, hook: layer ?? "unknown", dtype: dtype.dtype, overwrite: overwrite)
         case .published:
             try autoencoder.write(folder: output, dtype: dtype.dtype, overwrite: overwrite)
         }

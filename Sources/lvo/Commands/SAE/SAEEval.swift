@@ -30,17 +30,18 @@ struct SAEEval: ParsableCommand {
     @Option(help: ArgumentHelp("Prompts of the pictures for the loss recovered.", valueName: "file"))
     var prompts: String?
 
-    @Option(help: "How many of the prompts are used: the last of the file, which a capture that was cut short did not reach.")
-    var pictures = 8
+    @Option(help: "How many of the prompts are used, of the file's last ones. Default: 8.")
+    var pictures: Int?
 
-    @Option(help: "Sampler steps of their pictures.")
-    var samplerSteps = GenerationParameters().steps
+    @Option(help: "Sampler steps of their pictures. Default: \(GenerationParameters().steps).")
+    var samplerSteps: Int?
 
-    @Option(help: "Guidance scale of their pictures.")
-    var cfgScale = GenerationParameters().guidanceScale
+    @Option(help: "Guidance scale of their pictures. Default: \(GenerationParameters().guidanceScale).")
+    var cfgScale: Float?
 
-    @Option(parsing: .upToNextOption, help: "Time steps at which the loss is measured.")
-    var timesteps = [101, 301, 501, 701, 901]
+    @Option(
+        parsing: .upToNextOption, help: "Time steps at which the loss is measured. Default: 101 301 501 701 901.")
+    var timesteps: [Int] = []
 
     @OptionGroup var runtime: RuntimeOptions
 
@@ -52,7 +53,16 @@ struct SAEEval: ParsableCommand {
 
     func validate() throws {
         if (model == nil) != (prompts == nil) { throw ValidationError("--model and --prompts go together") }
-        if pictures < 1 || samplerSteps < 1 { throw ValidationError("--pictures and --sampler-steps: at least 1") }
+        let options = [
+            ("--pictures", pictures != nil), ("--sampler-steps", samplerSteps != nil), ("--cfg-scale", cfgScale != nil),
+            ("--timesteps", !timesteps.isEmpty),
+        ]
+        if model == nil, let unused = options.first(where: \.1) {
+            throw ValidationError("\(unused.0) is for the loss recovered, which needs --model and --prompts")
+        }
+        if pictures ?? 1 < 1 || samplerSteps ?? 1 < 1 {
+            throw ValidationError("--pictures and --sampler-steps: at least 1")
+        }
         if let bad = timesteps.first(where: { !(0...999).contains($0) }) {
             throw ValidationError("--timesteps \(bad): expected 0…999")
         }
@@ -81,10 +91,11 @@ struct SAEEval: ParsableCommand {
     private func lossRecovered(_ engine: Engine) throws -> LossRecovered.Measurement? {
         guard let model, let prompts else { return nil }
         var measurement = LossRecovered.Measurement(
-            try Generator(ModelOptions.folder(model), engine: engine),
-            prompts: Array(try Prompt.read(prompts).suffix(pictures)))
-        (measurement.parameters.steps, measurement.parameters.guidanceScale) = (samplerSteps, cfgScale)
-        measurement.timesteps = timesteps
+            try ModelOptions.session(ModelReference(model), engine: engine).generator(),
+            prompts: Array(try Prompt.read(prompts).suffix(pictures ?? 8)))
+        measurement.parameters.steps = samplerSteps ?? measurement.parameters.steps
+        measurement.parameters.guidanceScale = cfgScale ?? measurement.parameters.guidanceScale
+        if !timesteps.isEmpty { measurement.timesteps = timesteps }
         return measurement
     }
 }

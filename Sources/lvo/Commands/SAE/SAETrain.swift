@@ -58,7 +58,9 @@ struct SAETrain: ParsableCommand {
             training.settings, folder: output, interval: checkpointEvery, engine: engine, check: stop.check,
             report: progress.show)
         if let activations { return try training.run(ActivationStore.all(in: activations)) }
-        let producer = try pictures.activations(seed: self.training.seed, limit: nil, engine: engine) {
+        let producer = try GeneratedActivations(
+            pictures.session(engine: engine), pictures.request(seed: self.training.seed)
+        ) {
             try stop.check()
             progress.show(picture: $0, call: $1, of: $2)
         }

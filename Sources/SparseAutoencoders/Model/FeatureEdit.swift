@@ -1,6 +1,4 @@
 import Ops
-import SparseAutoencoders
-import StableDiffusion
 import Tensors
 
 /// What is done to one feature of a sparse autoencoder while a picture is made.
@@ -47,19 +45,6 @@ extension SparseAutoencoder {
             }
             guard configuration.inputUnitNorm else { return change }
             return change * UnitNorm.statistics(tokens.pointer + token * inputWidth, inputWidth).deviation
-        }
-    }
-}
-
-extension GenerationHook {
-    /// Edits a feature at the time steps for which `applies` holds, in both halves of guidance.
-    public static func editing(
-        feature: Int, of autoencoder: SparseAutoencoder, _ edit: FeatureEdit, at point: HookPoint, engine: Engine,
-        applies: @escaping (_ timestep: Float) -> Bool = { _ in true }
-    ) -> GenerationHook {
-        precondition(autoencoder.inputWidth == point.channels, "SAE of \(autoencoder.inputWidth) at \(point.name)")
-        return GenerationHook(at: point) { pass, activation in
-            applies(pass.timestep) ? autoencoder.edited(activation, feature: feature, edit, engine: engine) : nil
         }
     }
 }

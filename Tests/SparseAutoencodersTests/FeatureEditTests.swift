@@ -1,57 +1,7 @@
-import Files
-import Foundation
 import Ops
 import SparseAutoencoders
-import StableDiffusion
 import Tensors
 import Testing
-import Visualization
-
-@Suite struct SteeringRequestTests {
-    @Test func channels() throws {
-        let request = try SteeringRequest(parsing: "up_blocks.1.attentions.1:channel=3:12.5@800-300")
-        #expect(
-            request
-                == SteeringRequest(
-                    layer: "up_blocks.1.attentions.1", target: .channel(3), edit: .add(12.5), timesteps: 300...800))
-    }
-
-    @Test(arguments: [
-        ("l:feature=7:clamp=-2", FeatureEdit.clamp(-2)), ("l:feature=7:scale=0.5", .scale(0.5)),
-        ("l:feature=7:ablate", .scale(0)), ("l:feature=7:-3e2", .add(-300)),
-    ]) func features(text: String, edit: FeatureEdit) throws {
-        #expect(try SteeringRequest(parsing: text) == SteeringRequest(layer: "l", target: .feature(7), edit: edit))
-    }
-
-    @Test func aFileMayHaveColonsAndAtSigns() throws {
-        let request = try SteeringRequest(parsing: "l:vector=/a:b@c/v.safetensors:2@301")
-        #expect(request.target == .vector(file: "/a:b@c/v.safetensors"))
-        #expect(request.timesteps == 301...301)
-    }
-
-    @Test(arguments: [
-        "", "l", "l:channel=1", "l:channel:3", "l:channel=x:3", "l:channel=-1:3", "l:neuron=1:3", "l:channel=1:loud",
-        "l:channel=1:clamp=3", "l:vector=f:ablate", "l:feature=1:nan", "l:feature=1:2@", "l:feature=1:2@1-2-3",
-        "l:feature=1:2@a-b", "l:feature=1:clamp=", "l:feature=1:boost=2",
-    ]) func nonsenseIsUsage(text: String) {
-        #expect {
-            try SteeringRequest(parsing: text)
-        } throws: {
-            ($0 as? SimpleFailure)?.kind == .usage && "\($0)".contains("expected")
-        }
-    }
-
-    @Test func recordings() throws {
-        let plain = try RecordingRequest(parsing: "mid_block.attentions.0")
-        #expect(!plain.features && plain.form == .means && plain.timesteps == nil)
-        let full = try RecordingRequest(parsing: "mid_block.attentions.0:maps:features@0-500")
-        #expect(full.features && full.form == .maps && full.timesteps == 0...500)
-        #expect(full.name == "mid_block.attentions.0/features/maps")
-        for text in ["", ":maps", "l:maps:maps", "l:everything", "l@x"] {
-            #expect(throws: SimpleFailure.self) { try RecordingRequest(parsing: text) }
-        }
-    }
-}
 
 @Suite struct FeatureEditTests {
     /// Two features along the axes of a plane in three channels: activations are the coordinates.

@@ -1,0 +1,84 @@
+import Files
+import Ops
+import SparseAutoencoders
+import StableDiffusion
+import Visualization
+
+/// An edit of a layer's activations in every U-Net call of a picture, in both halves of guidance.
+public struct Steering: Sendable {
+    public let layer: String
+    /// The channel, the feature or the direction that is edited.
+    public let readout: Readout
+    /// Channels and directions can be added only.
+    public let edit: FeatureEdit
+    /// Both ends included; nil: every time step.
+    public let timesteps: ClosedRange<Float>?
+    /// What a picture's parameters call it.
+    public let text: String
+
+    public init(
+        layer: String, readout: Readout, edit: FeatureEdit, timesteps: ClosedRange<Float>? = nil, text: String = ""
+    ) {
+        (self.layer, self.readout, self.edit) = (layer, readout, edit)
+        (self.timesteps, self.text) = (timesteps, text)
+    }
+
+    /// The hook that does it.
+    ///
+    /// - Throws: `SimpleFailure(.usage)` for a layer, channel or feature there is none of, a direction or an autoencoder of
+    ///   another width, or an edit that only features know.
+    public func hook(_ session: ModelSession) throws -> GenerationHook {
+        let point = try session.hook(layer)
+        try Objective([.init(readout)]).check(width: point.channels, layer: point.name)
+        let applies = { (timestep: Float) in timesteps?.contains(timestep) ?? true }
+        if case .feature(let feature, let autoencoder) = readout {
+            return GenerationHook(at: point) { [engine = session.engine] pass, activation in
+                guard applies(pass.timestep) else { return nil }
+                return autoencoder.edited(activation, feature: feature, edit, engine: engine)
+            }
+        }
+        guard case .add(let amount) = edit else {
+            throw SimpleFailure(.usage, "\(text): only an autoencoder's features can be clamped and scaled")
+        }
+        let strength = { (timestep: Float) in applies(timestep) ? amount : 0 }
+        if case .direction(let vector, _) = readout {
+            return .adding(vector.array, at: point, strength: strength)
+        }
+        guard case .channel(let channel) = readout else { throw SimpleFailure(.usage, "\(text): nothing to add") }
+        return .adding(channel: channel, at: point, strength: strength)
+    }
+}
+
+/// Activations to keep while a picture is drawn, at the conditional half of guidance.
+public struct Recording: Sendable, Equatable {
+    public let layer: String
+    /// The layer's channels, or all features of its sparse autoencoder before selection.
+    public let space: Space
+    /// Averages over positions, or every position.
+    public let form: ActivationRecorder.Form
+    /// Both ends included; nil: every time step.
+    public let timesteps: ClosedRange<Float>?
+
+    public init(
+        layer: String, space: Space = .channels, form: ActivationRecorder.Form = .means,
+        timesteps: ClosedRange<Float>? = nil
+    ) {
+        (self.layer, self.space, self.form, self.timesteps) = (layer, space, form, timesteps)
+    }
+
+    /// What the recorded tensor is called in files: the layer, and what was recorded of it.
+    public var name: String { "\(layer)/\(space.rawValue)/\(form.rawValue)" }
+
+    /// A recorder for one picture.
+    ///
+    /// - Throws: `SimpleFailure(.usage)` for a layer there is none of, and as `ModelSession.encoder` for features.
+    public func recorder(
+        _ session: ModelSession, half: GuidanceHalf = .conditional
+    ) throws -> ActivationRecorder {
+        let point = try session.hook(layer)
+        let wanted = { (timestep: Float) in timesteps?.contains(timestep) ?? true }
+        guard space == .features else { return ActivationRecorder(at: point, form: form, half: half, wanted: wanted) }
+        let encoder = try session.encoder(layer)
+        return ActivationRecorder(at: point, form: form, half: half, wanted: wanted, transform: encoder.preActivations)
+    }
+}

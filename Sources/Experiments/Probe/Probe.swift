@@ -1,0 +1,141 @@
+import Files
+import Ops
+import StableDiffusion
+import Tensors
+import Visualization
+
+/// One run of the U-Net up to a layer, with what the layer does, and the gradient of an objective back at the latent.
+public struct Probe: Sendable {
+    /// Where to look; nil: only the U-Net's output is wanted.
+    public var layer: String?
+    /// 0…999; fractions are allowed.
+    public var timestep: Float
+    /// `[B, 4, h, w]`
+    public var latents: Tensor
+    public var text = TextSource()
+    /// What of the layer is averaged over batch and positions; features after the ReLU. nil: nothing.
+    public var readout: Readout?
+    /// Whether the gradient of −objective at the latents is wanted.
+    public var wantsGradient = false
+    /// Whether the whole U-Net runs, and its output is wanted.
+    public var wantsPrediction = false
+
+    public init(layer: String?, timestep: Float, latents: Tensor) {
+        (self.layer, self.timestep, self.latents) = (layer, timestep, latents)
+    }
+
+    public struct Result: Sendable {
+        /// `[B, N, D]`
+        public var activations: Tensor?
+        public var objective: Float?
+        /// Of −objective, `[B, 4, h, w]`.
+        public var gradient: Tensor?
+        /// The U-Net's output, `[B, 4, h, w]`.
+        public var prediction: Tensor?
+
+        /// What there is, named as files name it: `gradient`, `eps`, `activations`, their `mean` over positions `[B, D]`,
+        /// `objective` `[1]`.
+        public var tensors: [(name: String, tensor: Tensor)] {
+            let all = [
+                ("gradient", gradient), ("eps", prediction), ("activations", activations),
+                ("mean", activations.map { $0.positionMeans() }), ("objective", objective.map { Tensor([1], [$0]) }),
+            ]
+            return all.compactMap { name, tensor in tensor.map { (name, $0) } }
+        }
+    }
+
+    /// What is kept for the gradient; nil without one. Told before anything is loaded if it cannot be held.
+    ///
+    /// - Throws: `MemoryShortage`; `SimpleFailure(.usage)` for a layer there is none of.
+    public func memoryPlan(_ session: ModelSession) throws -> MemoryPlan? {
+        guard wantsGradient, let hook = try layer.map(session.hook) else { return nil }
+        return try session.memoryPlan(
+            to: hook, LatentSize(batch: latents.shape[0], height: latents.shape[2], width: latents.shape[3]))
+    }
+
+    /// - Throws: `SimpleFailure`: `.usage` for a layer, channel or feature there is none of, a time step outside the
+    ///   schedule, or a gradient of nothing; `.badData` for a text of another number of samples; a `Failure` for a part of
+    ///   the model that is missing or damaged.
+    public func run(_ session: ModelSession) throws -> Result {
+        let hook = try layer.map(session.hook)
+        try check(hook)
+        let plan = try memoryPlan(session)
+        let context = try session.text(text).context
+        guard [1, latents.shape[0]].contains(context.shape[0]) else {
+            throw SimpleFailure(
+                .badData,
+                "context for \(context.shape[0]) samples with \(latents.shape[0]) latents; expected 1 or as many")
+        }
+        plan?.enforce(on: session.engine)
+        let whole = wantsPrediction ? nil : hook
+        let unet = try whole.map(session.unet) ?? session.folder.loadUNet(engine: session.engine)
+        return result(unet, hook, plan, unet.prepare(context: context))
+    }
+
+    private func check(_ hook: HookPoint?) throws {
+        func expect(_ condition: Bool, _ message: String) throws {
+            if !condition { throw SimpleFailure(.usage, message) }
+        }
+        try expect(hook != nil || wantsPrediction, "neither a layer nor the U-Net's output is asked for")
+        try expect(hook != nil || readout == nil, "an objective needs a layer")
+        try expect(readout != nil || !wantsGradient, "a gradient needs an objective")
+        if let readout, let hook {
+            try Objective([.init(readout)]).check(width: hook.channels, layer: hook.name)
+        }
+        try expect((0...999).contains(timestep), "time step \(timestep): expected 0…999")
+    }
+
+    private func result(_ unet: UNet, _ hook: HookPoint?, _ plan: MemoryPlan?, _ text: TextConditioning) -> Result {
+        let time = unet.prepare(timestep: timestep)
+        var result = Result()
+        if let hook, let plan, let readout {
+            let trace = unet.forward(latents, to: hook, time: time, text: text, policies: plan.policies)
+            result.activations = trace.activation
+            let minus = Objective([.init(readout, weight: -1)])
+            let cotangent = minus.evaluate(Self.rows(trace.activation), rectifier: .relu, engine: unet.engine).gradient
+            result.gradient = unet.backward(trace, gradient: cotangent.reshaped(trace.activation.shape))
+        } else if let hook, !wantsPrediction {
+            result.activations = unet.activation(latents, at: hook, time: time, text: text)
+        }
+        if wantsPrediction {
+            var seen: Tensor?
+            result.prediction = unet.predict(latents, time: time, text: text, observing: hook.map { [$0] } ?? []) {
+                seen = $1
+                return nil
+            }
+            result.activations = result.activations ?? seen
+        }
+        if let readout, let activations = result.activations {
+            let value = Objective([.init(readout)]).value(Self.rows(activations), rectifier: .relu, engine: unet.engine)
+            result.objective = Float(value)
+        }
+        return result
+    }
+
+    /// `[B, N, D] → [B·N, D]`
+    private static func rows(_ activation: Tensor) -> Tensor {
+        activation.reshaped([activation.rows, activation.channels])
+    }
+}
+
+extension Probe {
+    /// Noise latents `[seeds, C, h, w]`, one for each seed, drawn as PyTorch does.
+    ///
+    /// - Parameters:
+    ///   - seeds: at least one.
+    ///   - width: pixels; nil: the model's own.
+    /// - Throws: `SimpleFailure(.usage)` for a size that cannot be.
+    public static func noise(
+        seeds: [UInt64], width: Int? = nil, height: Int? = nil, of session: ModelSession
+    ) throws -> Tensor {
+        let size = try session.folder.latentSize(pixelWidth: width, pixelHeight: height)
+        let channels = session.folder.unetConfig.layout.inChannels
+        let result = Tensor([seeds.count, channels, size.height, size.width])
+        for (index, seed) in seeds.enumerated() {
+            var generator = TorchGenerator(seed: seed)
+            let noise = generator.randn([1, channels, size.height, size.width])
+            (result.pointer + index * noise.count).update(from: noise.pointer, count: noise.count)
+        }
+        return result
+    }
+}

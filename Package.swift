@@ -141,8 +141,8 @@ let package = Package(
         .testTarget(
             name: "ExperimentsTests",
             dependencies: [
-                "Checkpoints", "Experiments", "Files", "Ops", "SparseAutoencoders", "StableDiffusion", "Tensors",
-                "TestSupport", "Visualization",
+                "Checkpoints", "Experiments", "Files", "Ops", "Pictures", "SparseAutoencoders", "StableDiffusion",
+                "Tensors", "TestSupport", "Visualization",
             ]),
         .testTarget(
             name: "StudiesTests",

@@ -67,7 +67,7 @@ struct Generate: ParsableCommand {
             try OutputCheck.file(path, overwrite: overwrite)
         }
         let start = try initImage.map { try PNG.read($0).bitmap }
-        let session = try model.session(engine: runtime.engine(), autoencoders: hooks.autoencoders.sae)
+        let session = try model.session(autoencoders: hooks.autoencoders.sae, engine: runtime.engine())
         let drawing = try PictureDrawing(
             session, prediction: sampling.prediction, start: start, steering: hooks.steering(session),
             recordings: recordings, software: "lvo \(Lvo.version)")

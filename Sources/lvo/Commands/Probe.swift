@@ -72,7 +72,7 @@ struct Probe: ParsableCommand {
     func run() throws {
         try OutputCheck.file(output, overwrite: overwrite)
         let session = try model.session(
-            engine: runtime.engine(), memory: memory.memory, autoencoders: autoencoder.sae)
+            autoencoders: autoencoder.sae, engine: runtime.engine(), memory: memory.memory)
         var probe = Experiments.Probe(layer: layer, timestep: timestep, latents: try latents(session))
         probe.text = prompt.source
         (probe.wantsGradient, probe.wantsPrediction) = (gradient, eps)

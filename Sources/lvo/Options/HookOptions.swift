@@ -1,6 +1,7 @@
 import ArgumentParser
 import Experiments
 import Files
+import SparseAutoencoders
 import StableDiffusion
 import Tensors
 import Visualization

@@ -1,11 +1,7 @@
 import ArgumentParser
-import Checkpoints
 import Experiments
-import Files
 import Ops
 import StableDiffusion
-import Studies
-import Tensors
 
 /// Which model, and what to change in it.
 struct ModelOptions: ParsableArguments {
@@ -24,12 +20,19 @@ struct ModelOptions: ParsableArguments {
     /// Opens it; says on standard error which keys of LoRA files fit nothing.
     func folder() throws -> ModelFolder { try Self.folder(model, vae: vae, lora: lora) }
 
-    /// Opens it for dreams and whatever else needs more than its files; says which keys of LoRA files fit nothing.
-    func session(autoencoders: String?, engine: Engine, memory: MemorySize?) throws -> ModelSession {
+    /// Opens it for whatever needs more than its files; says which keys of LoRA files fit nothing.
+    func session(
+        autoencoders: String? = nil, engine: Engine, memory: MemorySize? = nil
+    ) throws -> ModelSession {
         let loras = lora.map { ModelReference.LoRA(path: $0.path, scale: $0.scale) }
-        let session = try ModelSession(
-            ModelReference(model, vae: vae, loras: loras, autoencoders: autoencoders), engine: engine,
-            memoryBudget: memory?.bytes)
+        let reference = ModelReference(model, vae: vae, loras: loras, autoencoders: autoencoders)
+        return try Self.session(reference, engine: engine, memory: memory)
+    }
+
+    static func session(
+        _ reference: ModelReference, engine: Engine, memory: MemorySize? = nil
+    ) throws -> ModelSession {
+        let session = try ModelSession(reference, engine: engine, memoryBudget: memory?.bytes)
         for key in session.folder.source.unusedLoRAKeys { note("unused: \(key)") }
         return session
     }
@@ -89,22 +92,6 @@ struct PromptOptions: ParsableArguments {
     }
 
     var source: TextSource { TextSource(prompt: prompt ?? "", clipSkip: clipSkip, contextFile: context) }
-
-    /// The hidden states `[B or 1, T, C]`. Says on standard error what did not fit of a long prompt.
-    func context(_ folder: ModelFolder, engine: Engine) throws -> Tensor {
-        guard let context else {
-            let encoded = try PromptEncoder(folder, engine: engine).encode([prompt ?? ""], clipSkip: clipSkip)
-            warnAboutDropped(encoded.dropped)
-            return encoded.context
-        }
-        let tensor = try TensorFile.read(context, name: "context")
-        let width = folder.unetConfig.layout.contextWidth
-        guard tensor.shape.count == 3, tensor.channels == width, tensor.count > 0 else {
-            throw SimpleFailure(
-                .badData, "\(context): context has shape \(tensor.shape), this model takes [B or 1, T, \(width)]")
-        }
-        return tensor
-    }
 }
 
 /// Layers of the text encoder that are left out.

@@ -137,7 +137,7 @@ import TestSupport
             (["--model": "/no/such/folder"], 66, "no such folder"),
             (["--model": folder.file("unet")], 66, "unet/config.json"),
             (["--layer": "up_blocks.1.attention.0"], 2, "nearest: up_blocks.1.attentions.0"),
-            (["--channel": "16"], 2, "channels 0…15"), (["--timestep": "1000"], 2, "0…999"),
+            (["--channel": "16"], 2, "channels 0 to 15"), (["--timestep": "1000"], 2, "0…999"),
             (["--timestep": "soon"], 2, "timestep"), (["--gradient": nil], 2, "--gradient needs"),
             (["--context": folder.file("none.safetensors")], 66, "none.safetensors"),
             (["--latent": context, "--seed": nil], 2, "seed"), (["--width": "12"], 2, "width 12"),

@@ -17,16 +17,23 @@ struct ModelOptions: ParsableArguments {
     @Option(help: ArgumentHelp("LoRA file to merge into the model; may be repeated.", valueName: "file[:scale]"))
     var lora: [LoRAArgument] = []
 
-    /// Opens it; says on standard error which keys of LoRA files fit nothing.
-    func folder() throws -> ModelFolder { try Self.folder(model, vae: vae, lora: lora) }
+    /// Its files alone.
+    func folder() throws -> ModelFolder {
+        let folder = try ModelSession.open(reference())
+        for key in folder.source.unusedLoRAKeys { note("unused: \(key)") }
+        return folder
+    }
 
-    /// Opens it for whatever needs more than its files; says which keys of LoRA files fit nothing.
+    private func reference(autoencoders: String? = nil) -> ModelReference {
+        let loras = lora.map { ModelReference.LoRA(path: $0.path, scale: $0.scale) }
+        return ModelReference(model, vae: vae, loras: loras, autoencoders: autoencoders)
+    }
+
+    /// Opens it for what needs more than its files; says on standard error which keys of LoRA files fit nothing.
     func session(
         autoencoders: String? = nil, engine: Engine, memory: MemorySize? = nil
     ) throws -> ModelSession {
-        let loras = lora.map { ModelReference.LoRA(path: $0.path, scale: $0.scale) }
-        let reference = ModelReference(model, vae: vae, loras: loras, autoencoders: autoencoders)
-        return try Self.session(reference, engine: engine, memory: memory)
+        try Self.session(reference(autoencoders: autoencoders), engine: engine, memory: memory)
     }
 
     static func session(
@@ -35,13 +42,6 @@ struct ModelOptions: ParsableArguments {
         let session = try ModelSession(reference, engine: engine, memoryBudget: memory?.bytes)
         for key in session.folder.source.unusedLoRAKeys { note("unused: \(key)") }
         return session
-    }
-
-    static func folder(_ model: String, vae: String? = nil, lora: [LoRAArgument] = []) throws -> ModelFolder {
-        let loras = lora.map { ModelReference.LoRA(path: $0.path, scale: $0.scale) }
-        let folder = try ModelSession.open(ModelReference(model, vae: vae, loras: loras))
-        for key in folder.source.unusedLoRAKeys { note("unused: \(key)") }
-        return folder
     }
 }
 

@@ -1,10 +1,6 @@
 import ArgumentParser
 import Experiments
-import Files
-import Foundation
 import SparseAutoencoders
-import StableDiffusion
-import Studies
 
 /// Which sparse autoencoder.
 struct SAEOptions: ParsableArguments {
@@ -14,12 +10,8 @@ struct SAEOptions: ParsableArguments {
             valueName: "dir"))
     var sae: String?
 
-    /// The autoencoder for `hook`: `--sae` itself, or its subfolder called like the layer, with or without `unet.`.
+    /// The autoencoder of a layer: `name` itself, or its subfolder called like the layer, with or without `unet.`.
     /// - Throws: `Failure` if it is not there, damaged, or for another width.
-    static func load(_ name: String, for hook: HookPoint) throws -> SparseAutoencoder {
-        try load(name, layer: hook.name, width: hook.channels)
-    }
-
     static func load(_ name: String, layer: String, width: Int) throws -> SparseAutoencoder {
         try AutoencoderFolder.load(AutoencoderFolder.find(in: name, layer: layer), layer: layer, width: width)
     }

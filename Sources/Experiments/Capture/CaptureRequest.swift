@@ -1,5 +1,4 @@
 import Files
-import Ops
 import StableDiffusion
 
 /// Which activations: of which layers, while which pictures are drawn.

@@ -1,5 +1,4 @@
 import Files
-import Ops
 import Pictures
 import StableDiffusion
 import Tensors

@@ -1,5 +1,4 @@
 import Files
-import Ops
 import SparseAutoencoders
 import StableDiffusion
 import Visualization

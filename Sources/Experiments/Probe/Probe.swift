@@ -1,5 +1,4 @@
 import Files
-import Ops
 import StableDiffusion
 import Tensors
 import Visualization

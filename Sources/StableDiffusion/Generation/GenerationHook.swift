@@ -101,7 +101,7 @@ public final class ActivationRecorder {
         GenerationHook(at: point) { [self] pass, activation in
             guard wanted(pass.timestep), let sample = pass.halves.firstIndex(of: half) else { return nil }
             let map = transform(activation.slice(sample..<sample + 1).reshaped(Array(activation.shape.dropFirst())))
-            if activations.updateValue(form == .means ? map.reshaped([1] + map.shape).positionMeans().reshaped([map.channels]) : map.copy(), forKey: pass.timestep) == nil {
+            if activations.updateValue(form == .means ? Self.mean(map) : map.copy(), forKey: pass.timestep) == nil {
                 timesteps.append(pass.timestep)
             }
             return nil
@@ -117,5 +117,10 @@ public final class ActivationRecorder {
             (result.pointer + index * first.count).update(from: values.pointer, count: first.count)
         }
         return result
+    }
+
+    /// `[N, C] → [C]`
+    private static func mean(_ map: Tensor) -> Tensor {
+        map.reshaped([1] + map.shape).positionMeans().reshaped([map.channels])
     }
 }

@@ -1,4 +1,3 @@
-import Files
 import Foundation
 
 /// One line on standard error that says how far a command is: rewritten on a terminal, elsewhere a plain line now and

@@ -50,6 +50,11 @@ import Testing
         #expect(throws: SimpleFailure.self) {
             _ = try measurement.run(Self.nothing(width: 64), layer: "nowhere", engine: session.engine)
         }
+        var late = measurement
+        late.timesteps = [101, 1000]
+        #expect(throws: SimpleFailure.self) {
+            _ = try late.run(Self.nothing(width: 64), layer: Self.layer, engine: session.engine)
+        }
         var asked = 0
         #expect(throws: Enough.self) {
             _ = try measurement.run(Self.nothing(width: 64), layer: Self.layer, engine: session.engine) {

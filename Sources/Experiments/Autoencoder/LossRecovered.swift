@@ -100,6 +100,11 @@ extension LossRecovered {
             guard generator.scheduler.prediction == .epsilon else {
                 throw SimpleFailure(.usage, "loss recovered is defined for models that predict noise, not for this one")
             }
+            let last = generator.scheduler.schedule.trainTimesteps - 1
+            if let missing = timesteps.first(where: { !(0...last).contains($0) }) {
+                throw SimpleFailure(.usage, "time step \(missing): this model's schedule has 0…\(last)")
+            }
+            if prompts.isEmpty { throw SimpleFailure(.usage, "no prompts to draw pictures of") }
         }
 
         private func draw(

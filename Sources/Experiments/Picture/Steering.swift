@@ -29,22 +29,24 @@ public struct Steering: Sendable {
     public func hook(_ session: ModelSession) throws -> GenerationHook {
         let point = try session.hook(layer)
         try Objective([.init(readout)]).check(width: point.channels, layer: point.name)
-        let applies = { (timestep: Float) in timesteps?.contains(timestep) ?? true }
-        if case .feature(let feature, let autoencoder) = readout {
+        switch readout {
+        case .feature(let feature, let autoencoder):
             return GenerationHook(at: point) { [engine = session.engine] pass, activation in
-                guard applies(pass.timestep) else { return nil }
+                guard applies(at: pass.timestep) else { return nil }
                 return autoencoder.edited(activation, feature: feature, edit, engine: engine)
             }
+        case .channel(let channel): return .adding(channel: channel, at: point, strength: try strength())
+        case .direction(let vector, _, _): return .adding(vector.array, at: point, strength: try strength())
         }
+    }
+
+    private func applies(at timestep: Float) -> Bool { timesteps?.contains(timestep) ?? true }
+
+    private func strength() throws -> (Float) -> Float {
         guard case .add(let amount) = edit else {
             throw SimpleFailure(.usage, "\(text): only an autoencoder's features can be clamped and scaled")
         }
-        let strength = { (timestep: Float) in applies(timestep) ? amount : 0 }
-        if case .direction(let vector, _) = readout {
-            return .adding(vector.array, at: point, strength: strength)
-        }
-        guard case .channel(let channel) = readout else { throw SimpleFailure(.usage, "\(text): nothing to add") }
-        return .adding(channel: channel, at: point, strength: strength)
+        return { applies(at: $0) ? amount : 0 }
     }
 }
 

@@ -62,6 +62,7 @@ struct Dream: ParsableCommand {
     }
 
     func run() throws {
+        try OutputCheck.folder(output.output)
         let session = try model.session(
             autoencoders: objective.autoencoder.sae, engine: runtime.engine(), memory: memory.memory)
         let experiment = try DreamExperiment(request(session), session: session)

@@ -33,7 +33,7 @@ public struct Capture {
     private let pictures: Int
     private let picturesPerShard: Int
 
-    /// Reads no weights; loads nothing.
+    /// Reads every weight once, for the identity of the model; loads nothing.
     ///
     /// - Parameters:
     ///   - request: without a limit, one picture for each prompt is drawn.

@@ -1,9 +1,17 @@
-"""The pictures of the embedded model's prompts, as a layer and its sparse autoencoder see them (reach.py, name_features.py)."""
-import json, os, struct, subprocess, sys, zlib
+"""The pictures of the embedded model's prompts, as a layer and its sparse autoencoder see them (reach, name-features)."""
+import json
+import os
+import struct
+import subprocess
+import zlib
+
 import numpy as np
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-RESOURCES = os.path.join(HERE, "..", "Sources", "Experiments", "Resources")
+import shapes
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROGRAM = os.path.join(ROOT, ".build", "release", "lvo")
+RESOURCES = os.path.join(ROOT, "Sources", "Experiments", "Resources")
 MODEL, SAES = os.path.join(RESOURCES, "shapes"), os.path.join(RESOURCES, "shapes-sae")
 LAYER = "up_blocks.2.attentions.1"
 
@@ -50,9 +58,6 @@ def prompts():
 def feature_activations(lvo, folder, timestep, saes=SAES):
     """Draws the prompts' pictures into `folder`, encodes and noises them, and returns each one's mean and largest value
     over positions of every feature's rectified pre-activation, [pictures, features] each."""
-    sys.path.insert(0, HERE)
-    import shapes
-
     os.makedirs(folder, exist_ok=True)
     rng = np.random.default_rng(0)
     pictures = []

@@ -14,4 +14,12 @@ need() {
     $sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 }
 
-command -v swift >/dev/null || { echo "no swift on the PATH: install a Swift 6.3 or newer toolchain first" >&2; exit 66; }
+# swift_at_least VERSION: MAJOR.MINOR of the compiler on the PATH.
+swift_at_least() {
+    local found
+    found=$(swift --version 2>/dev/null | sed -nE 's/.*Swift version ([0-9]+\.[0-9]+).*/\1/p' | head -1)
+    [ "$(printf '%s\n%s\n' "$1" "${found:-0}" | sort -V | head -1)" = "$1" ] && return 0
+    echo "Swift $1 or newer is needed, found ${found:-none}: install a toolchain from swift.org first" >&2
+    exit 66
+}
+swift_at_least "$(sed -nE 's|^// swift-tools-version: *||p' Package.swift)"

@@ -1,4 +1,4 @@
-"""One whole picture by lvo, by PyTorch (diffusers' networks and scheduler) and by OpenVINO: part of compare_peers.py.
+"""One whole picture by lvo, by PyTorch (diffusers' networks and scheduler) and by OpenVINO: part of compare-peers.
 
 All get the same prompt, seed, sampler (the model's own), steps and guidance, and loaded models. A picture is timed from its
 prompt's tokens to its pixels; it is the first of its process for everyone, so warming up counts.

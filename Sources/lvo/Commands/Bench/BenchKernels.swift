@@ -1,4 +1,5 @@
 import ArgumentParser
+import Benchmarking
 import Dispatch
 import Foundation
 import Ops
@@ -49,8 +50,8 @@ struct BenchKernels: ParsableCommand {
 
     private func attention(_ engine: Engine, _ measure: Measure) {
         for (tokens, keys, width) in [(4096, 4096, 320), (1024, 1024, 640), (256, 256, 1280), (4096, 77, 320)] {
-            let query = benchTensor([1, tokens, width]), key = benchTensor([1, keys, width])
-            let value = benchTensor([1, keys, width], scale: 0.5), dOut = benchTensor([1, tokens, width], scale: 0.1)
+            let query = Tensor.filled([1, tokens, width]), key = Tensor.filled([1, keys, width])
+            let value = Tensor.filled([1, keys, width], scale: 0.5), dOut = Tensor.filled([1, tokens, width], scale: 0.1)
             let product = 2 * Double(tokens * keys * width)
             let name = "attention \(tokens)×\(keys), 8 heads of \(width / 8)"
             measure(name, 2 * product, 0) {
@@ -65,8 +66,8 @@ struct BenchKernels: ParsableCommand {
     }
 
     private func memoryBound(_ engine: Engine, _ measure: Measure) {
-        let x = benchTensor([1, 64, 64, 320]), dy = benchTensor([1, 64, 64, 320])
-        let ones = Weight(name: "ones", tensor: benchTensor([320]))
+        let x = Tensor.filled([1, 64, 64, 320]), dy = Tensor.filled([1, 64, 64, 320])
+        let ones = Weight(name: "ones", tensor: Tensor.filled([320]))
         let bytes = Double(x.count * 4)
         let norm = GroupNorm(weight: ones, bias: ones, groups: 32, epsilon: 1e-5, engine: engine)
         measure("group norm + SiLU 64×64×320", 0, 3 * bytes) { _ = norm.forward(x, silu: true) }
@@ -77,7 +78,7 @@ struct BenchKernels: ParsableCommand {
         let tokens = x.reshaped([1, 4096, 320])
         let layerNorm = LayerNorm(weight: ones, bias: ones, epsilon: 1e-5, engine: engine)
         measure("layer norm 4096×320", 0, 2 * bytes) { _ = layerNorm.forward(tokens) }
-        let gate = benchTensor([1, 4096, 2560])
+        let gate = Tensor.filled([1, 4096, 2560])
         measure("GEGLU 4096×2560", 0, Double(gate.count * 6)) { _ = GEGLU.forward(gate, engine: engine) }
         measure("sum of two maps 64×64×320", 0, 3 * bytes) { _ = Elementwise.add(x, dy, engine: engine) }
     }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Benchmarking
 import Ops
 import Tensors
 
@@ -42,8 +43,8 @@ struct BenchLayers: ParsableCommand {
         ]
         for (tokens, inputs, outputs) in shapes {
             let rows = tokens * batch
-            let layer = Linear(weight: benchWeight([outputs, inputs]), engine: engine)
-            let x = benchTensor([rows, inputs]), dy = benchTensor([rows, outputs])
+            let layer = Linear(weight: Weight.filled([outputs, inputs]), engine: engine)
+            let x = Tensor.filled([rows, inputs]), dy = Tensor.filled([rows, outputs])
             let flops = 2 * Double(rows) * Double(inputs * outputs)
             measure("linear \(rows)×\(inputs)→\(outputs)", flops) { _ = layer.forward(x) }
             measure("linear \(rows)×\(inputs)→\(outputs) backward", flops) { _ = layer.backwardInput(dy) }
@@ -56,8 +57,8 @@ struct BenchLayers: ParsableCommand {
             (8, 1280, 1280), (8, 2560, 1280),
         ]
         for (side, inputs, outputs) in shapes {
-            let layer = Convolution(weight: benchWeight([outputs, inputs, 3, 3]), bias: nil, engine: engine)
-            let x = benchTensor([batch, side, side, inputs]), dy = benchTensor([batch, side, side, outputs])
+            let layer = Convolution(weight: Weight.filled([outputs, inputs, 3, 3]), bias: nil, engine: engine)
+            let x = Tensor.filled([batch, side, side, inputs]), dy = Tensor.filled([batch, side, side, outputs])
             let flops = 18 * Double(batch * side * side) * Double(inputs * outputs)
             let rule = layer.algorithm(height: side, width: side)
             for algorithm in algorithms ? Convolution.Algorithm.allCases : [rule] {

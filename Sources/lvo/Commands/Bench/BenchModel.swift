@@ -1,4 +1,5 @@
 import ArgumentParser
+import Benchmarking
 import Files
 import Foundation
 import Ops
@@ -40,10 +41,10 @@ struct BenchModelOptions: ParsableArguments {
         return try ModelFolder(path)
     }
 
-    func latents() -> Tensor { benchTensor([batch, 4, latent, latent]) }
+    func latents() -> Tensor { Tensor.filled([batch, 4, latent, latent]) }
 
     func text(_ unet: UNet) -> TextConditioning {
-        unet.prepare(context: benchTensor([1, 77, unet.config.layout.contextWidth]))
+        unet.prepare(context: Tensor.filled([1, 77, unet.config.layout.contextWidth]))
     }
 
     /// `… at batch×side×side`, for a result's name.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Benchmarking
 import Experiments
 import Files
 import Foundation

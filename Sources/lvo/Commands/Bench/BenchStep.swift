@@ -1,4 +1,5 @@
 import ArgumentParser
+import Benchmarking
 import Ops
 import StableDiffusion
 import Tensors

@@ -1,0 +1,48 @@
+import Ops
+import Tensors
+
+extension Tensor {
+    /// Reproducible values in −scale…scale; the same for the same seed.
+    public static func filled(_ shape: [Int], scale: Float = 1, seed: UInt64 = 42) -> Tensor {
+        let tensor = Tensor(shape)
+        var state = seed
+        for index in 0..<tensor.count {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            tensor.pointer[index] = Float(Int64(bitPattern: state) >> 40) / 8_388_608 * scale
+        }
+        return tensor
+    }
+}
+
+extension Weight {
+    /// A reproducible weight in half precision, as most files have them.
+    public static func filled(_ shape: [Int]) -> Weight {
+        let values = Tensor.filled(shape, scale: 0.05)
+        let storage = Tensor([(values.count + 1) / 2])
+        let halves = UnsafeMutableRawPointer(storage.pointer).bindMemory(to: UInt16.self, capacity: values.count)
+        for index in 0..<values.count { halves[index] = Float16(values.pointer[index]).bitPattern }
+        return Weight(
+            name: "synthetic", shape: shape, dtype: .f16,
+            bytes: UnsafeRawBufferPointer(start: halves, count: values.count * 2), owner: storage.storage)
+    }
+}
+
+extension Engine {
+    /// GFLOP/s of the register tile on operands in the first-level cache, times the threads: the denominator of every
+    /// share of the peak.
+    public func measureTilePeak() -> Double {
+        let gemm = kernels.gemm
+        let (depth, rows, calls) = (256, gemm.tileRows * 8, 200)
+        let a = Tensor.filled([rows, depth]), panel = Tensor.filled([depth, gemm.panelWidth])
+        let c = Tensor.zeros([rows, gemm.panelWidth])
+        let best = (0..<20).map { _ in
+            Measurement.time {
+                for _ in 0..<calls {
+                    gemm.multiply(
+                        a.pointer, rows, depth, panel.pointer, gemm.panelWidth, c.pointer, gemm.panelWidth, false)
+                }
+            }
+        }.min() ?? 1
+        return Double(2 * rows * depth * gemm.panelWidth * calls) / best / 1e9 * Double(threads.count)
+    }
+}

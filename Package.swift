@@ -34,7 +34,8 @@ let package = Package(
     products: [
         .executable(name: "lvo", targets: ["lvo"]),
         .library(name: "LVO", targets: ["LVO"]),
-        .library(name: "ReferenceKernels", targets: ["ReferenceKernels"]),
+        // For Benchmarks/, which verifies what it times.
+        .library(name: "Benchmarking", targets: ["Benchmarking", "ReferenceKernels"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", .upToNextMinor(from: "1.8.2")),
@@ -58,7 +59,8 @@ let package = Package(
         .target(name: "Ops", dependencies: ["Files", "KernelInterface", "Parallel", "Tensors"] + kernelDependencies),
         .target(name: "Checkpoints", dependencies: ["Files", "Tensors"]),
         .target(name: "Pictures", dependencies: ["CPNG", "Files", "Tensors"]),
-        // Floor 3: the network, the optimizer, the gallery
+        // Floor 3: the network, the optimizer, the gallery, benchmarks of operations
+        .target(name: "Benchmarking", dependencies: ["Ops", "Tensors"]),
         .target(name: "Optimizers", dependencies: ["Tensors"]),
         .target(
             name: "StableDiffusion", dependencies: ["Checkpoints", "Files", "Ops", "Tensors"],
@@ -99,7 +101,7 @@ let package = Package(
         .executableTarget(
             name: "lvo",
             dependencies: [
-                "Checkpoints", "Experiments", "Files", "Ops", "Optimizers", "Parallel", "Pictures", "Reports",
+                "Benchmarking", "Checkpoints", "Experiments", "Files", "Ops", "Optimizers", "Parallel", "Pictures",
                 "SparseAutoencoders", "StableDiffusion", "Studies", "Tensors", "Visualization", "WorkUnits",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
@@ -110,9 +112,13 @@ let package = Package(
                 "Checkpoints", "Experiments", "Files", "Ops", "StableDiffusion", "Tensors", realModule, complexModule,
             ],
             path: "Tests/TestSupport"),
-        .testTarget(name: "TestSupportTests", dependencies: ["Ops", "Tensors", "TestSupport"]),
-        .testTarget(name: "KernelsTests", dependencies: ["KernelInterface", "Ops", "ReferenceKernels", "TestSupport"]),
-        .testTarget(name: "OpsTests", dependencies: ["Ops", "ReferenceKernels", "Tensors", "TestSupport"]),
+        .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", realModule, complexModule]),
+        .testTarget(
+            name: "KernelsTests",
+            dependencies: ["KernelInterface", "Ops", "ReferenceKernels", "TestSupport", realModule]),
+        .testTarget(
+            name: "OpsTests",
+            dependencies: ["Ops", "ReferenceKernels", "Tensors", "TestSupport", realModule, complexModule]),
         .testTarget(
             name: "CheckpointsTests",
             dependencies: ["Checkpoints", "Files", "StableDiffusion", "Tensors", "TestSupport"],
@@ -147,12 +153,18 @@ let package = Package(
         .testTarget(
             name: "StudiesTests",
             dependencies: [
-                "Checkpoints", "Experiments", "Files", "Ops", "Pictures", "Reports", "Studies", "Tensors", "TestSupport",
-                "Visualization", "WorkUnits",
+                "Checkpoints", "Experiments", "Files", "Pictures", "Studies", "Tensors", "TestSupport", "WorkUnits",
             ],
             resources: [.copy("Fixtures")]),
         .testTarget(
-            name: "lvoTests", dependencies: ["Checkpoints", "Files", "Pictures", "Tensors", "TestSupport"]),
+            name: "lvoTests",
+            dependencies: ["Checkpoints", "Files", "Pictures", "StableDiffusion", "Tensors", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )
+
+// swift package generate-documentation; who builds or uses lvo has no need of it (docs/library.md).
+if Context.environment["LVO_DOCUMENTATION"] != nil {
+    package.dependencies.append(
+        .package(url: "https://github.com/swiftlang/swift-docc-plugin", .upToNextMinor(from: "1.5.0")))
+}

@@ -1,4 +1,5 @@
-/// This library and program.
+/// This release of lvo: the package, the program and what both write.
 public enum Release {
-    public static let version = "0.1.0"
+    /// The version of the package, by semantic versioning; its git tag is the same. Pictures and records carry it.
+    public static let version = "0.2.0"
 }

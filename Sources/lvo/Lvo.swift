@@ -10,7 +10,7 @@ struct Lvo: ParsableCommand {
         commandName: "lvo",
         abstract: "Look inside a diffusion model on plain CPU servers.",
         discussion: "`lvo --version -v` tells which kernels and how many threads this machine gets, and why.",
-        version: version,
+        version: Release.version,
         subcommands: [
             Dream.self,
             Demo.self,
@@ -29,8 +29,6 @@ struct Lvo: ParsableCommand {
             SAE.self,
             Bench.self,
         ])
-
-    static let version = Release.version
 
     /// ArgumentParser's own `main`, but with this program's exit codes and one line for an error.
     static func main() {
@@ -58,7 +56,7 @@ struct Lvo: ParsableCommand {
         let supported = InstructionSet.supported
         let forced = environment["LVO_ISA"]
         return """
-            lvo \(version)
+            lvo \(Release.version)
             instruction sets: \(supported.joined(separator: ", ")); \
             in use: \(forced ?? supported[0])\(forced == nil ? "" : " (LVO_ISA)")
             threads: \(threads.count) (\(threads.reason))

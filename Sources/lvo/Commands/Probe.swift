@@ -105,7 +105,7 @@ struct Probe: ParsableCommand {
     }
 
     private func metadata(_ hook: HookPoint?) -> [String: String] {
-        var settings = ["timestep": "\(timestep)", "version": Lvo.version]
+        var settings = ["timestep": "\(timestep)", "version": Release.version]
         settings["layer"] = hook?.name
         settings["channel"] = channel.map(String.init)
         settings["feature"] = feature.map(String.init)

@@ -12,11 +12,15 @@ import Tensors
 ///
 /// computed in double precision and rounded to float32 at the end.
 public struct SyntheticWeights: Sendable {
+    /// The tensor's extents.
     public let shape: [Int]
     private let hash: UInt64
     private let offset: Double
     private let scale: Double
 
+    /// - Parameters:
+    ///   - name: tells the values, with `shape`'s fan-in and `salt`.
+    ///   - salt: another one gives other values under the same name.
     public init(name: String, shape: [Int], salt: String = "") {
         self.shape = shape
         hash = (salt + name).utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
@@ -53,6 +57,7 @@ public struct SyntheticWeights: Sendable {
         for i in 0..<range.count { target[i] = FloatCoding.half(element(range.lowerBound + i)) }
     }
 
+    /// All values, as a tensor of `shape`.
     public func tensor() -> Tensor {
         let tensor = Tensor(shape)
         fill(0..<tensor.count, into: tensor.pointer)

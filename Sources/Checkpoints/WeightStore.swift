@@ -119,15 +119,20 @@ public final class WeightStore: Sendable {
 
     /// How a store differs from what a manifest asks for.
     public struct Difference: Sendable {
+        /// Names that the manifest has and the store has not.
         public var missing: [String] = []
+        /// Names that both have, with different shapes.
         public var misshapen: [(name: String, expected: [Int], found: [Int])] = []
+        /// Names that the store has and the manifest has not.
         public var extra: [String] = []
 
         package init() {}
 
+        /// Whether names and shapes are the same.
         public var isEmpty: Bool { missing.isEmpty && misshapen.isEmpty && extra.isEmpty }
     }
 
+    /// How the store's names and shapes differ from the manifest's.
     public func difference(from manifest: Manifest) -> Difference {
         var difference = Difference()
         for tensor in manifest.tensors {

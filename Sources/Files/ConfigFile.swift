@@ -4,8 +4,11 @@
 public struct ConfigFile: Sendable {
     /// Path or other name for messages.
     public let file: String
+    /// The whole content, an object.
     public let json: JSON
 
+    /// - Parameter file: a path or another name, for messages.
+    /// - Throws: `FileFailure.malformed` unless `json` is an object.
     public init(file: String, json: JSON) throws(FileFailure) {
         guard json.object != nil else {
             throw .malformed(file: file, reason: "expected a JSON object, found \(json.typeName)")
@@ -14,30 +17,51 @@ public struct ConfigFile: Sendable {
         self.json = json
     }
 
+    /// Reads a file.
+    ///
+    /// - Throws: `FileFailure` if it cannot be read or is not a JSON object.
     public init(path: String) throws(FileFailure) {
         try self.init(file: path, json: JSON.read(path))
     }
 
+    /// A whole number.
+    ///
+    /// - Throws: `FileFailure.badKey` if it is of another type, or absent without a default.
     public func int(_ key: String, default standard: Int? = nil) throws(FileFailure) -> Int {
         try value(key, standard, "a whole number") { $0.int }
     }
 
+    /// A number.
+    ///
+    /// - Throws: as `int`.
     public func double(_ key: String, default standard: Double? = nil) throws(FileFailure) -> Double {
         try value(key, standard, "a number") { $0.double }
     }
 
+    /// A truth value.
+    ///
+    /// - Throws: as `int`.
     public func bool(_ key: String, default standard: Bool? = nil) throws(FileFailure) -> Bool {
         try value(key, standard, "true or false") { $0.bool }
     }
 
+    /// A string.
+    ///
+    /// - Throws: as `int`.
     public func string(_ key: String, default standard: String? = nil) throws(FileFailure) -> String {
         try value(key, standard, "a string") { $0.string }
     }
 
+    /// An array of whole numbers.
+    ///
+    /// - Throws: as `int`.
     public func ints(_ key: String, default standard: [Int]? = nil) throws(FileFailure) -> [Int] {
         try value(key, standard, "an array of whole numbers") { Self.all($0) { $0.int } }
     }
 
+    /// An array of strings.
+    ///
+    /// - Throws: as `int`.
     public func strings(_ key: String, default standard: [String]? = nil) throws(FileFailure) -> [String] {
         try value(key, standard, "an array of strings") { Self.all($0) { $0.string } }
     }
@@ -49,6 +73,7 @@ public struct ConfigFile: Sendable {
         return size
     }
 
+    /// The error for a value that this file's reader does not accept.
     public func bad(_ key: String, expected: String, found: String) -> FileFailure {
         .badKey(file: file, key: key, expected: expected, found: found)
     }

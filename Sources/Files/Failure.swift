@@ -16,9 +16,12 @@ public protocol Failure: Error, CustomStringConvertible, Sendable {
 
 /// A `Failure` without further structure.
 public struct SimpleFailure: Failure {
+    /// What the process's exit code tells of it.
     public let kind: FailureKind
+    /// The line for a person.
     public let description: String
 
+    /// - Parameter description: one line that names what, where, expected, found, and what to do.
     public init(_ kind: FailureKind, _ description: String) {
         self.kind = kind
         self.description = description

@@ -17,6 +17,7 @@ public enum FileFailure: Failure, Equatable {
     /// A configuration key that is absent, of another type, or of a value that is not supported.
     case badKey(file: String, key: String, expected: String, found: String)
 
+    /// `.missingInput` for what cannot be read, `.cannotWrite` for what cannot be written, else `.badData`.
     public var kind: FailureKind {
         switch self {
         case .cannotRead: .missingInput

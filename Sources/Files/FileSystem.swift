@@ -6,8 +6,10 @@
 
 /// Questions about paths.
 public enum FileSystem {
+    /// Whether there is a folder of that path, by way of symbolic links too.
     public static func isFolder(_ path: String) -> Bool { mode(path) == S_IFDIR }
 
+    /// Whether there is a regular file of that path, by way of symbolic links too.
     public static func isFile(_ path: String) -> Bool { mode(path) == S_IFREG }
 
     /// What stands before the last slash; "." if there is none.

@@ -5,6 +5,7 @@ public enum Fingerprint {
     /// Of a JSON value: of its canonical text, so that equal values have equal fingerprints.
     public static func of(_ key: JSON) -> String { of(Array(key.serialized().utf8)) }
 
+    /// SHA-256 of the bytes, in 64 hexadecimal digits.
     public static func of(_ bytes: [UInt8]) -> String { hex(SHA256.hash(data: bytes)) }
 
     /// Of a file's bytes.

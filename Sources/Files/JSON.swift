@@ -13,6 +13,7 @@ public indirect enum JSON: Sendable, Equatable {
         .number(Double(value.description) ?? Double(value))
     }
 
+    /// The truth value; nil for any other type.
     public var bool: Bool? {
         if case .bool(let value) = self { value } else { nil }
     }
@@ -26,6 +27,7 @@ public indirect enum JSON: Sendable, Equatable {
         }
     }
 
+    /// The number; nil for any other type.
     public var double: Double? {
         switch self {
         case .integer(let value): Double(value)
@@ -34,18 +36,22 @@ public indirect enum JSON: Sendable, Equatable {
         }
     }
 
+    /// The string; nil for any other type.
     public var string: String? {
         if case .string(let value) = self { value } else { nil }
     }
 
+    /// The elements; nil for any other type.
     public var array: [JSON]? {
         if case .array(let value) = self { value } else { nil }
     }
 
+    /// The members; nil for any other type.
     public var object: JSONObject? {
         if case .object(let value) = self { value } else { nil }
     }
 
+    /// Whether this is `null`.
     public var isNull: Bool { self == .null }
 
     /// The member of that name; nil also when this is not an object.
@@ -66,11 +72,14 @@ public indirect enum JSON: Sendable, Equatable {
 
 /// Members in the order of the file, found by name in constant time. Names are unique.
 public struct JSONObject: Sendable, Equatable, Sequence {
+    /// The members' names, in their order.
     public private(set) var keys: [String] = []
     private var values: [String: JSON] = [:]
 
+    /// An object without members.
     public init() {}
 
+    /// How many members there are.
     public var count: Int { keys.count }
 
     /// Setting nil removes the member.
@@ -84,6 +93,7 @@ public struct JSONObject: Sendable, Equatable, Sequence {
         }
     }
 
+    /// The members in their order.
     public func makeIterator() -> AnyIterator<(key: String, value: JSON)> {
         var next = 0
         return AnyIterator {
@@ -101,12 +111,20 @@ public struct JSONObject: Sendable, Equatable, Sequence {
 extension JSON: ExpressibleByBooleanLiteral, ExpressibleByIntegerLiteral,
     ExpressibleByFloatLiteral, ExpressibleByStringLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
+    /// `true` or `false`.
     public init(booleanLiteral value: Bool) { self = .bool(value) }
+    /// A whole number.
     public init(integerLiteral value: Int) { self = .integer(value) }
+    /// A number.
     public init(floatLiteral value: Double) { self = .number(value) }
+    /// A string.
     public init(stringLiteral value: String) { self = .string(value) }
+    /// An array.
     public init(arrayLiteral elements: JSON...) { self = .array(elements) }
 
+    /// An object.
+    ///
+    /// - Precondition: no name comes twice.
     public init(dictionaryLiteral elements: (String, JSON)...) {
         self.init(elements)
     }

@@ -3,8 +3,10 @@
 public struct JSONFailure: Failure, Equatable {
     /// Byte position from the start of the text.
     public let offset: Int
+    /// What is wrong there.
     public let reason: String
 
+    /// `.badData`.
     public var kind: FailureKind { .badData }
     public var description: String { "JSON, byte \(offset): \(reason)" }
 }
@@ -12,13 +14,16 @@ public struct JSONFailure: Failure, Equatable {
 extension JSON {
     /// Bounds on what a text may make the parser hold.
     public struct Limits: Sendable {
+        /// The longest text that is parsed, in bytes.
         public var bytes = 100_000_000
+        /// How deep arrays and objects may lie in each other.
         public var depth = 64
         /// Values of any kind: each takes about 40 bytes, whatever its text's length.
         public var values = 4_000_000
         /// Also reads `-Infinity`, which Python writes into the configurations of some schedulers.
         public var negativeInfinity = false
 
+        /// 100 MB, 64 deep.
         public init() {}
     }
 
@@ -31,12 +36,18 @@ extension JSON {
         return try parser.document()
     }
 
+    /// The value of a text in UTF-8.
+    ///
+    /// - Throws: `JSONFailure` if it is not JSON (RFC 8259) within the limits.
     public static func parse(_ bytes: [UInt8], limits: Limits = Limits()) throws(JSONFailure) -> JSON {
         try bytes.withUnsafeBufferPointer { (buffer) throws(JSONFailure) in
             try parse(UnsafeRawBufferPointer(buffer), limits: limits)
         }
     }
 
+    /// The value of a text.
+    ///
+    /// - Throws: as `parse(_:limits:)` of bytes.
     public static func parse(_ text: String, limits: Limits = Limits()) throws(JSONFailure) -> JSON {
         try parse(Array(text.utf8), limits: limits)
     }

@@ -12,9 +12,13 @@
 public final class MappedFile: @unchecked Sendable {
     /// The path, or another name for messages.
     public let path: String
+    /// The file's bytes; valid while this object lives.
     public let bytes: UnsafeRawBufferPointer
     private let owner: AnyObject?
 
+    /// Maps a file into memory, to be read.
+    ///
+    /// - Throws: `FileFailure.cannotRead`.
     public init(path: String) throws(FileFailure) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw .cannotRead(file: path, reason: systemError()) }

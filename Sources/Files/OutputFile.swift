@@ -11,6 +11,7 @@
 /// Files are made with mode 0666 and folders with 0777, both less the process's umask: on a folder that a group shares
 /// everything is the group's, whoever wrote it.
 public final class OutputFile {
+    /// The name that the file gets.
     public let path: String
     private let temporary: String
     private let overwrite: Bool
@@ -32,6 +33,9 @@ public final class OutputFile {
         if !committed { unlink(temporary) }
     }
 
+    /// Appends bytes.
+    ///
+    /// - Throws: `FileFailure.cannotWrite`.
     public func write(_ bytes: UnsafeRawBufferPointer) throws(FileFailure) {
         var rest = bytes[...]
         while !rest.isEmpty {
@@ -43,6 +47,9 @@ public final class OutputFile {
         }
     }
 
+    /// Appends bytes.
+    ///
+    /// - Throws: `FileFailure.cannotWrite`.
     public func write(_ bytes: [UInt8]) throws(FileFailure) {
         try bytes.withUnsafeBufferPointer { (buffer) throws(FileFailure) in
             try write(UnsafeRawBufferPointer(buffer))
@@ -94,6 +101,9 @@ public final class OutputFile {
         return "\(FileSystem.parent(path))/.\(name).\(getpid()).tmp"
     }
 
+    /// Copies a file, whole or not at all.
+    ///
+    /// - Throws: as `write(_:to:overwrite:)`; `FileFailure.cannotRead` for the source.
     public static func copy(_ source: String, to path: String, overwrite: Bool) throws {
         let output = try OutputFile(path: path, overwrite: overwrite)
         try MappedFile.withBytes(of: source) { try output.write($0) }

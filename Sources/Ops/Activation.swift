@@ -12,6 +12,7 @@ public enum Activation: Sendable, CaseIterable {
     /// `x·σ(1.702x)`: CLIP's `quick_gelu`.
     case geluQuick
 
+    /// `f(x)`, element by element, in x's shape.
     public func forward(_ x: Tensor, engine: Engine) -> Tensor {
         let kernels = engine.kernels.elementwise
         let result = Tensor(x.shape, in: engine.workspace)

@@ -13,6 +13,14 @@ public enum Attention {
         let softmax: Tensor
     }
 
+    /// `softmax(scale·Q·Kᵀ)·V` per sample and head, in query's shape.
+    ///
+    /// - Parameters:
+    ///   - query: `[B, N, heads·d]`.
+    ///   - key, value: `[B, T, heads·d]`, or `[1, T, heads·d]` for a context that all samples share.
+    ///   - causal: whether query n sees keys 0…n only.
+    ///   - scale: nil for 1/√d.
+    /// - Precondition: the shapes are these, and N = T if `causal`.
     public static func forward(
         query: Tensor, key: Tensor, value: Tensor, heads: Int, causal: Bool = false, scale: Float? = nil, engine: Engine
     ) -> (out: Tensor, saved: Saved) {
@@ -32,14 +40,17 @@ public enum Attention {
         return (out, Saved(softmax: softmax))
     }
 
-    /// Gradients of query, key and value. The context must not be shared: key's batch is the query's.
+    /// Gradients of query, key and value.
+    ///
+    /// - Precondition: the context is not shared, key's batch is the query's; dOut and out have query's shape, and `saved`
+    ///   is of the forward pass that made `out`.
     public static func backwardInput(
         _ dOut: Tensor, query: Tensor, key: Tensor, value: Tensor, out: Tensor, saved: Saved, heads: Int,
         causal: Bool = false, scale: Float? = nil, engine: Engine
     ) -> (dQuery: Tensor, dKey: Tensor, dValue: Tensor) {
         let call = AttentionCall(query, key, value, heads, causal, scale, engine)
         precondition(key.shape[0] == call.samples, "attention backward: key \(key.shape) for query \(query.shape)")
-        let delta = call.delta(dOut, out)
+        let delta = call.delta(dOut, query, out, saved)
         let dQuery = Tensor(query.shape, in: engine.workspace)
         let (dKey, dValue) = (Tensor(key.shape, in: engine.workspace), Tensor(key.shape, in: engine.workspace))
         // Ranges of keys, at most four: they share out one sample's heads finely enough, and each further one costs
@@ -72,13 +83,15 @@ public enum Attention {
     }
 
     /// The gradient of the query alone: for cross-attention, whose text context needs none.
+    ///
+    /// - Precondition: dOut and out have query's shape, and `saved` is of the forward pass that made `out`.
     public static func backwardQuery(
         _ dOut: Tensor, query: Tensor, key: Tensor, value: Tensor, out: Tensor, saved: Saved, heads: Int,
         causal: Bool = false, scale: Float? = nil, engine: Engine
     ) -> Tensor {
         let call = AttentionCall(query, key, value, heads, causal, scale, engine)
         let kernels = engine.kernels.attention
-        let delta = call.delta(dOut, out)
+        let delta = call.delta(dOut, query, out, saved)
         let keyTokens = call.packed(key, kernels.packTokens)
         let valueTokens = call.packed(value, kernels.packTokens)
         let keyChannels = call.packed(key, kernels.packChannels)

@@ -59,8 +59,10 @@ struct AttentionCall: Sendable {
     }
 
     /// dO·O per query, `[samples, heads, queries]`.
-    func delta(_ dOut: Tensor, _ out: Tensor) -> Tensor {
-        precondition(dOut.shape == out.shape, "attention backward: dOut \(dOut.shape), out \(out.shape)")
+    func delta(_ dOut: Tensor, _ query: Tensor, _ out: Tensor, _ saved: Attention.Saved) -> Tensor {
+        precondition(
+            dOut.shape == query.shape && out.shape == query.shape && saved.softmax.shape == [samples, heads, 2, queries],
+            "attention backward: query \(query.shape), dOut \(dOut.shape), out \(out.shape), \(heads) heads")
         let result = Tensor([samples * heads, queries], in: engine.workspace)
         engine.threads.forEach(samples * heads) { at, _ in
             engine.kernels.attention.rowDots(

@@ -2,6 +2,9 @@ import Tensors
 
 /// Concatenation along the channels: `[..., m]`, `[..., n]` → `[..., m + n]` (the U-Net's skip connections).
 public enum Concat {
+    /// `[..., m]`, `[..., n]` → `[..., m + n]`.
+    ///
+    /// - Precondition: the extents before the last are the same.
     public static func forward(_ a: Tensor, _ b: Tensor, engine: Engine) -> Tensor {
         precondition(a.shape.dropLast() == b.shape.dropLast(), "cannot concatenate \(a.shape) and \(b.shape)")
         let (m, n) = (a.channels, b.channels)

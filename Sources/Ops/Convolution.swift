@@ -20,17 +20,27 @@ public struct Convolution: Sendable {
         case direct, winograd2, winograd4
     }
 
+    /// W, packed for the register tile.
     public let filter: PackedFilter
+    /// Input pixels from one output pixel to the next, along both axes.
     public let stride: Int
+    /// Where zeros are added.
     public let padding: Padding
     private let size: Int
     private let bias: [Float]?
     private let engine: Engine
 
+    /// - Parameters:
+    ///   - weight: `[O, I, R, S]`.
+    ///   - bias: `[O]`.
+    ///   - stride: 1 or 2.
+    /// - Precondition: R = S = 1 or 3, and the bias has O elements.
     public init(weight: Weight, bias: Weight?, stride: Int = 1, padding: Padding = .symmetric, engine: Engine) {
         precondition(
             weight.shape.count == 4 && weight.shape[2] == weight.shape[3] && [1, 3].contains(weight.shape[2]),
             "convolution weight \(weight.name) has shape \(weight.shape)")
+        precondition(stride == 1 || stride == 2, "convolution \(weight.name) of stride \(stride)")
+        precondition((bias?.count ?? weight.shape[0]) == weight.shape[0], "bias \(bias?.shape ?? []) of \(weight.shape)")
         filter = PackedFilter(weight: weight, engine: engine)
         size = weight.shape[2]
         self.stride = stride
@@ -39,12 +49,14 @@ public struct Convolution: Sendable {
         self.engine = engine
     }
 
+    /// Channels of the input, I.
     public var inputs: Int { filter.inputs }
+    /// Channels of the output, O.
     public var outputs: Int { filter.outputs }
 
     /// The algorithm for maps of `height × width`; `rule` where Winograd's applies, else the direct product.
     public func algorithm(height: Int, width: Int) -> Algorithm {
-        guard size == 3, stride == 1, padding == .symmetric else { return .direct }
+        guard isWinograds else { return .direct }
         return Self.rule(inputs: inputs, outputs: outputs, height: height, width: width)
     }
 
@@ -63,8 +75,16 @@ public struct Convolution: Sendable {
         return costs.min { $0.1 < $1.1 }?.0 ?? .direct
     }
 
-    private func winograd(_ algorithm: Algorithm) -> WinogradKernels? {
-        switch algorithm {
+    /// Whether Winograd's algorithms compute this convolution at all.
+    private var isWinograds: Bool { size == 3 && stride == 1 && padding == .symmetric }
+
+    /// Kernels of the algorithm asked for, or else of the rule's.
+    private func winograd(_ wanted: Algorithm?, height: Int, width: Int) -> WinogradKernels? {
+        let algorithm = wanted ?? self.algorithm(height: height, width: width)
+        precondition(
+            algorithm == .direct || isWinograds && inputs % 16 == 0 && outputs % 16 == 0,
+            "\(algorithm.rawValue) for \(size)×\(size), stride \(stride), \(inputs) → \(outputs) channels")
+        return switch algorithm {
         case .direct: nil
         case .winograd2: engine.kernels.winograd2
         case .winograd4: engine.kernels.winograd4
@@ -76,6 +96,7 @@ public struct Convolution: Sendable {
     /// Padding of both ends together.
     private var total: Int { padding == .symmetric ? size / 2 * 2 : 1 }
 
+    /// `[B, H', W', O]` for an input `[B, H, W, I]`.
     public func outputShape(_ inputShape: [Int]) -> [Int] {
         func extent(_ n: Int) -> Int { (n + total - size) / stride + 1 }
         return [inputShape[0], extent(inputShape[1]), extent(inputShape[2]), outputs]
@@ -85,17 +106,22 @@ public struct Convolution: Sendable {
     ///   - residual: added to y, same shape.
     ///   - channelBias: `[B, O]`, added to every pixel of a sample (the time embedding's share).
     ///   - algorithm: for comparisons; nil takes the one of `algorithm(height:width:)`.
+    /// - Precondition: the shapes are these, and `algorithm` computes this convolution: Winograd's those of 3×3, stride 1,
+    ///   symmetric padding and multiples of 16 channels.
     public func forward(
         _ x: Tensor, adding residual: Tensor? = nil, channelBias: Tensor? = nil, algorithm: Algorithm? = nil
     ) -> Tensor {
         precondition(x.shape.count == 4 && x.channels == inputs, "convolution of \(inputs) channels got \(x.shape)")
         let y = Tensor(outputShape(x.shape), in: engine.workspace)
         precondition(residual == nil || residual?.count == y.count, "residual of another shape than \(y.shape)")
+        precondition(
+            channelBias == nil || channelBias?.count == y.shape[0] * outputs,
+            "channel bias \(channelBias?.shape ?? []) for \(y.shape)")
         let (height, width, channels) = (x.shape[1], x.shape[2], inputs)
         let grid = Grid(y.shape)
         let (size, stride, before) = (size, stride, before)
         withOptionalPointer(bias) { bias in
-            if let winograd = winograd(algorithm ?? self.algorithm(height: height, width: width)) {
+            if let winograd = winograd(algorithm, height: height, width: width) {
                 return WinogradProduct(
                     engine: engine, kernels: winograd, filter: filter, transposed: false, x: x, out: y, bias: bias,
                     sampleBias: channelBias.map { UnsafePointer($0.pointer) },
@@ -123,12 +149,15 @@ public struct Convolution: Sendable {
 
     /// `dx[b, i, j, c] = other + Σ_{r,s,o} dy[b, (i + p − r)/stride, (j + p − s)/stride, o] · W[o, c, r, s]`, where the
     /// division is exact and inside.
+    ///
+    /// - Precondition: dy has the output's shape and `other` the input's; `algorithm` as in `forward`.
     public func backwardInput(
         _ dy: Tensor, inputShape: [Int], adding other: Tensor? = nil, algorithm: Algorithm? = nil
     ) -> Tensor {
         precondition(dy.shape == outputShape(inputShape), "gradient \(dy.shape) of a convolution of \(inputShape)")
         let dx = Tensor(inputShape, in: engine.workspace)
-        if let winograd = winograd(algorithm ?? self.algorithm(height: dx.shape[1], width: dx.shape[2])) {
+        precondition(other == nil || other?.count == dx.count, "other of another shape than \(inputShape)")
+        if let winograd = winograd(algorithm, height: dx.shape[1], width: dx.shape[2]) {
             WinogradProduct(
                 engine: engine, kernels: winograd, filter: filter, transposed: true, x: dy, out: dx,
                 residual: other.map { UnsafePointer($0.pointer) }

@@ -11,8 +11,11 @@ import Musl
 /// What a computation runs on: the kernels for this CPU, the threads, the memory. Made once, passed to every layer;
 /// two engines in one process do not see each other.
 public final class Engine: Sendable {
+    /// The kernels of the instruction set in use.
     public let kernels: KernelTable
+    /// The threads that operations share their work among.
     public let threads: Threads
+    /// Where operations take memory for their results.
     public let workspace: Workspace
 
     /// - Parameters:

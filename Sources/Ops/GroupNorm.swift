@@ -8,8 +8,11 @@ import Tensors
 /// and x twice and writes dx once. Statistics are sums over fixed blocks of rows, combined in double precision in a
 /// fixed order, so that they do not depend on the number of threads.
 public struct GroupNorm: Sendable {
+    /// C.
     public let channels: Int
+    /// Groups of C/groups neighbouring channels.
     public let groups: Int
+    /// ε, added to the variance.
     public let epsilon: Float
     let weight: [Float]
     let bias: [Float]
@@ -17,9 +20,13 @@ public struct GroupNorm: Sendable {
 
     /// What backward needs beside x: `[B, 2, groups]`, mean and 1/√(variance + ε).
     public struct Saved: Sendable {
+        /// `[B, 2, groups]`: mean, and 1/√(variance + ε).
         public let statistics: Tensor
     }
 
+    /// - Parameters:
+    ///   - weight, bias: `[C]`.
+    /// - Precondition: C is a multiple of `groups`.
     public init(weight: Weight, bias: Weight, groups: Int, epsilon: Float, engine: Engine) {
         precondition(
             groups > 0 && weight.count.isMultiple(of: groups) && bias.count == weight.count,
@@ -32,6 +39,9 @@ public struct GroupNorm: Sendable {
         self.engine = engine
     }
 
+    /// The normalized `x [B, ..., C]`, and what backward needs.
+    ///
+    /// - Parameter silu: whether SiLU follows.
     public func forward(_ x: Tensor, silu: Bool = false) -> (y: Tensor, saved: Saved) {
         let blocks = RowBlocks(x, channels: channels)
         let saved = Saved(statistics: statistics(x, blocks))
@@ -55,6 +65,7 @@ public struct GroupNorm: Sendable {
             dy.count == x.count && (adding?.count ?? x.count) == x.count,
             "group norm backward: dy \(dy.shape), x \(x.shape), adding \(adding?.shape ?? x.shape)")
         let blocks = RowBlocks(x, channels: channels)
+        precondition(saved.statistics.shape == [blocks.samples, 2, groups], "group norm backward: another pass's statistics")
         let coefficients = backwardCoefficients(saved, samples: blocks.samples)
         gradientMeans(dy, x, blocks, into: coefficients, silu: silu)
         let dx = Tensor(x.shape, in: engine.workspace)

@@ -3,7 +3,9 @@ import Tensors
 
 /// Layer normalization of every row of `[..., C]`: `y = (x − mean)/√(variance + ε) · weight + bias`.
 public struct LayerNorm: Sendable {
+    /// C.
     public let channels: Int
+    /// ε, added to the variance.
     public let epsilon: Float
     let weight: Tensor
     let bias: Tensor
@@ -11,9 +13,13 @@ public struct LayerNorm: Sendable {
 
     /// What backward needs beside x: `[rows, 2]`, mean and 1/√(variance + ε).
     public struct Saved: Sendable {
+        /// `[rows, 2]`: mean, and 1/√(variance + ε).
         public let statistics: Tensor
     }
 
+    /// - Parameters:
+    ///   - weight, bias: `[C]`.
+    /// - Precondition: both have the same number of elements.
     public init(weight: Weight, bias: Weight, epsilon: Float, engine: Engine) {
         precondition(
             weight.shape.count == 1 && bias.shape == weight.shape,
@@ -25,6 +31,7 @@ public struct LayerNorm: Sendable {
         self.engine = engine
     }
 
+    /// The normalized `x [..., C]`, and what backward needs.
     public func forward(_ x: Tensor) -> (y: Tensor, saved: Saved) {
         precondition(x.channels == channels, "layer norm of \(channels) channels on \(x.shape)")
         let y = Tensor(x.shape, in: engine.workspace)
@@ -42,7 +49,8 @@ public struct LayerNorm: Sendable {
     /// The gradient at x, plus `adding` if given (the gradient of a residual branch).
     public func backwardInput(_ dy: Tensor, x: Tensor, saved: Saved, adding: Tensor? = nil) -> Tensor {
         precondition(
-            x.channels == channels && dy.count == x.count && (adding?.count ?? x.count) == x.count,
+            x.channels == channels && dy.count == x.count && (adding?.count ?? x.count) == x.count
+                && saved.statistics.shape == [x.rows, 2],
             "layer norm backward: dy \(dy.shape), x \(x.shape), adding \(adding?.shape ?? x.shape)")
         let dx = Tensor(x.shape, in: engine.workspace)
         let kernel = engine.kernels.norm.layerBackward

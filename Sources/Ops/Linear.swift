@@ -4,13 +4,20 @@ import Tensors
 ///
 /// Cost: 2·rows·I·O flop, forward and backward alike.
 public struct Linear: Sendable {
+    /// W, packed for the register tile.
     public let filter: PackedFilter
     private let bias: [Float]?
     private let engine: Engine
 
+    /// Channels of the input, I.
     public var inputs: Int { filter.inputs }
+    /// Channels of the output, O.
     public var outputs: Int { filter.outputs }
 
+    /// - Parameters:
+    ///   - weight: `[O, I]`.
+    ///   - bias: `[O]`.
+    /// - Precondition: the shapes are these.
     public init(weight: Weight, bias: Weight? = nil, engine: Engine) {
         filter = PackedFilter(weight: weight, engine: engine)
         precondition(filter.taps == 1, "linear weight \(weight.name) has shape \(weight.shape)")

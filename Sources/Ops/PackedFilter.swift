@@ -14,14 +14,21 @@ import Musl
 /// the operand of the gradient: one copy serves both. Half precision stays half precision (widened in the scratch);
 /// everything else becomes float32.
 public final class PackedFilter: @unchecked Sendable {
+    /// O.
     public let outputs: Int
+    /// I.
     public let inputs: Int
+    /// R·S; 1 for a linear layer.
     public let taps: Int
+    /// Whether the panels are in half precision; else they are float32.
     public let isHalf: Bool
     let panelWidth: Int
     private let memory: UnsafeMutableRawPointer
     private let kernels: GemmKernels
 
+    /// Packs `[O, I]` or `[O, I, R, S]`.
+    ///
+    /// - Precondition: the weight has at least two axes.
     public init(weight: Weight, engine: Engine) {
         precondition(weight.shape.count >= 2, "weight \(weight.name) \(weight.shape) is not a filter")
         outputs = weight.shape[0]
@@ -45,7 +52,9 @@ public final class PackedFilter: @unchecked Sendable {
 
     deinit { free(memory) }
 
+    /// Panels, the last of which may be padded with zeros.
     public var panelCount: Int { (outputs + panelWidth - 1) / panelWidth }
+    /// Bytes that the panels take.
     public var byteCount: Int { panelCount * panelWidth * inputs * taps * (isHalf ? 2 : 4) }
 
     private func pack<Bits: FixedWidthInteger>(_ panel: Int, _ source: UnsafeRawPointer, as _: Bits.Type) {

@@ -3,17 +3,29 @@ import KernelInterface
 /// Where the sums of a `FilterProduct` go, and what is added or applied to them on the way.
 struct StripeOutput: @unchecked Sendable {
     /// `[rows, columns]`, or `[rows, columns/2]` behind a gate.
-    let y: UnsafeMutablePointer<Float>
-    var bias: UnsafePointer<Float>? = nil
-    var residual: UnsafePointer<Float>? = nil
+    private let y: UnsafeMutablePointer<Float>
+    private let bias: UnsafePointer<Float>?
+    private let residual: UnsafePointer<Float>?
     /// Values `[sample][column]` added to all rows of a sample (the time embedding's share), and rows per sample.
-    var sampleBias: (values: UnsafePointer<Float>, rowsPerSample: Int)? = nil
+    private let sampleBias: (values: UnsafePointer<Float>, rowsPerSample: Int)?
     /// The columns are [value | gate] and `y = value · geluErf(gate)`. Half the columns fill whole panels.
-    var gate: Gate? = nil
+    private let gate: Gate?
 
     struct Gate {
         /// Where the sums with bias, `[rows, columns]`, are kept for the gradient; nil if nobody asks for them.
         let projected: UnsafeMutablePointer<Float>?
+    }
+
+    init(
+        y: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>? = nil, residual: UnsafePointer<Float>? = nil,
+        sampleBias: (values: UnsafePointer<Float>, rowsPerSample: Int)? = nil
+    ) {
+        (self.y, self.bias, self.residual, self.sampleBias, gate) = (y, bias, residual, sampleBias, nil)
+    }
+
+    /// Behind a gate nothing but the bias is added.
+    init(y: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>?, gate: Gate) {
+        (self.y, self.bias, self.gate, residual, sampleBias) = (y, bias, gate, nil, nil)
     }
 
     /// Panels of the filter that make one panel of the result.

@@ -3,6 +3,7 @@
 /// min(physical cores within the affinity mask, quota of the control groups): hyper-threads share the multiply units that
 /// this program saturates, and a quota punishes threads that spin beyond it.
 public struct ThreadCount: Sendable {
+    /// Threads, at least 1.
     public let count: Int
     /// In words, with the file of a quota.
     public let reason: String

@@ -3,6 +3,7 @@
 /// What a task computes must depend on its number alone, never on the worker or on the thread count: that is what makes
 /// results bit-identical for any count.
 public final class Threads: Sendable {
+    /// Threads that work at once, at least 1.
     public let count: Int
     private let pool: WorkerPool?
 
@@ -22,8 +23,8 @@ public final class Threads: Sendable {
     }
 
     /// Calls `body(task, worker)` for every task in `0..<tasks`; `worker` is in `0..<count` and no two calls run at
-    /// once with the same worker, so it may index scratch memory. A call from within `body`, or while another thread's call runs,
-    /// does its tasks one after the other.
+    /// once with the same worker, so it may index scratch memory. A call from within `body`, or while another
+    /// thread's call runs, does its tasks one after the other.
     public func forEach(_ tasks: Int, _ body: @Sendable (_ task: Int, _ worker: Int) -> Void) {
         let workers = min(count, tasks)
         if workers > 1, let pool, pool.run(tasks, workers: workers, body) { return }

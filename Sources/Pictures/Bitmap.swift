@@ -10,11 +10,14 @@ public enum DisplayRange: String, Sendable, CaseIterable {
 
 /// An 8-bit RGB picture, rows from the top, three bytes per pixel.
 public struct Bitmap: Sendable, Equatable {
+    /// Columns of pixels.
     public let width: Int
+    /// Rows of pixels.
     public let height: Int
     /// `height · width · 3` bytes.
     public var pixels: [UInt8]
 
+    /// - Precondition: `pixels` has three bytes a pixel.
     public init(width: Int, height: Int, pixels: [UInt8]) {
         precondition(width > 0 && height > 0, "picture of \(width)×\(height)")
         precondition(pixels.count == width * height * 3, "\(pixels.count) bytes for \(width)×\(height) RGB")

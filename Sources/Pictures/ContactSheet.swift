@@ -1,9 +1,13 @@
 /// Many pictures on one, in a grid with gaps, each with an optional line of text above it.
 public struct ContactSheet: Sendable {
+    /// A picture with a line of text below it.
     public struct Cell: Sendable {
+        /// The picture.
         public let picture: Bitmap
+        /// The text; empty for none.
         public let label: String
 
+        /// A picture with a line of text below it.
         public init(_ picture: Bitmap, label: String = "") {
             self.picture = picture
             self.label = label
@@ -19,6 +23,11 @@ public struct ContactSheet: Sendable {
     /// Written above everything.
     public var title: String
 
+    /// - Parameters:
+    ///   - rows: of cells; nil leaves a place empty.
+    ///   - gap: pixels between cells.
+    ///   - enlargement: pixels for each pixel of a picture, along both axes.
+    ///   - title: a line above everything; empty for none.
     public init(rows: [[Cell?]], gap: Int = 6, enlargement: Int = 1, title: String = "") {
         self.rows = rows
         self.gap = gap

@@ -2,9 +2,12 @@ import Files
 
 /// One `keyword: text` entry of a PNG's metadata.
 public struct PNGText: Sendable, Equatable {
+    /// What the text is: `Software`, `parameters` …
     public let keyword: String
+    /// The text itself.
     public let text: String
 
+    /// Text under a keyword, which PNG wants of 1 to 79 Latin-1 characters.
     public init(_ keyword: String, _ text: String) {
         self.keyword = keyword
         self.text = text

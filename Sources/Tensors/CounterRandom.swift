@@ -31,6 +31,11 @@ public struct CounterRandom: Sendable {
     private let key: (UInt32, UInt32)
     private let step: UInt64
 
+    /// A stream of draws.
+    ///
+    /// - Parameters:
+    ///   - unit: tells apart what is drawn for, such as features.
+    ///   - step: tells apart steps of one computation.
     public init(seed: UInt64, purpose: RandomPurpose, unit: UInt64 = 0, step: UInt64 = 0) {
         var mixed = Self.splitMix(seed)
         mixed = Self.splitMix(mixed ^ purpose.rawValue)

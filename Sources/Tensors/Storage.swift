@@ -7,6 +7,7 @@ import Synchronization
 
 /// A 64-byte aligned run of floats that goes back to its `Workspace` when the last tensor using it is gone.
 public final class Storage: @unchecked Sendable {
+    /// The first float; valid while this object lives.
     public let pointer: UnsafeMutablePointer<Float>
     /// Floats the storage can hold; at least what was asked for.
     public let capacity: Int

@@ -6,11 +6,16 @@
 ///
 /// A tensor is a reference: copies share storage. Operations write only into tensors that they made themselves.
 public struct Tensor: Sendable {
+    /// Extents, row-major: the last axis is contiguous.
     public let shape: [Int]
+    /// The memory that the elements lie in; slices and reshapes share it.
     public let storage: Storage
     /// First element, in floats from the start of the storage.
     public let offset: Int
 
+    /// A tensor over existing storage, from its float `offset` on.
+    ///
+    /// - Precondition: the storage is large enough.
     public init(shape: [Int], storage: Storage, offset: Int = 0) {
         self.shape = shape
         self.storage = storage
@@ -28,23 +33,29 @@ public struct Tensor: Sendable {
         self.init(shape: shape, storage: storage)
     }
 
+    /// A tensor of these values.
+    ///
+    /// - Precondition: there are as many as the shape says.
     public init(_ shape: [Int], _ values: [Float]) {
         precondition(shape.reduce(1, *) == values.count, "shape \(shape) does not hold \(values.count) values")
         self.init(shape)
         values.withUnsafeBufferPointer { pointer.update(from: $0.baseAddress!, count: values.count) }
     }
 
+    /// A tensor of zeros, in storage of its own or from `workspace`.
     public static func zeros(_ shape: [Int], in workspace: Workspace? = nil) -> Tensor {
         let tensor = Tensor(shape, in: workspace)
         tensor.pointer.update(repeating: 0, count: tensor.count)
         return tensor
     }
 
+    /// Elements.
     public var count: Int { shape.reduce(1, *) }
 
     /// The first element. Valid while the tensor (or another that shares its storage) lives.
     public var pointer: UnsafeMutablePointer<Float> { storage.pointer + offset }
 
+    /// A copy of the elements, row-major.
     public var array: [Float] { Array(UnsafeBufferPointer(start: pointer, count: count)) }
 
     /// Width of the last axis.

@@ -9,6 +9,7 @@ public enum DType: String, Sendable, CaseIterable {
     case u8 = "U8"
     case bool = "BOOL"
 
+    /// Bytes of an element.
     public var byteWidth: Int {
         switch self {
         case .f64, .i64: 8
@@ -22,12 +23,18 @@ public enum DType: String, Sendable, CaseIterable {
 /// A named tensor as it lies in a file: raw bytes that stay where they are (usually a memory map) until a layer
 /// packs them. `owner` keeps the bytes alive. Elements are row-major, little-endian, possibly unaligned.
 public struct Weight: @unchecked Sendable {
+    /// The tensor's name in its file.
     public let name: String
+    /// Extents, row-major.
     public let shape: [Int]
+    /// How the elements are stored.
     public let dtype: DType
+    /// The elements; valid while `owner` lives.
     public let bytes: UnsafeRawBufferPointer
+    /// What keeps the bytes alive.
     public let owner: AnyObject
 
+    /// - Precondition: there are as many bytes as shape and type say.
     public init(name: String, shape: [Int], dtype: DType, bytes: UnsafeRawBufferPointer, owner: AnyObject) {
         precondition(bytes.count == shape.reduce(1, *) * dtype.byteWidth, "weight \(name): \(bytes.count) bytes")
         self.name = name
@@ -52,6 +59,7 @@ public struct Weight: @unchecked Sendable {
         self.init(name: name, shape: shape, dtype: .i64, bytes: UnsafeRawBufferPointer(bytes), owner: storage)
     }
 
+    /// Elements.
     public var count: Int { shape.reduce(1, *) }
 
     /// All elements widened to float32.

@@ -22,6 +22,7 @@ public final class Workspace: Sendable {
     }
     private let state = Mutex(State())
 
+    /// A workspace that holds nothing yet.
     public init() {}
 
     deinit {

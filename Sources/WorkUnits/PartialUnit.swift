@@ -1,5 +1,4 @@
 import Foundation
-import Tensors
 
 /// The half-done result of a unit, for units that take longer than a machine waits after a signal.
 ///

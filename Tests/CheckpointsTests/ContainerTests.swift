@@ -6,7 +6,7 @@ import Tensors
 import Testing
 import TestSupport
 
-/// One small model stored by `tools/containers.py` in every container must come out with the same numbers.
+/// One small model stored by `tools/make-containers` in every container must come out with the same numbers.
 @Suite struct ContainerTests {
     static func fixture(_ name: String) throws -> String { try Fixtures.path("containers/" + name) }
 

@@ -45,7 +45,8 @@ enum RecordedMachines {
 
     static func all() throws -> [RecordedMachine] {
         try [
-            laptop(), hyperThreads(), slurmWithoutHyperThreads(), slurmV1(), systemdSlice(), kubernetes(), dockerV1(), dockerV2(),
+            laptop(), hyperThreads(), slurmWithoutHyperThreads(), slurmV1(),
+            systemdSlice(), kubernetes(), dockerV1(), dockerV2(),
             twoSockets(), hybridCores(), nestedHybridGroup(),
         ]
     }
@@ -57,7 +58,8 @@ enum RecordedMachines {
     }
 
     static func hyperThreads() throws -> RecordedMachine {
-        var machine = RecordedMachine(testDescription: "SLURM task on whole cores: a mask of hyper-thread pairs", cores: 2, threads: 2)
+        var machine = RecordedMachine(
+            testDescription: "SLURM task on whole cores: a mask of hyper-thread pairs", cores: 2, threads: 2)
         try machine.topology(online: "0-15", mask: "2-3,10-11") { "\($0 % 8),\($0 % 8 + 8)" }
         return machine
     }
@@ -70,7 +72,8 @@ enum RecordedMachines {
 
     static func slurmV1() throws -> RecordedMachine {
         var machine = RecordedMachine(
-            testDescription: "SLURM, version 1: the job's memory below the user's", cores: 8, memoryLimit: 8_589_934_592, threads: 8)
+            testDescription: "SLURM, version 1: the job's memory below the user's",
+            cores: 8, memoryLimit: 8_589_934_592, threads: 8)
         try machine.topology(online: "0-7", mask: "0-7") { "\($0)" }
         machine.files["/proc/self/mountinfo"] = v1Mounts
         machine.files["/proc/self/cgroup"] = """
@@ -153,7 +156,8 @@ enum RecordedMachines {
     }
 
     static func hybridCores() throws -> RecordedMachine {
-        var machine = RecordedMachine(testDescription: "hybrid: four fast cores with two threads, eight slow ones", cores: 12, threads: 12)
+        var machine = RecordedMachine(
+            testDescription: "hybrid: four fast cores with two threads, eight slow ones", cores: 12, threads: 12)
         try machine.topology(online: "0-15", mask: "0-15") { $0 < 8 ? "\($0 / 2 * 2)-\($0 / 2 * 2 + 1)" : "\($0)" }
         return machine
     }

@@ -7,7 +7,7 @@ import Tensors
 import Testing
 
 /// Whole generations on the small trained model that comes with the program, against diffusers
-/// (`tools/make_generation_fixtures.py`).
+/// (`tools/make-generation-fixtures`).
 @Suite struct GenerationTests {
     /// The model's folder in the source tree.
     static let modelPath: String = {

@@ -3,9 +3,11 @@ import Tensors
 
 /// A memory-mapped safetensors file. Tensors are views of the map; nothing is read until it is used.
 public final class SafetensorsFile: Sendable {
+    /// The file's path, as it was given.
     public let path: String
     /// Tensor names in the order of their bytes.
     public let names: [String]
+    /// The header's `__metadata__`; empty without one.
     public let metadata: [String: String]
     private let entries: [String: SafetensorsHeader.Entry]
     private let file: MappedFile
@@ -15,6 +17,9 @@ public final class SafetensorsFile: Sendable {
         try self.init(MappedFile(path: path))
     }
 
+    /// Reads the header of a mapped file.
+    ///
+    /// - Throws: `FileFailure.malformed` if it is not of this format.
     public init(_ file: MappedFile) throws(FileFailure) {
         self.file = file
         path = file.path

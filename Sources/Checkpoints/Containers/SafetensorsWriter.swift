@@ -5,16 +5,21 @@ import Tensors
 public enum SafetensorsWriter {
     /// What the header says of a tensor.
     public struct Entry: Sendable, Equatable {
+        /// The tensor's name in the file.
         public let name: String
+        /// How its elements are stored.
         public let dtype: DType
+        /// Its extents, row-major.
         public let shape: [Int]
 
+        /// A tensor of that name, type and shape.
         public init(name: String, dtype: DType, shape: [Int]) {
             self.name = name
             self.dtype = dtype
             self.shape = shape
         }
 
+        /// Elements.
         public var count: Int { shape.reduce(1, *) }
         var byteCount: Int { count * dtype.byteWidth }
     }

@@ -4,6 +4,7 @@ import Tensors
 /// The tensors of one weights file of any kind that is read here, told apart by its first bytes, not by its name:
 /// safetensors, what `torch.save` writes, or the index of a sharded set.
 public struct WeightFile: Sendable {
+    /// The formats that weights come in.
     public enum Container: String, Sendable {
         case safetensors
         case shardedSafetensors = "sharded safetensors"
@@ -11,8 +12,11 @@ public struct WeightFile: Sendable {
         case legacyTorch = "PyTorch pickle"
     }
 
+    /// The file's path, as it was given.
     public let path: String
+    /// The format of the file, told by its first bytes.
     public let container: Container
+    /// Its tensors, in the file's order.
     public let weights: [Weight]
     /// Safetensors' `__metadata__`; empty for others.
     public let metadata: [String: String]
@@ -27,6 +31,9 @@ public struct WeightFile: Sendable {
             path: path, container: .shardedSafetensors, weights: ShardIndex.weights(path: path), metadata: [:])
     }
 
+    /// Reads a mapped file of any of the formats.
+    ///
+    /// - Throws: `FileFailure` if it is of none, or damaged.
     public init(_ file: MappedFile) throws {
         if Self.isTorch(file) {
             let container = withExtendedLifetime(file) { LegacyTorch.isOne(file.bytes) } ? Container.legacyTorch : .torch

@@ -7,6 +7,9 @@ public struct StepDraws: Sendable {
     /// Standard normal, in the latents' shape; nil if the schedule's noise is off.
     public let noise: Tensor?
 
+    /// - Parameters:
+    ///   - augmentations: one per group of latents.
+    ///   - noise: in the latents' shape; nil for none.
     public init(augmentations: [Augmentation], noise: Tensor?) {
         self.augmentations = augmentations
         self.noise = noise

@@ -3,13 +3,17 @@ import Tensors
 
 /// What happened in one step. Activations, penalties and losses are those before the step's update.
 public struct DreamStep: Sendable {
+    /// Steps done before this one.
     public let index: Int
     /// Per latent.
     public let activations: [Double]
+    /// Per latent: whether the objective's gradient is 0 everywhere, so that only penalties move it.
     public let isFlat: [Bool]
     /// Per group of latents.
     public let penalties: [PenaltyValues]
+    /// Per group: the loss that the step lowers, −a plus penalties.
     public let losses: [Double]
+    /// The weighted likeness among the batch's results; 0 if that is off.
     public let diversity: Double
     /// Per group: whether something stopped being finite, now or earlier. Its latents stay what they were last.
     public let diverged: [Bool]
@@ -26,6 +30,7 @@ public struct DreamRun {
     public private(set) var stepsDone = 0
     /// Per group: the step in which something stopped being finite.
     public private(set) var divergedAt: [Int?]
+    /// How the latents are optimized.
     public let settings: DreamSettings
     private let loss: DreamLoss
     private let draws: DrawSource

@@ -5,10 +5,15 @@ import Tensors
 
 /// A layer of a loaded model under one text: makes runs at any time step, and measures what came of them.
 public struct Dreamer {
+    /// Loaded up to `hook` at least.
     public let unet: UNet
+    /// The layer.
     public let hook: HookPoint
+    /// The text that the U-Net is told.
     public let text: TextConditioning
+    /// How noisy a latent is at a time step.
     public let schedule: NoiseSchedule
+    /// Per block, what the forward pass keeps for the backward pass; the rest keeps everything.
     public let policies: [StagePolicy]
 
     /// - Parameters:
@@ -30,6 +35,7 @@ public struct Dreamer {
         return generator.randn([1, channels, height, width])
     }
 
+    /// The layer at a time step.
     public func layer(at timestep: Int) -> UNetLayer {
         UNetLayer(
             unet: unet, hook: hook, time: unet.prepare(timestep: Float(timestep)), text: text, policies: policies)

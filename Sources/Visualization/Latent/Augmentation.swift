@@ -11,15 +11,23 @@ import Musl
 public struct Augmentation: Sendable, Equatable {
     /// Places along H and W.
     public var rollY = 0
+    /// Places along W, to the right.
     public var rollX = 0
     /// Degrees.
     public var angle = 0.0
+    /// Enlargement.
     public var scale = 1.0
     /// Whether the warp is applied; a warp by 0° and 1 is the identity but for rounding.
     public var warps = false
 
+    /// Leaves a latent as it is.
     public static let identity = Augmentation()
 
+    /// - Parameters:
+    ///   - rollY, rollX: places along H and W.
+    ///   - angle: degrees.
+    ///   - scale: enlargement.
+    ///   - warps: whether rotation and enlargement are applied.
     public init(rollY: Int = 0, rollX: Int = 0, angle: Double = 0, scale: Double = 1, warps: Bool = false) {
         self.rollY = rollY
         self.rollX = rollX

@@ -2,16 +2,21 @@ import Tensors
 
 /// Values of the penalties on a latent, each times its weight.
 public struct PenaltyValues: Sendable, Equatable {
+    /// Total variation, weighted.
     public var totalVariation = 0.0
+    /// The excess over the range, weighted.
     public var range = 0.0
+    /// The distance of mean and deviation from 0 and 1, weighted.
     public var moment = 0.0
 
+    /// The values of the three penalties, weighted.
     public init(totalVariation: Double = 0, range: Double = 0, moment: Double = 0) {
         self.totalVariation = totalVariation
         self.range = range
         self.moment = moment
     }
 
+    /// All three together.
     public var sum: Double { totalVariation + range + moment }
 }
 
@@ -22,10 +27,12 @@ public struct Penalties: Sendable, Equatable {
     public var totalVariation = 0.0
     /// Weight of mean relu(|z| − threshold)².
     public var range = 0.0
+    /// Values up to this, either way, cost nothing.
     public var rangeThreshold = 3.0
     /// Weight of |mean(z)| + |std(z) − 1|, sample deviation.
     public var moment = 0.0
 
+    /// Weights of the three penalties; 0 leaves one out.
     public init(totalVariation: Double = 0, range: Double = 0, rangeThreshold: Double = 3, moment: Double = 0) {
         self.totalVariation = totalVariation
         self.range = range

@@ -8,25 +8,35 @@ import Tensors
 ///
 /// A negative weight looks for what a feature is least active on.
 public struct Objective: Sendable {
+    /// A readout with its weight in the sum.
     public struct Term: Sendable {
+        /// What is read from the layer.
         public let readout: Readout
+        /// Its share of the sum; negative values seek its absence.
         public let weight: Float
 
+        /// A readout with its weight.
         public init(_ readout: Readout, weight: Float = 1) {
             self.readout = readout
             self.weight = weight
         }
     }
 
+    /// The summands.
     public let terms: [Term]
 
+    /// The weighted sum of the terms.
+    ///
+    /// - Precondition: there is at least one.
     public init(_ terms: [Term]) {
         precondition(!terms.isEmpty, "an objective needs a term")
         self.terms = terms
     }
 
+    /// The mean of one channel.
     public static func channel(_ channel: Int) -> Objective { Objective([Term(.channel(channel))]) }
 
+    /// The mean of one feature's pre-activation.
     public static func feature(_ feature: Int, of autoencoder: SparseAutoencoder) -> Objective {
         Objective([Term(.feature(feature, autoencoder))])
     }

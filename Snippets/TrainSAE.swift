@@ -14,9 +14,9 @@ var settings = AutoencoderSettings()
 (settings.expansion, settings.k) = (8, 8)
 (settings.training.steps, settings.training.batchTokens) = (20, 1024)
 let folder = NSTemporaryDirectory() + "trained-\(ProcessInfo.processInfo.processIdentifier)"
-let training = AutoencoderTraining(settings, folder: folder, engine: engine) { event in
+let training = AutoencoderTraining(settings, folder: folder, engine: engine, report: { event in
     if case .step(_, let metrics) = event { print("step \(metrics.step): FVU \(metrics.report.fvu)") }
     if case .finished(let result) = event { print("autoencoder in \(result)") }
-}
+})
 try training.run(pictures, buffer: 4096)
 try FileManager.default.removeItem(atPath: folder)

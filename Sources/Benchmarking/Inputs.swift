@@ -36,7 +36,7 @@ extension Engine {
         let a = Tensor.filled([rows, depth]), panel = Tensor.filled([depth, gemm.panelWidth])
         let c = Tensor.zeros([rows, gemm.panelWidth])
         let best = (0..<20).map { _ in
-            Measurement.time {
+            Timing.time {
                 for _ in 0..<calls {
                     gemm.multiply(
                         a.pointer, rows, depth, panel.pointer, gemm.panelWidth, c.pointer, gemm.panelWidth, false)

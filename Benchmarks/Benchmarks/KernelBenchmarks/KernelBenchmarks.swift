@@ -29,7 +29,7 @@ struct Harness: Sendable {
     func add(_ name: String, flop: Double, errors: [Double], _ body: @escaping @Sendable () -> Void) {
         Benchmark(name, configuration: configuration) { benchmark in
             guard errors.allSatisfy({ $0 < 1e-5 }) else { return benchmark.error("wrong by \(errors)") }
-            let measured = Measurement(name, repeats: 8, flops: flop, body)
+            let measured = Timing(name, repeats: 8, flops: flop, body)
             let rate = flop / measured.minimum / 1e9
             benchmark.measurement(gigaflops, Int(rate))
             benchmark.measurement(shareOfPeak, Int(100 * rate / peak))

@@ -15,9 +15,9 @@ struct BenchKernels: ParsableCommand {
         let engine = try options.runtime.engine()
         let report = BenchReport(engine: engine)
         print(report.header)
-        var measurements: [Measurement] = []
+        var measurements: [Timing] = []
         func measure(_ name: String, flops: Double = 0, bytes: Double = 0, _ body: () -> Void) {
-            let measurement = Measurement(name, repeats: options.repeats, flops: flops, bytes: bytes, body)
+            let measurement = Timing(name, repeats: options.repeats, flops: flops, bytes: bytes, body)
             measurements.append(measurement)
             print(report.line(measurement))
         }

@@ -23,9 +23,9 @@ struct BenchLayers: ParsableCommand {
         let engine = try options.runtime.engine()
         let report = BenchReport(engine: engine)
         print(report.header)
-        var measurements: [Measurement] = []
+        var measurements: [Timing] = []
         func measure(_ name: String, _ flops: Double, _ body: () -> Void) {
-            let measurement = Measurement(name, repeats: options.repeats, flops: flops, body)
+            let measurement = Timing(name, repeats: options.repeats, flops: flops, body)
             measurements.append(measurement)
             print(report.line(measurement))
         }

@@ -79,7 +79,7 @@ struct BenchUNet: ParsableCommand {
         let (time, text) = (unet.prepare(timestep: 501), model.text(unet))
         let size = LatentSize(batch: model.batch, height: model.latent, width: model.latent)
         let latents = model.latents()
-        let measurement = Measurement(
+        let measurement = Timing(
             "U-Net forward, \(model.size)", repeats: options.repeats, flops: Double(unet.config.cost(size).flops)
         ) {
             _ = unet.predict(latents, time: time, text: text)
@@ -103,7 +103,7 @@ struct BenchVAE: ParsableCommand {
         let report = BenchReport(engine: engine)
         let decoder = try model.folder(engine).loadVAEDecoder(engine: engine)
         let latents = model.latents()
-        let measurement = Measurement("VAE decode, \(model.size)", repeats: options.repeats) {
+        let measurement = Timing("VAE decode, \(model.size)", repeats: options.repeats) {
             _ = decoder.decode(latents)
         }
         print(report.header)

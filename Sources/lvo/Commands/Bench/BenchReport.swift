@@ -36,14 +36,14 @@ struct BenchReport {
             + "   median s      min s   GFLOP/s  of peak     GB/s   what"
     }
 
-    func line(_ m: Measurement) -> String {
+    func line(_ m: Timing) -> String {
         let rate = m.flops > 0 ? String(format: "%9.1f %7.0f%%", m.gflops, 100 * m.gflops / peak) : "        –        –"
         let bandwidth = m.bytes > 0 ? String(format: "%8.1f", m.bytes / m.median / 1e9) : "       –"
         return String(format: "%11.6f %10.6f ", m.median, m.minimum) + rate + " " + bandwidth + "   " + m.name
     }
 
     /// One measurement's JSON object; `seconds_median` and `peak_rss_bytes` are what comparisons read.
-    func json(_ m: Measurement) -> JSON {
+    func json(_ m: Timing) -> JSON {
         [
             "name": .string(m.name), "seconds_median": .number(m.median), "seconds_min": .number(m.minimum),
             "gflops": .number(m.gflops), "percent_of_peak": .number(100 * m.gflops / peak),
@@ -54,7 +54,7 @@ struct BenchReport {
     }
 
     /// Writes one measurement as an object, several as an array of objects.
-    func write(_ measurements: [Measurement], to path: String?) throws {
+    func write(_ measurements: [Timing], to path: String?) throws {
         guard let path else { return }
         let value = measurements.count == 1 ? json(measurements[0]) : .array(measurements.map(json))
         try OutputFile.write(value.serialized(pretty: true).utf8, to: path, overwrite: true)

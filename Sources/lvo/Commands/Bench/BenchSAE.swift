@@ -85,7 +85,7 @@ struct BenchSAE: ParsableCommand {
         let median = seconds[seconds.count / 2]
         let peak = SystemMemory.peak ?? 0
         let table = BenchReport(engine: engine)
-        let lines = passes.map { Measurement($0.name, seconds: $0.seconds, flops: $0.flops, bytes: $0.bytes) }
+        let lines = passes.map { Timing($0.name, seconds: $0.seconds, flops: $0.flops, bytes: $0.bytes) }
         // Before the bandwidth is measured, which takes memory of its own.
         let passObjects = lines.map(table.json)
         let bandwidth = BenchReport.memoryBandwidth(engine)
@@ -117,7 +117,7 @@ extension BenchReport {
         let (count, grain) = (1 << 26, 1 << 16)
         let (a, b) = (Tensor.zeros([count]), Tensor.zeros([count]))
         let best = (0..<5).map { _ in
-            Measurement.time {
+            Timing.time {
                 engine.threads.forRanges(count, grain: grain) { range, _ in
                     let (source, target) = (a.pointer + range.lowerBound, b.pointer + range.lowerBound)
                     _ = engine.kernels.sparse.combine(source, 1, target, 1, range.count, target)

@@ -30,7 +30,7 @@ struct BenchStep: ParsableCommand {
         let plan = try folder.memoryPlan(to: hook, size, budget: memory.memory?.bytes)
         plan.enforce(on: engine)
         let step = Step(unet: unet, hook: hook, model: model, policies: plan.policies)
-        let measurement = Measurement(
+        let measurement = Timing(
             "step to \(hook.name), \(model.size)", repeats: options.repeats,
             flops: 2 * Double(unet.config.cost(to: hook, size).flops)
         ) {

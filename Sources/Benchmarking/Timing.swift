@@ -1,5 +1,5 @@
 /// Seconds that one thing took, over several repeats, and the work in it.
-public struct Measurement: Sendable {
+public struct Timing: Sendable {
     /// What was timed.
     public let name: String
     /// Seconds of each repeat, in their order.

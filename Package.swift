@@ -109,7 +109,7 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "Checkpoints", "Experiments", "Files", "Ops", "StableDiffusion", "Tensors", realModule, complexModule,
+                "Checkpoints", "Experiments", "Files", "StableDiffusion", "Tensors", realModule, complexModule,
             ],
             path: "Tests/TestSupport"),
         .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", realModule, complexModule]),
@@ -153,7 +153,8 @@ let package = Package(
         .testTarget(
             name: "StudiesTests",
             dependencies: [
-                "Checkpoints", "Experiments", "Files", "Pictures", "Studies", "Tensors", "TestSupport", "WorkUnits",
+                "Checkpoints", "Experiments", "Files", "Ops", "Pictures", "Studies", "Tensors", "TestSupport",
+                "Visualization", "WorkUnits",
             ],
             resources: [.copy("Fixtures")]),
         .testTarget(

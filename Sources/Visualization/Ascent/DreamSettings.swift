@@ -12,12 +12,17 @@ public struct DreamSettings: Sendable, Equatable {
         case tuned
     }
 
+    /// Updates.
     public var steps = 100
+    /// Adam's step size.
     public var learningRate = 0.05
+    /// What keeps a latent near those that the model knows.
     public var penalties = Penalties(totalVariation: 0.5, range: 0.5)
     /// Smoothing of the gradient, from the first step to the last; none where ≤ 0.
     public var sigmaStart = 0.5
+    /// The smoothing's deviation at the last step, in places of the latent.
     public var sigmaEnd = 0.0
+    /// Whether high frequencies of the gradient are damped.
     public var spectralFilter = true
     /// Largest roll either way, in places of the latent.
     public var jitter = 1
@@ -29,7 +34,9 @@ public struct DreamSettings: Sendable, Equatable {
     public var scheduleNoise = true
     /// Draws of noise and augmentation whose gradients are averaged in a step; each costs a pass.
     public var noiseDraws = 1
+    /// What is applied to activations before they are averaged.
     public var rectifier = Rectifier.relu
+    /// Whether a batch's latents share penalties and augmentations or are on their own.
     public var coupling = Coupling.coupled
     /// Weight of the likeness among the results of a batch, which is to be small.
     public var diversity = 0.0

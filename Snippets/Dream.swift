@@ -12,7 +12,7 @@ var settings = DreamSettings(.tuned)
 settings.steps = 20
 let size = try folder.latentSize(pixelWidth: nil, pixelHeight: nil)
 let dreamer = try Dreamer(unet: unet, hook: hook, text: text, schedule: folder.scheduler().schedule)
-var run = dreamer.run(
+var run = try dreamer.run(
     start: Dreamer.noise(seed: 1024, height: size.height, width: size.width),
     objectives: [.feature(570, of: autoencoder)], timestep: 301, seeds: [1024], settings: settings)
 while let step = run.next() { print("step \(step.index): \(step.activations[0])") }

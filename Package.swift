@@ -75,7 +75,7 @@ let package = Package(
         .target(
             name: "Visualization",
             dependencies: [
-                "Checkpoints", "Files", "Ops", "Optimizers", "SparseAutoencoders", "StableDiffusion", "Tensors",
+                "Files", "Ops", "Optimizers", "SparseAutoencoders", "StableDiffusion", "Tensors",
             ]),
         // Floor 6: what an experiment is
         .target(

@@ -70,7 +70,7 @@ struct Generate: ParsableCommand {
         let session = try model.session(autoencoders: hooks.autoencoders.sae, engine: runtime.engine())
         let drawing = try PictureDrawing(
             session, prediction: sampling.prediction, start: start, steering: hooks.steering(session),
-            recordings: recordings, software: "lvo \(Lvo.version)")
+            recordings: recordings, software: "lvo \(Release.version)")
         let pictures = try wanted.map(drawing.sized)
         let progress = Progress(total: try pictures.reduce(0) { $0 + (try drawing.calls($1)) })
         try OutputFile.makeFolder(output)

@@ -2,25 +2,14 @@
 import Foundation
 import LVO
 
-let engine = try Engine()
-let generator = try Generator(ModelFolder(EmbeddedModel.model()), engine: engine)
+let session = try ModelSession(ModelReference(EmbeddedModel.name), engine: Engine())
 let prompts = try Prompt.evenly(Prompt.read(EmbeddedModel.prompts()), limit: 4)
+var request = CaptureRequest(layers: [EmbeddedModel.layer], prompts: prompts)
+request.parameters.steps = 5
+request.limit = prompts.count
 
-var parameters = GenerationParameters()
-parameters.steps = 5
-let pictures = try GeneratedActivations(
-    generator, layers: [EmbeddedModel.layer], prompts: prompts, parameters: parameters, seed: 1, limit: prompts.count)
-
-let layer = pictures.layers[0]
 let folder = NSTemporaryDirectory() + "captured-\(ProcessInfo.processInfo.processIdentifier)"
-let store = try ActivationStore(
-    folder: folder, layer: layer.name, width: layer.width, positions: layer.positions, pictures: prompts.count,
-    picturesPerShard: 2, origin: pictures.origin)
-for shard in 0..<store.shardsInAll {
-    let drawn = try store.pictures(shard: shard).compactMap { index in
-        try pictures.picture(index).map { (maps: $0[0], timesteps: pictures.timesteps) }
-    }
-    try store.write(shard: shard, maps: drawn.flatMap(\.maps), timesteps: drawn.flatMap(\.timesteps))
-}
-print("\(folder): \(store.shardCount) shards of \(layer.name), \(layer.positions) positions × \(layer.width) channels")
+let capture = try Capture(session, request, picturesPerShard: 2)
+for size in capture.sizes { print("\(size.layer): \(size.bytes) bytes") }
+for store in try capture.run(into: folder) { print("store in \(store)") }
 try FileManager.default.removeItem(atPath: folder)

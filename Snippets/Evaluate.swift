@@ -1,16 +1,16 @@
 // How well an autoencoder reconstructs activations of pictures that it was not trained on.
 import LVO
 
-let engine = try Engine()
-let generator = try Generator(ModelFolder(EmbeddedModel.model()), engine: engine)
-let autoencoder = try SparseAutoencoder(folder: EmbeddedModel.autoencoders() + "/unet.\(EmbeddedModel.layer)")
-let prompts = try Prompt.read(EmbeddedModel.prompts()).suffix(4)
+let session = try ModelSession(
+    ModelReference(EmbeddedModel.name, autoencoders: EmbeddedModel.name), engine: Engine())
+let (autoencoder, engine) = (try session.autoencoder(EmbeddedModel.layer), session.engine)
+let prompts = try Array(Prompt.read(EmbeddedModel.prompts()).suffix(4))
 
-var parameters = GenerationParameters()
-parameters.steps = 10
-let pictures = try GeneratedActivations(
-    generator, layers: [EmbeddedModel.layer], prompts: Array(prompts), parameters: parameters, seed: 2)
-let drawn = try prompts.indices.enumerated().compactMap { index, _ in
+var request = CaptureRequest(layers: [EmbeddedModel.layer], prompts: prompts)
+request.parameters.steps = 10
+request.seed = 2
+let pictures = try GeneratedActivations(session, request)
+let drawn = try prompts.indices.compactMap { index in
     try pictures.picture(index).map { zip($0[0], pictures.timesteps) }
 }.flatMap(Array.init)
 

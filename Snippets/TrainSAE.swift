@@ -2,19 +2,16 @@
 import Foundation
 import LVO
 
-let engine = try Engine()
-let generator = try Generator(ModelFolder(EmbeddedModel.model()), engine: engine)
-var parameters = GenerationParameters()
-parameters.steps = 10
-let pictures = try GeneratedActivations(
-    generator, layers: [EmbeddedModel.layer], prompts: Prompt.read(EmbeddedModel.prompts()), parameters: parameters,
-    seed: 1)
+let session = try ModelSession(ModelReference(EmbeddedModel.name), engine: Engine())
+var request = try CaptureRequest(layers: [EmbeddedModel.layer], prompts: Prompt.read(EmbeddedModel.prompts()))
+request.parameters.steps = 10
+let pictures = try GeneratedActivations(session, request)
 
 var settings = AutoencoderSettings()
 (settings.expansion, settings.k) = (8, 8)
 (settings.training.steps, settings.training.batchTokens) = (20, 1024)
 let folder = NSTemporaryDirectory() + "trained-\(ProcessInfo.processInfo.processIdentifier)"
-let training = AutoencoderTraining(settings, folder: folder, engine: engine, report: { event in
+let training = AutoencoderTraining(settings, folder: folder, engine: session.engine, report: { event in
     if case .step(_, let metrics) = event { print("step \(metrics.step): FVU \(metrics.report.fvu)") }
     if case .finished(let result) = event { print("autoencoder in \(result)") }
 })

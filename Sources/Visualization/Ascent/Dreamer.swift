@@ -14,13 +14,13 @@ public struct Dreamer {
     /// How noisy a latent is at a time step.
     public let schedule: NoiseSchedule
     /// Per block, what the forward pass keeps for the backward pass; the rest keeps everything.
-    public let policies: [StagePolicy]
+    public let policies: [GradientCheckpointing]
 
     /// - Parameters:
     ///   - unet: loaded up to `hook` at least.
-    ///   - policies: per stage, what the forward pass keeps for the backward pass; the rest keeps everything.
+    ///   - policies: per block, what the forward pass keeps for the backward pass; the rest keeps everything.
     public init(
-        unet: UNet, hook: HookPoint, text: TextConditioning, schedule: NoiseSchedule, policies: [StagePolicy] = []
+        unet: UNet, hook: HookPoint, text: TextConditioning, schedule: NoiseSchedule, policies: [GradientCheckpointing] = []
     ) {
         self.unet = unet
         self.hook = hook

@@ -12,14 +12,14 @@ public struct UNetLayer: DreamLayer {
     public let time: TimeConditioning
     /// The text.
     public let text: TextConditioning
-    /// Per stage, what the forward pass keeps for the backward pass.
-    public let policies: [StagePolicy]
+    /// Per block, what the forward pass keeps for the backward pass.
+    public let policies: [GradientCheckpointing]
 
     /// - Parameters:
     ///   - unet: loaded up to `hook` at least.
     ///   - policies: per block, what the forward pass keeps for the backward pass; the rest keeps everything.
     public init(
-        unet: UNet, hook: HookPoint, time: TimeConditioning, text: TextConditioning, policies: [StagePolicy] = []
+        unet: UNet, hook: HookPoint, time: TimeConditioning, text: TextConditioning, policies: [GradientCheckpointing] = []
     ) {
         self.unet = unet
         self.hook = hook

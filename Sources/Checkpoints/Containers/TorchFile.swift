@@ -7,6 +7,8 @@ final class TorchFile: Sendable {
     let path: String
     /// The tensors of the dictionary, or of its member `state_dict`, in the file's order.
     let weights: [Weight]
+    /// Texts of the dictionary, by their keys.
+    let texts: [String: String]
 
     init(_ file: MappedFile) throws {
         let path = file.path
@@ -15,7 +17,16 @@ final class TorchFile: Sendable {
             ? try LegacyTorch.contents(file.bytes, file: path) : try Self.contents(ofZip: file.bytes, file: path)
         var views = TensorViews(file: file, storages: contents.storages)
         weights = try Self.stateDictionary(contents.top, contents.reader).map { try views.weight($0, $1) }
+        texts = Self.texts(contents.top, contents.reader)
         self.path = path
+    }
+
+    private static func texts(_ top: PickleValue, _ reader: PickleReader) -> [String: String] {
+        guard case .dictionary(let index) = top else { return [:] }
+        let pairs = reader.dictionaries[index].compactMap { key, value in
+            key.string.flatMap { key in value.string.map { (key, $0) } }
+        }
+        return Dictionary(pairs, uniquingKeysWith: { _, last in last })
     }
 
     /// What a pickle leaves, with the bytes of its storages by their keys.
@@ -56,9 +67,19 @@ final class TorchFile: Sendable {
         for (key, value) in reader.dictionaries[index] where key.string == "state_dict" {
             if case .dictionary(let inner) = value { index = inner }
         }
-        return reader.dictionaries[index].compactMap { key, value in
+        var result = tensors(of: index, prefix: "", reader)
+        // Textual inversions keep their one tensor in a dictionary of its own.
+        let member = reader.dictionaries[index].first { $0.key.string == "string_to_param" }
+        if case .dictionary(let inner)? = member?.value { result += tensors(of: inner, prefix: "string_to_param.", reader) }
+        return result
+    }
+
+    private static func tensors(
+        of dictionary: Int, prefix: String, _ reader: PickleReader
+    ) -> [(name: String, tensor: PickleTensor)] {
+        reader.dictionaries[dictionary].compactMap { key, value in
             guard let name = key.string, case .tensor(let tensor) = value else { return nil }
-            return (name, reader.tensors[tensor])
+            return (prefix + name, reader.tensors[tensor])
         }
     }
 }

@@ -18,7 +18,7 @@ public struct WeightFile: Sendable {
     public let container: Container
     /// Its tensors, in the file's order.
     public let weights: [Weight]
-    /// Safetensors' `__metadata__`; empty for others.
+    /// Safetensors' `__metadata__`; the texts beside a pickle's tensors; empty for others.
     public let metadata: [String: String]
 
     /// - Throws: `FileFailure` if the file is absent, damaged, or of a refused kind.
@@ -37,7 +37,8 @@ public struct WeightFile: Sendable {
     public init(_ file: MappedFile) throws {
         if Self.isTorch(file) {
             let container = withExtendedLifetime(file) { LegacyTorch.isOne(file.bytes) } ? Container.legacyTorch : .torch
-            try self.init(path: file.path, container: container, weights: TorchFile(file).weights, metadata: [:])
+            let torch = try TorchFile(file)
+            self.init(path: file.path, container: container, weights: torch.weights, metadata: torch.texts)
         } else {
             let file = try SafetensorsFile(file)
             self.init(path: file.path, container: .safetensors, weights: file.weights, metadata: file.metadata)

@@ -1,6 +1,5 @@
 extension JSON {
-    /// The first member, going down into objects, that `other` has and this does not have alike; nil if there is none.
-    /// Members that only this one has do not count.
+    /// The first member, going down into objects, that is not alike in both; nil if there is none.
     package func difference(from other: JSON) -> (key: String, found: String, wanted: String)? {
         for (key, wanted) in other.object ?? JSONObject() {
             let found = self[key] ?? .null
@@ -10,6 +9,7 @@ extension JSON {
                 return (key, found.serialized(), wanted.serialized())
             }
         }
+        for (key, found) in object ?? JSONObject() where other[key] == nil { return (key, found.serialized(), "null") }
         return nil
     }
 }

@@ -107,33 +107,16 @@ public struct ActivationStore: Sendable {
         }
     }
 
-    /// FNV-1a over 8-byte words (the last padded with zeros), to find damage, not forgery.
-    static func checksum(_ weights: [Weight]) -> String {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for weight in weights {
-            var offset = 0
-            while offset + 8 <= weight.bytes.count {
-                hash = (hash ^ weight.bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) &* 0x100_0000_01B3
-                offset += 8
-            }
-            for byte in weight.bytes[offset...] { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-        }
-        return String(hash, radix: 16)
-    }
-}
-
-extension JSON {
-    /// The first member, going down into objects, that is not alike in both.
-    func difference(from other: JSON) -> (key: String, found: String, wanted: String)? {
-        for (key, wanted) in other.object ?? JSONObject() {
-            let found = self[key] ?? .null
-            if found.object != nil, wanted.object != nil {
-                if let inner = found.difference(from: wanted) { return inner }
-            } else if found.serialized() != wanted.serialized() {
-                return (key, found.serialized(), wanted.serialized())
+    /// Calls `body` with each map `[positions, width]` and its time step, in the order in which they were stored.
+    ///
+    /// - Throws: `FileFailure` naming the shard; what `body` throws.
+    public func forEachMap(_ body: (_ map: Tensor, _ timestep: Int) throws -> Void) throws {
+        for shard in try open() {
+            for (index, timestep) in shard.timesteps.enumerated() {
+                let map = Tensor([positions, width])
+                shard.copyElements(from: index * map.count, count: map.count, to: map.pointer)
+                try body(map, timestep)
             }
         }
-        for (key, found) in object ?? JSONObject() where other[key] == nil { return (key, found.serialized(), "null") }
-        return nil
     }
 }

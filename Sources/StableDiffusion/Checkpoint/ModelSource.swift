@@ -43,7 +43,7 @@ public struct ModelSource: Sendable {
     }
 
     private func checkWidths() throws {
-        let width = try TextEncoderLayout(config(.textEncoder)).width
+        let width = try TextEncoderConfig(config(.textEncoder)).width
         for embedding in embeddings where embedding.width != width {
             throw FileFailure.unsupported(
                 file: embedding.path, found: "vectors of \(embedding.width) numbers, the text encoder has \(width)",

@@ -78,11 +78,11 @@ struct LoRATarget {
         var targets: [String: LoRATarget] = [:]
         for component in [ModelComponent.unet, .textEncoder] where model.hasComponent(component) {
             let config = try model.config(component)
-            let layout = component == .unet ? try UNetLayout(config) : nil
+            let unet = component == .unet ? try UNetConfig(sizesOf: config) : nil
             let manifest = try component.manifest(config)
             let shapes = manifest.shapes
             for tensor in manifest.tensors where tensor.name.hasSuffix(".weight") {
-                let ldm = layout.map { LDMNames.unet(tensor.name, $0) }
+                let ldm = unet.map { LDMNames.unet(tensor.name, $0) }
                 let module = String(tensor.name.dropLast(".weight".count))
                 for spelling in LoRANames.spellings(tensor.name, component, ldm: ldm) where targets[spelling] == nil {
                     targets[spelling] = LoRATarget(

@@ -4,7 +4,7 @@
     python tools/containers.py MODEL OUTPUT        any diffusers folder with safetensors weights
     python tools/containers.py --tiny OUTPUT       a few thousand parameters: the fixtures of Tests/CheckpointsTests
 
-Needs torch and safetensors. Weights are rounded to half precision first, so that the float32 and the half-precision
+Needs torch, safetensors and gguf. Weights are rounded to half precision first, so that the float32 and the half-precision
 containers hold equal numbers. The original (LDM) names follow the conversion script that diffusers publishes
 (scripts/convert_diffusers_to_original_stable_diffusion.py), generalized to any number of levels and layers.
 """
@@ -17,6 +17,7 @@ import re
 import shutil
 import zipfile
 
+import gguf
 import torch
 from safetensors.torch import load_file, save_file
 
@@ -204,6 +205,17 @@ def with_ema(ldm):
     return ldm | copies | {"model_ema.decay": torch.tensor(0.9999), "model_ema.num_updates": torch.tensor(7)}
 
 
+def write_gguf(weights, path):
+    """As stable-diffusion.cpp writes a whole model."""
+    writer = gguf.GGUFWriter(path, "")
+    for name, tensor in weights.items():
+        writer.add_tensor(name, tensor.numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def write_containers(model, output):
     write_folder(model, f"{output}/folder-fp32", save_plain)
     write_folder(model, f"{output}/folder-fp16", save_half)
@@ -220,6 +232,8 @@ def write_containers(model, output):
     write_json(sidecar(model), f"{output}/ldm-pickle.json")
     torch.save({"state_dict": to_ldm(model)}, f"{output}/ldm-legacy.ckpt", _use_new_zipfile_serialization=False)
     write_json(sidecar(model), f"{output}/ldm-legacy.json")
+    write_gguf(half, f"{output}/ldm.gguf")
+    write_json(sidecar(model), f"{output}/ldm.json")
     prefix = "first_stage_model."
     vae = {k.removeprefix(prefix): v for k, v in half.items() if k.startswith(prefix)}
     torch.save({"state_dict": vae | {"loss.logvar": torch.zeros(())}}, f"{output}/vae.ckpt")
@@ -295,7 +309,7 @@ class Malicious:
 
 def write_refused(output):
     os.makedirs(f"{output}/refused")
-    torch.save({"a.weight": torch.zeros(2), "x": Malicious()}, f"{output}/refused/malicious.ckpt")
+    torch.save({"a.weight": Malicious(), "b.weight": torch.zeros(2)}, f"{output}/refused/malicious.ckpt")
     torch.save({"a.weight": torch.zeros(2, dtype=torch.complex64)}, f"{output}/refused/complex.ckpt")
     with zipfile.ZipFile(f"{output}/refused/compressed.ckpt", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", pickle.dumps({"a": "x" * 1000}, protocol=2))

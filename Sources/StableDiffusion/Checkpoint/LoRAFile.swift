@@ -34,6 +34,10 @@ struct LoRAFile {
         factor = try Self.adapterFactor(path)
         var index: [String: Int] = [:]
         for weight in file.weights {
+            if let defect = weight.defect {
+                throw FileFailure.unsupported(
+                    file: path, found: "tensor \(weight.name) \(defect)", advice: "save it as float16 or float32")
+            }
             guard let (name, role) = LoRANames.split(weight.name) else {
                 unknown.append(weight.name)
                 continue

@@ -14,6 +14,7 @@ struct SingleFile: ModelContainer {
     private let parts: [ModelComponent: [Weight]]
     private let overrides: ConfigFile
     private let predictionType: String
+    private let hasZeroTerminalSNR: Bool
 
     init(path: String) throws {
         self.path = path
@@ -34,6 +35,8 @@ struct SingleFile: ModelContainer {
         self.parts = parts
         self.leftovers = leftovers.sorted()
         predictionType = Self.predictionType(file)
+        // The marker that ComfyUI and trainers write beside `v_pred`.
+        hasZeroTerminalSNR = file.weights.contains { $0.name == "ztsnr" }
         overrides = try Self.overrides(file)
         tokenizerFolder = FileSystem.tokenizer(in: FileSystem.parent(path))
     }
@@ -74,7 +77,7 @@ struct SingleFile: ModelContainer {
     }
 
     func scheduler() throws -> ConfigFile {
-        try config("scheduler", ModelFolderFiles.scheduler(predictionType: predictionType))
+        try config("scheduler", ModelFolderFiles.scheduler(predictionType: predictionType, zeroTerminalSNR: hasZeroTerminalSNR))
     }
 
     func hasComponent(_ component: ModelComponent) -> Bool { parts[component] != nil }

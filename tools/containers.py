@@ -312,7 +312,9 @@ def write_refused(output):
     torch.save({"a.weight": Malicious(), "b.weight": torch.zeros(2)}, f"{output}/refused/malicious.ckpt")
     torch.save({"a.weight": torch.zeros(2, dtype=torch.complex64)}, f"{output}/refused/complex.ckpt")
     with zipfile.ZipFile(f"{output}/refused/compressed.ckpt", "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("archive/data.pkl", pickle.dumps({"a": "x" * 1000}, protocol=2))
+        entry = zipfile.ZipInfo("archive/data.pkl")  # of a fixed date
+        entry.compress_type = zipfile.ZIP_DEFLATED
+        archive.writestr(entry, pickle.dumps({"a": "x" * 1000}, protocol=2))
 
 
 def load_model(folder):

@@ -80,9 +80,15 @@ public struct Weight: @unchecked Sendable {
     }
 
     /// A weight of which only the name and perhaps the shape are known. Its elements read as NaN.
-    public init(name: String, shape: [Int], defect: String, owner: AnyObject) {
+    ///
+    /// - Parameter shape: empty counts as not known, and so does one of more elements than `limit`.
+    public init(name: String, shape: [Int], defect: String, owner: AnyObject, limit: Int = .max) {
         self.name = name
-        self.shape = shape
+        let count = shape.reduce(1) { count, size in
+            let (product, overflow) = count.multipliedReportingOverflow(by: size)
+            return overflow ? .max : product
+        }
+        self.shape = count <= limit ? shape : []
         dtype = .unreadable
         bytes = UnsafeRawBufferPointer(start: nil, count: 0)
         self.owner = owner

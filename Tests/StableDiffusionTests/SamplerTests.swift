@@ -55,8 +55,9 @@ import Testing
         var x = Tensor(shape, generator.randn(shape).array.map { $0 * scale })
         for call in sampler.timesteps.indices {
             let input = Tensor(x.shape, x.array.map { $0 * sampler.inputScale(at: call) })
+            let before = sampler
             x = sampler.step(model(input, sampler.timesteps[call]), at: call, sample: x) {
-                noise.next(sampler: sampler, call: call) ?? generator.randn(shape)
+                noise.next(sampler: before, call: call) ?? generator.randn(shape)
             }
             guard let point = try? tensors.weight("\(key)/after\(call + 1)") else { continue }
             #expect(relativeError(firstRows(x), point.floats()) < 1e-4, "\(what) after \(call + 1)")

@@ -27,7 +27,7 @@ CLASSES = {
     "dpmpp_2m_sde": ("DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++"}),
     "dpmpp_2m_sde_karras": (
         "DPMSolverMultistepScheduler", {"algorithm_type": "sde-dpmsolver++", "use_karras_sigmas": True}),
-    "dpmpp_sde": ("DPMSolverSDEScheduler", {}),
+    "dpmpp_sde": ("DPMSolverSDEScheduler", {"noise_sampler_seed": 3}),
 }
 SPACED = [name for name in CLASSES if name != "lcm"]
 SOLVERS = ["dpmpp_2m", "dpmpp_2m_sde", "unipc"]
@@ -49,7 +49,7 @@ VARIANTS = (
     + [({"solver_order": order}, name) for order in (1, 3) for name in SOLVERS]
     + [({"solver_order": 3, "lower_order_final": False, "final_sigmas_type": "sigma_min"}, name) for name in SOLVERS]
     + [({"solver_type": "heun"}, name) for name in ("dpmpp_2m", "dpmpp_2m_sde")]
-    + [({"solver_type": "bh1", "solver_order": order}, "unipc") for order in (2, 3)]
+    + [({"solver_type": "bh1", "solver_order": order, "final_sigmas_type": "sigma_min"}, "unipc") for order in (2, 3)]
     + [({"euler_at_final": True, "final_sigmas_type": "sigma_min"}, "dpmpp_2m")]
     + [({"disable_corrector": [0, 2]}, "unipc")]
     + [({"clip_sample": True, "clip_sample_range": 0.8}, name) for name in ("ddim", "ddpm", "lcm", "heun")]

@@ -45,7 +45,7 @@ def scipy_peaks(timesteps, counts, samples, separation, most, total):
     frequency = torch.tensor(counts, dtype=torch.float32) / samples
     profile = np.interp(np.arange(total + 1), timesteps, frequency.numpy(), left=0, right=0)
     found, about = find_peaks(profile, height=0, distance=separation, plateau_size=1)
-    return found[np.argsort(about["peak_heights"])[::-1][:most]].tolist()
+    return found[np.argsort(-about["peak_heights"], kind="stable")[:most]].tolist()
 
 
 def make(folder: Path):

@@ -46,7 +46,9 @@ final class GGUFFile: Sendable {
         }
         guard let dtype = GGUFHeader.dtypes[entry.kind] else {
             let kind = GGUFHeader.unreadKinds[entry.kind] ?? "number \(entry.kind)"
-            return Weight(name: name, shape: shape, defect: "is of GGUF's kind \(kind), which is not read", owner: file)
+            return Weight(
+                name: name, shape: shape, defect: "is of GGUF's kind \(kind), which is not read", owner: file,
+                limit: 8 * file.bytes.count)
         }
         guard count.isMultiple(of: dtype.blockLength), let size = Shapes.bytes([count / dtype.blockLength], dtype) else {
             throw bad("\(count) elements are not whole blocks of \(dtype.rawValue)")
@@ -116,7 +118,9 @@ struct GGUFHeader {
         for _ in 0..<tensorCount {
             let name = try text()
             let rank = try reader.int(UInt32.self)
-            guard rank <= 4, names.insert(name).inserted else { throw malformed("tensor \(name) is there twice, or has \(rank) dimensions") }
+            guard rank <= 4, names.insert(name).inserted else {
+                throw malformed("tensor \(name) is there twice, or has \(rank) dimensions")
+            }
             var shape: [Int] = []
             for _ in 0..<rank { shape.append(try reader.int(UInt64.self)) }
             entries.append(

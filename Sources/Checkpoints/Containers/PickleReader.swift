@@ -109,7 +109,9 @@ struct PickleReader {
         case "s": try setItems(Array([try pop(), try pop()].reversed()))
         case "u": try setItems(try popToMark())
         case "\u{8F}": stack.append(.unknown("set"))
-        case "\u{90}": try addToSet(try popToMark())
+        case "\u{90}":
+            _ = try popToMark()
+            guard case .unknown? = stack.last else { throw malformed("its pickle adds to what is not a set") }
         case "\u{91}":
             _ = try popToMark()
             stack.append(.unknown("frozenset"))
@@ -160,9 +162,5 @@ struct PickleReader {
         case .unknown: break
         default: throw malformed("its pickle sets items of what is not a dictionary")
         }
-    }
-
-    private func addToSet(_ values: [PickleValue]) throws {
-        guard case .unknown = stack.last else { throw malformed("its pickle adds to what is not a set") }
     }
 }

@@ -37,7 +37,7 @@ public final class SafetensorsFile: Sendable {
         guard entry.dtype != .unreadable else {
             return Weight(
                 name: entry.name, shape: entry.shape, defect: "is of kind \(entry.dtypeName), which is not read",
-                owner: file)
+                owner: file, limit: 8 * entry.range.count)
         }
         return Weight(
             name: entry.name, shape: entry.shape, dtype: entry.dtype,

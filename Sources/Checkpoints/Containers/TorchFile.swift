@@ -98,7 +98,7 @@ private struct TensorViews {
         let storage = tensor.storage
         guard let dtype = storage.kind.dtype else {
             let reason = "is of kind \(storage.kind.name), which is not read"
-            return Weight(name: name, shape: tensor.shape, defect: reason, owner: file)
+            return Weight(name: name, shape: tensor.shape, defect: reason, owner: file, limit: 8 * file.bytes.count)
         }
         let width = dtype.byteWidth
         guard let bytes = storages[storage.key] else {

@@ -28,7 +28,9 @@ enum QuantizedBlock {
     private static func decodeBlock(
         _ block: UnsafeRawBufferPointer, _ dtype: DType, into target: UnsafeMutablePointer<Float>
     ) {
-        func half(_ offset: Int) -> Float { Float(Float16(bitPattern: block.loadUnaligned(fromByteOffset: offset, as: UInt16.self))) }
+        func half(_ offset: Int) -> Float {
+            Float(Float16(bitPattern: block.loadUnaligned(fromByteOffset: offset, as: UInt16.self)))
+        }
         let scale = half(0)
         if dtype == .q8_0 {
             for j in 0..<length { target[j] = scale * Float(Int8(bitPattern: block[2 + j])) }

@@ -106,7 +106,9 @@ import TestSupport
     @Test func picklesOfEverything() throws {
         let campaign = FuzzCampaign(
             "objects", corpus: try Self.corpus(["kinds/zip.ckpt", "kinds/protocol4.ckpt", "kinds/old.ckpt"]),
-            words: ["ccollections\nCounter\n", "ctorch\nfloat8_e5m2\n", "\u{8F}", "(i", "(o", "\u{92}", "tR", "Q", "g0\n", "d"])
+            words: [
+                "ccollections\nCounter\n", "ctorch\nfloat8_e5m2\n", "\u{8F}", "(i", "(o", "\u{92}", "tR", "Q", "g0\n", "d",
+            ])
         campaign.check(4000) { input in
             for weight in try Self.weights(input) { _ = weight.floats() }
         }

@@ -18,7 +18,8 @@ import Testing
         "trained_betas": [("trained_betas", .array((0..<1000).map { .number(0.001 + 1e-5 * Double($0)) }))],
         "prediction_type": [("prediction_type", "v_prediction")],
         "rescale_betas_zero_snr": [("rescale_betas_zero_snr", true)],
-        "timestep_spacing": [("timestep_spacing", "trailing")], "steps_offset": [("steps_offset", 3), ("timestep_spacing", "leading")],
+        "timestep_spacing": [("timestep_spacing", "trailing")],
+        "steps_offset": [("steps_offset", 3), ("timestep_spacing", "leading")],
         "set_alpha_to_one": [("set_alpha_to_one", false)], "clip_sample": [("clip_sample", true), ("clip_sample_range", 0.5)],
         "clip_sample_range": [("clip_sample", true), ("clip_sample_range", 0.3)],
         "use_karras_sigmas": [("use_karras_sigmas", true)], "use_exponential_sigmas": [("use_exponential_sigmas", true)],
@@ -84,7 +85,8 @@ import Testing
                 #expect(try Self.numbers(example, name) == Self.numbers([], name), "\(setting.key) \(name.rawValue)")
             }
         case .only(let value):
-            let other: JSON = value.bool.map { .bool(!$0) } ?? (value == .null ? ["x": 1] : value.double != nil ? -5.1 : "other")
+            let other: JSON =
+                value.bool.map { .bool(!$0) } ?? (value == .null ? ["x": 1] : value.double != nil ? -5.1 : "other")
             for name in setting.samplers {
                 #expect { try Self.numbers([(setting.key, other)], name) } throws: { "\($0)".contains(setting.key) }
             }

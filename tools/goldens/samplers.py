@@ -16,7 +16,9 @@ TARGET = "Tests/StableDiffusionTests/Fixtures/samplers"
 TOLERANCE = 1e-5
 
 SHAPE = [1, 4, 8, 8]
-BASE = {"num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear", "steps_offset": 1}
+BASE = {
+    "num_train_timesteps": 1000, "beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear",
+    "steps_offset": 1}
 CLASSES = {
     "pndm": ("PNDMScheduler", {"skip_prk_steps": True}), "ddim": ("DDIMScheduler", {"clip_sample": False}),
     "ddpm": ("DDPMScheduler", {"clip_sample": False}), "lcm": ("LCMScheduler", {}),

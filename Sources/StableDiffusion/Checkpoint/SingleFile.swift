@@ -77,7 +77,9 @@ struct SingleFile: ModelContainer {
     }
 
     func scheduler() throws -> ConfigFile {
-        try config("scheduler", ModelFolderFiles.scheduler(predictionType: predictionType, zeroTerminalSNR: hasZeroTerminalSNR))
+        try config(
+            "scheduler",
+            ModelFolderFiles.scheduler(predictionType: predictionType, zeroTerminalSNR: hasZeroTerminalSNR))
     }
 
     func hasComponent(_ component: ModelComponent) -> Bool { parts[component] != nil }

@@ -13,7 +13,8 @@ struct HeunSampler: Sampler {
     private var first: (sample: Tensor, slope: Tensor)?
 
     init(table: SigmaTable, initialNoiseSigma: Float, prediction: PredictionType, clipRange: Float?) {
-        timesteps = table.timesteps.prefix(1).map { Float($0) } + table.timesteps.dropFirst().flatMap { [Float($0), Float($0)] }
+        let times = table.timesteps.map { Float($0) }
+        timesteps = times.prefix(1) + times.dropFirst().flatMap { [$0, $0] }
         sigmas =
             table.sigmas.prefix(1) + table.sigmas.dropFirst().dropLast().flatMap { [$0, $0] } + table.sigmas.suffix(1)
         self.initialNoiseSigma = initialNoiseSigma

@@ -27,7 +27,7 @@ import Testing
         "sigma_max": [("use_karras_sigmas", true), ("sigma_max", 8.0)],
         "final_sigmas_type": [("final_sigmas_type", "sigma_min")], "solver_order": [("solver_order", 3)],
         "solver_type": [("solver_type", "heun")],
-        "lower_order_final": [("lower_order_final", false), ("final_sigmas_type", "sigma_min")],
+        "lower_order_final": [("lower_order_final", false), ("final_sigmas_type", "sigma_min"), ("solver_order", 3)],
         "euler_at_final": [("euler_at_final", true), ("final_sigmas_type", "sigma_min"), ("lower_order_final", false)],
         "disable_corrector": [("disable_corrector", [1])], "variance_type": [("variance_type", "fixed_large")],
         "original_inference_steps": [("original_inference_steps", 100)], "timestep_scaling": [("timestep_scaling", 0.01)],

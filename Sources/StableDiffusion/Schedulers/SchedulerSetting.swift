@@ -23,7 +23,8 @@ public struct SchedulerSetting: Sendable {
     }
 
     private static let solvers: [SamplerName] = [.dpmpp2M, .dpmpp2MKarras, .dpmpp2MSDE, .dpmpp2MSDEKarras]
-    private static let unspaced = SamplerName.allCases.filter { $0 != .lcm }
+    /// Karras levels of the solvers lie between the ends of the training schedule, whatever the time steps.
+    private static let spaced = SamplerName.allCases.filter { ![.lcm, .dpmpp2MKarras, .dpmpp2MSDEKarras].contains($0) }
     static let clipping: [SamplerName] = [.ddim, .ddpm, .lcm, .heun]
     static let rescaling: [SamplerName] = [.ddim, .ddpm, .lcm, .euler, .eulerAncestral, .uniPC] + solvers
 
@@ -31,8 +32,8 @@ public struct SchedulerSetting: Sendable {
     public static let all: [SchedulerSetting] = [
         .init("num_train_timesteps", .used), .init("beta_start", .used), .init("beta_end", .used),
         .init("beta_schedule", .used), .init("trained_betas", .used), .init("prediction_type", .used),
-        .init("rescale_betas_zero_snr", .used, rescaling), .init("timestep_spacing", .used, unspaced),
-        .init("steps_offset", .used, unspaced), .init("set_alpha_to_one", .used, [.pndm, .ddim]),
+        .init("rescale_betas_zero_snr", .used, rescaling), .init("timestep_spacing", .used, spaced),
+        .init("steps_offset", .used, spaced), .init("set_alpha_to_one", .used, [.pndm, .ddim]),
         .init("clip_sample", .used, clipping), .init("clip_sample_range", .used, clipping),
         .init("use_karras_sigmas", .used, [.euler, .heun, .lms, .uniPC, .dpmppSDE]),
         .init("use_exponential_sigmas", .used, [.euler, .heun, .lms, .uniPC, .dpmppSDE, .dpmpp2M, .dpmpp2MSDE]),
@@ -40,7 +41,7 @@ public struct SchedulerSetting: Sendable {
         .init("final_sigmas_type", .used, [.euler, .uniPC] + solvers),
         .init("algorithm_type", .used, []), .init("solver_order", .used, [.uniPC] + solvers),
         .init("solver_type", .used, [.uniPC] + solvers), .init("lower_order_final", .used, [.uniPC] + solvers),
-        .init("euler_at_final", .used, solvers), .init("disable_corrector", .used, [.uniPC]),
+        .init("euler_at_final", .used, [.dpmpp2M, .dpmpp2MSDE]), .init("disable_corrector", .used, [.uniPC]),
         .init("variance_type", .used, [.ddpm]), .init("original_inference_steps", .used, [.lcm]),
         .init("timestep_scaling", .used, [.lcm]),
         .init("skip_prk_steps", .only(true), [.pndm]), .init("thresholding", .only(false)),

@@ -41,7 +41,9 @@ public enum PNG {
     /// The metadata of a PNG file, without decoding its pixels.
     ///
     /// - Throws: `SimpleFailure` with `.missingInput` or `.badData`.
-    public static func text(_ path: String) throws -> [PNGText] { try text(in: MappedFile.contents(of: path, limit: fileLimit), name: path) }
+    public static func text(_ path: String) throws -> [PNGText] {
+        try text(in: MappedFile.contents(of: path, limit: fileLimit), name: path)
+    }
 
     /// The metadata alone (tEXt and iTXt), in file order.
     ///

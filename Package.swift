@@ -50,6 +50,8 @@ let package = Package(
         .target(name: "KernelInterface"),
         .target(name: "ReferenceKernels", dependencies: [realModule, complexModule]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
+        .systemLibrary(name: "CWebP", pkgConfig: "libwebp", providers: [.apt(["libwebp-dev"])]),
         .target(name: "Files", dependencies: [crypto]),
         // Floor 1: threads, numbers
         .target(name: "Parallel", dependencies: ["CThreads"]),
@@ -58,7 +60,7 @@ let package = Package(
         // Floor 2: operations, weights, pictures
         .target(name: "Ops", dependencies: ["Files", "KernelInterface", "Parallel", "Tensors"] + kernelDependencies),
         .target(name: "Checkpoints", dependencies: ["Files", "Tensors"]),
-        .target(name: "Pictures", dependencies: ["CPNG", "Files", "Tensors"]),
+        .target(name: "Pictures", dependencies: ["CJPEG", "CPNG", "CWebP", "Files", "Tensors"]),
         // Floor 3: the network, the optimizer, the gallery, benchmarks of operations
         .target(name: "Benchmarking", dependencies: ["Ops", "Tensors"]),
         .target(name: "Optimizers", dependencies: ["Tensors"]),

@@ -8,10 +8,3 @@ public protocol TensorNaming: Sendable {
     /// Whether a tensor of this (normalized) name occurs in files without being part of the model.
     func isLeftover(_ name: String) -> Bool
 }
-
-extension Weight {
-    /// The same bytes under another name and, with as many elements, another shape.
-    public func renamed(_ name: String, shape: [Int]? = nil) -> Weight {
-        Weight(name: name, shape: shape ?? self.shape, dtype: dtype, bytes: bytes, owner: owner)
-    }
-}

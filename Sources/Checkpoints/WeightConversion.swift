@@ -17,9 +17,11 @@ extension Weight {
     }
 
     /// Elements `range` in row-major order, as a vector.
+    ///
+    /// - Precondition: its ends are multiples of `dtype.blockLength`.
     func slice(_ range: Range<Int>) -> Weight {
-        let width = dtype.byteWidth
-        let part = UnsafeRawBufferPointer(rebasing: bytes[range.lowerBound * width..<range.upperBound * width])
+        let part = UnsafeRawBufferPointer(
+            rebasing: bytes[dtype.byteCount(range.lowerBound)..<dtype.byteCount(range.upperBound)])
         return Weight(name: name, shape: [range.count], dtype: dtype, bytes: part, owner: owner)
     }
 
@@ -45,7 +47,7 @@ enum FloatCoding {
         case .f16: try encoded(half)
         case .bf16: try encoded(bfloat)
         case .f64: try encoded { Double($0) }
-        case .i64, .i32, .u8, .bool: preconditionFailure("weights are not written as \(dtype.rawValue)")
+        default: preconditionFailure("weights are not written as \(dtype.rawValue)")
         }
     }
 

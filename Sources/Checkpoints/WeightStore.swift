@@ -16,6 +16,8 @@ public final class WeightStore: Sendable {
     public typealias Edit = @Sendable (Weight) -> Weight
 
     private let weights: [String: Weight]
+    /// Why tensors of these names cannot be read; they are missing unless nobody asks for them.
+    private let defects: [String: String]
     private let edits: [String: Edit]
     private let taken = Mutex<Set<String>>([])
 
@@ -27,15 +29,19 @@ public final class WeightStore: Sendable {
         self.file = file
         var named: [String: Weight] = [:]
         var unused = leftovers
+        var defects: [String: String] = [:]
         for original in weights {
             let weight = naming?.normalized(original) ?? original
             if naming?.isLeftover(weight.name) ?? false {
                 unused.append(weight.name)
+            } else if let defect = weight.defect {
+                defects[weight.name] = defect
             } else if named.updateValue(weight, forKey: weight.name) != nil {
                 throw .malformed(file: file, reason: "tensor \(weight.name) is there twice")
             }
         }
         self.weights = named
+        self.defects = defects
         self.leftovers = unused.sorted()
         edits = [:]
     }
@@ -49,6 +55,7 @@ public final class WeightStore: Sendable {
         file = store.file
         leftovers = store.leftovers
         weights = store.weights
+        defects = store.defects
         self.edits = edits
     }
 
@@ -69,9 +76,10 @@ public final class WeightStore: Sendable {
     /// How many tensors there are of each dtype.
     public var dtypes: [DType: Int] { weights.values.reduce(into: [:]) { $0[$1.dtype, default: 0] += 1 } }
 
-    /// - Throws: `FileFailure.missingTensors`, `.misshapen`, or `.unsupported` for NaN and infinity.
+    /// - Throws: `FileFailure.missingTensors`, `.unsupported` for one that cannot be read or holds NaN or
+    ///   infinity, or `.misshapen`.
     public func take(_ name: String, shape: [Int]) throws(FileFailure) -> Weight {
-        guard let weight = weights[name] else { throw .missingTensors(file: file, names: [name]) }
+        guard let weight = weights[name] else { throw missing([name]) }
         guard weight.shape == shape else {
             throw .misshapen(file: file, tensor: name, expected: shape, found: weight.shape)
         }
@@ -102,6 +110,15 @@ public final class WeightStore: Sendable {
                 }))
     }
 
+    /// Names the first of these that is there but cannot be read, else all of them.
+    private func missing(_ names: [String]) -> FileFailure {
+        guard let name = names.first(where: { defects[$0] != nil }), let defect = defects[name] else {
+            return .missingTensors(file: file, names: names)
+        }
+        return .unsupported(
+            file: file, found: "tensor \(name) \(defect)", advice: "save it as plain float16 or float32 numbers")
+    }
+
     /// Takes file pages out of this process's memory after layers have packed what they took.
     public func releasePages() {
         var files: [ObjectIdentifier: MappedFile] = [:]
@@ -111,10 +128,10 @@ public final class WeightStore: Sendable {
 
     /// Compares every name and shape with the manifest's.
     ///
-    /// - Throws: `FileFailure.missingTensors`, `.misshapen` or `.extraTensors`, in this order of precedence.
+    /// - Throws: `FileFailure.missingTensors`, `.unsupported`, `.misshapen` or `.extraTensors`, in this order.
     public func verify(_ manifest: Manifest) throws(FileFailure) {
         let difference = self.difference(from: manifest)
-        if !difference.missing.isEmpty { throw .missingTensors(file: file, names: difference.missing) }
+        if !difference.missing.isEmpty { throw missing(difference.missing) }
         if let first = difference.misshapen.first {
             throw .misshapen(file: file, tensor: first.name, expected: first.expected, found: first.found)
         }

@@ -24,7 +24,7 @@ import TestSupport
 
     @Test(arguments: [
         "folder-fp16", "folder-sharded", "folder-bin", "folder-old-vae", "ldm-fp16-ema.safetensors",
-        "ldm-fp32.safetensors", "ldm-pickle.ckpt", "ldm-legacy.ckpt",
+        "ldm-fp32.safetensors", "ldm-pickle.ckpt", "ldm-legacy.ckpt", "ldm.gguf",
     ])
     func holdsTheSameModel(_ name: String) throws {
         let reference = try Self.open("folder-fp32")
@@ -94,6 +94,10 @@ import TestSupport
             #expect(scheduler.json["prediction_type"] == "v_prediction")
         }
         #expect(try Self.open("ldm-fp16-ema.safetensors").scheduler().json["prediction_type"] == "epsilon")
+        let rescaled = marked + [Weight(name: "ztsnr", tensor: .zeros([0]))]
+        try SafetensorsWriter.write(rescaled, metadata: half.metadata, to: folder.file("rescaled.safetensors"))
+        let scheduler = try ModelSource(path: folder.file("rescaled.safetensors")).scheduler()
+        #expect(try SchedulerConfiguration(scheduler).schedule.alphasCumprod.last == 0)
         let sidecar: JSON = ["scheduler": ["prediction_type": "epsilon"]]
         try sidecar.write(to: folder.file("marked.json"), overwrite: false)
         #expect(

@@ -93,6 +93,27 @@ import TestSupport
         }
     }
 
+    @Test func gguf() throws {
+        let campaign = FuzzCampaign(
+            "gguf", corpus: try Self.corpus(["kinds/blocks.gguf"]),
+            words: ["GGUF", "general.alignment", "comfy.gguf.orig_shape.", "kernel", "\u{8}\u{0}\u{0}\u{0}"])
+        campaign.check(4000) { input in
+            for weight in try Self.weights(input) { _ = weight.floats() }
+        }
+    }
+
+    /// Every instruction and the objects that stand beside weights.
+    @Test func picklesOfEverything() throws {
+        let campaign = FuzzCampaign(
+            "objects", corpus: try Self.corpus(["kinds/zip.ckpt", "kinds/protocol4.ckpt", "kinds/old.ckpt"]),
+            words: [
+                "ccollections\nCounter\n", "ctorch\nfloat8_e5m2\n", "\u{8F}", "(i", "(o", "\u{92}", "tR", "Q", "g0\n", "d",
+            ])
+        campaign.check(4000) { input in
+            for weight in try Self.weights(input) { _ = weight.floats() }
+        }
+    }
+
     /// Whole models: layouts read off damaged names and shapes.
     @Test func models() throws {
         let corpus = try Self.corpus(["containers/ldm-fp16-ema.safetensors"])

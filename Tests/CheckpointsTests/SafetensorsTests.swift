@@ -117,7 +117,6 @@ import TestSupport
         ("overflowing shape", file("{\(entry("a", "[4294967296,4294967296]", 0, 0))}", data: 0)),
         ("negative size", file("{\(entry("a", "[-1]", 0, 4))}", data: 4)),
         ("fractional size", file("{\(entry("a", "[1.5]", 0, 4))}", data: 4)),
-        ("unknown dtype", file("{\(entry("a", "[1]", dtype: "F8_E4M3", 0, 1))}", data: 1)),
         ("no offsets", file(#"{"a":{"dtype":"F32","shape":[1]}}"#, data: 4)),
         ("three offsets", file(#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4,8]}}"#, data: 4)),
         ("entry is a number", file(#"{"a":1}"#, data: 0)),

@@ -25,6 +25,18 @@ import Testing
         }
     }
 
+    @Test func jpegs() throws {
+        let campaign = FuzzCampaign(
+            "jpeg", corpus: try Self.corpus("jpeg"), words: ["Exif\u{0}\u{0}", "II*\u{0}", "MM\u{0}*", "Adobe"])
+        campaign.check(3000) { _ = try JPEG.decode(Array($0.bytes), name: "fuzz") }
+    }
+
+    @Test func webps() throws {
+        let campaign = FuzzCampaign(
+            "webp", corpus: try Self.corpus("webp"), words: ["RIFF", "WEBP", "VP8 ", "VP8L", "VP8X", "ALPH", "EXIF", "ANIM"])
+        campaign.check(3000) { _ = try WebP.decode(Array($0.bytes), name: "fuzz") }
+    }
+
     /// An input is a chunk's type and contents, in a sound file.
     @Test func texts() throws {
         let campaign = FuzzCampaign(

@@ -67,7 +67,7 @@ import Testing
     }
 
     @Test(arguments: [
-        "p\nSteps: many, Sampler: Euler, Seed: 1", "p\nSteps: 5, Sampler: UniPC, Seed: 1",
+        "p\nSteps: many, Sampler: Euler, Seed: 1", "p\nSteps: 5, Sampler: DEIS, Seed: 1",
         "p\nSteps: 5, Sampler: Euler, Size: wide", "p\nSteps: 5, Seed: -1, CFG scale: 7",
         "p\nSteps: 5, Seed: 1, Sampler: Euler, Schedule type: Beta",
     ]) func whatCannotBeRepeatedIsNamed(text: String) {
@@ -107,8 +107,8 @@ import Testing
     }
 
     @Test func aChosenSamplerReplacesOneThatIsNotImplemented() throws {
-        let text = "p\nSteps: 5, Sampler: Heun, Seed: 1"
-        #expect { try ParametersText.parse(text, name: "x.png") } throws: { "\($0)".contains("'Heun' is not implemented") }
+        let text = "p\nSteps: 5, Sampler: DEIS, Seed: 1"
+        #expect { try ParametersText.parse(text, name: "x.png") } throws: { "\($0)".contains("'DEIS' is not implemented") }
         #expect(try ParametersText.parse(text, name: "x.png", sampler: .euler).sampler == .euler)
     }
 }

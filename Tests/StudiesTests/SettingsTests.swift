@@ -43,7 +43,7 @@ import Studies
     @Test(arguments: [
         ("capture:\n  stepz: 3", "s, line 2: unknown key capture.stepz; the nearest known one is capture.steps"),
         ("seed: many", "s, line 1: seed: expected a whole number from 0 to 4294967295, found \"many\""),
-        ("capture: {sampler: heun}", "capture.sampler: expected one of model, pndm"),
+        ("capture: {sampler: best}", "capture.sampler: expected one of model, pndm"),
         ("capture: {steps: -4}", "found -4"), ("layers: {a: 1}", "unknown key layers.a"),
         ("[1, 2]", "expected keys with values"), ("a: [", "not YAML"), ("capture: 3", "unknown key capture"),
     ])

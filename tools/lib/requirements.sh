@@ -1,5 +1,8 @@
 # Sourced by the other scripts: installs what is missing with apt. Nothing is asked of the network when all is there.
 
+# What the program is linked with: PNG, JPEG, WebP.
+libraries="libpng-dev libturbojpeg0-dev libwebp-dev"
+
 # need PACKAGE... : Debian packages that must be installed.
 need() {
     local missing=()

@@ -35,7 +35,7 @@ enum LegacyTorch {
         let object = try next()
         let keys = try next()
         let storages = try storages(
-            bytes, from: position, keys: Self.keys(keys.value, keys.reader), dtypes: object.reader.storageTypes,
+            bytes, from: position, keys: Self.keys(keys.value, keys.reader), kinds: object.reader.storageKinds,
             file: file)
         return TorchFile.Contents(top: object.value, reader: object.reader, storages: storages)
     }
@@ -52,17 +52,22 @@ enum LegacyTorch {
     }
 
     private static func storages(
-        _ bytes: UnsafeRawBufferPointer, from start: Int, keys: [String?], dtypes: [String: DType], file: String
+        _ bytes: UnsafeRawBufferPointer, from start: Int, keys: [String?], kinds: [String: StorageKind], file: String
     ) throws -> [String: UnsafeRawBufferPointer] {
         var storages: [String: UnsafeRawBufferPointer] = [:]
         do {
             var reader = try ByteReader(bytes, at: start)
             for key in keys {
-                guard let key, let dtype = dtypes[key], storages[key] == nil else {
+                guard let key, let kind = kinds[key], storages[key] == nil else {
                     throw FileFailure.malformed(
                         file: file, reason: "its list of storages is not that of its tensors")
                 }
-                let (size, overflow) = try reader.int(Int64.self).multipliedReportingOverflow(by: dtype.byteWidth)
+                guard kind.width > 0 else {
+                    throw FileFailure.unsupported(
+                        file: file, found: "it has a storage of kind \(kind.name), whose size is not known",
+                        advice: "load it with PyTorch and torch.save it again in today's format")
+                }
+                let (size, overflow) = try reader.int(Int64.self).multipliedReportingOverflow(by: kind.width)
                 storages[key] = try reader.take(overflow ? -1 : size)
             }
         } catch is ByteReader.End {

@@ -39,7 +39,12 @@ public final class SafetensorsFile: Sendable {
     public var weights: [Weight] { names.compactMap { entries[$0] }.map(weight) }
 
     private func weight(_ entry: SafetensorsHeader.Entry) -> Weight {
-        Weight(
+        guard entry.dtype != .unreadable else {
+            return Weight(
+                name: entry.name, shape: entry.shape, defect: "is of kind \(entry.dtypeName), which is not read",
+                owner: file, limit: 8 * entry.range.count)
+        }
+        return Weight(
             name: entry.name, shape: entry.shape, dtype: entry.dtype,
             bytes: UnsafeRawBufferPointer(rebasing: file.bytes[entry.range]), owner: file)
     }

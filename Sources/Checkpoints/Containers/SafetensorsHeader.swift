@@ -10,6 +10,8 @@ struct SafetensorsHeader {
     struct Entry: Equatable {
         let name: String
         let dtype: DType
+        /// What the header calls it; kinds that are not known are `DType.unreadable`.
+        let dtypeName: String
         let shape: [Int]
         /// Bytes from the start of the file.
         let range: Range<Int>
@@ -23,6 +25,7 @@ struct SafetensorsHeader {
     static let lengthLimit = 100_000_000
 
     init(_ bytes: UnsafeRawBufferPointer, file: String) throws(FileFailure) {
+        try ForeignFile.refuse(bytes, file: file)
         guard bytes.count >= 8 else {
             throw .malformed(file: file, reason: "\(bytes.count) bytes are too few for a safetensors header")
         }
@@ -60,6 +63,7 @@ struct SafetensorsHeader {
     }
 
     private static func metadata(_ value: JSON, file: String) throws(FileFailure) -> [String: String] {
+        if value == .null { return [:] }
         guard let object = value.object else {
             throw .malformed(file: file, reason: "__metadata__: expected an object, found \(value.typeName)")
         }
@@ -81,21 +85,19 @@ struct SafetensorsHeader {
             let offsets = value["data_offsets"]?.array?.map(\.int), offsets.count == 2,
             let begin = offsets[0], let end = offsets[1]
         else { throw bad("expected dtype, shape and two data_offsets") }
-        guard let dtype = DType(rawValue: dtypeName) else {
-            throw .unsupported(
-                file: file, found: "tensor \(name) has dtype \(dtypeName)",
-                advice: "known are " + DType.allCases.map(\.rawValue).joined(separator: ", "))
-        }
+        let dtype = DType.inSafetensors.first { $0.rawValue == dtypeName } ?? .unreadable
         guard let dimensions = Shapes.dimensions(shape), let size = Shapes.bytes(dimensions, dtype) else {
             throw bad("its shape is not a list of sizes, or too large")
         }
         guard 0 <= begin, begin <= end, end <= dataEnd - dataStart else {
             throw bad("data_offsets [\(begin), \(end)] exceed the \(dataEnd - dataStart) bytes of data")
         }
-        guard end - begin == size else {
+        guard end - begin == size || dtype == .unreadable else {
             throw bad("shape \(dimensions) of \(dtypeName) needs \(size) bytes, found \(end - begin)")
         }
-        return Entry(name: name, dtype: dtype, shape: dimensions, range: dataStart + begin..<dataStart + end)
+        return Entry(
+            name: name, dtype: dtype, dtypeName: dtypeName, shape: dimensions,
+            range: dataStart + begin..<dataStart + end)
     }
 
     private mutating func checkCoverage(dataStart: Int, dataEnd: Int, file: String) throws(FileFailure) {

@@ -21,7 +21,7 @@ public enum SafetensorsWriter {
 
         /// Elements.
         public var count: Int { shape.reduce(1, *) }
-        var byteCount: Int { count * dtype.byteWidth }
+        var byteCount: Int { dtype.byteCount(count) }
     }
 
     /// Accepts the next bytes of the tensor being written.

@@ -5,10 +5,13 @@ import Tensors
 /// one after the other.
 final class TorchFile: Sendable {
     let path: String
-    /// The tensors of the dictionary, or of its member `state_dict`, in the file's order.
+    /// The tensors of the dictionary, or of its member `state_dict`, in the file's order. What is made by a call that
+    /// is not known, or of elements that are not read, has a defect.
     let weights: [Weight]
     /// Texts of the dictionary, by their keys.
     let texts: [String: String]
+    /// Names that the pickle mentions and that are not known, sorted. Nothing of them was executed.
+    let unknownNames: [String]
 
     init(_ file: MappedFile) throws {
         let path = file.path
@@ -16,8 +19,16 @@ final class TorchFile: Sendable {
         let contents = LegacyTorch.isOne(file.bytes)
             ? try LegacyTorch.contents(file.bytes, file: path) : try Self.contents(ofZip: file.bytes, file: path)
         var views = TensorViews(file: file, storages: contents.storages)
-        weights = try Self.stateDictionary(contents.top, contents.reader).map { try views.weight($0, $1) }
+        weights = try Self.stateDictionary(contents.top, contents.reader).compactMap { name, value in
+            switch value {
+            case .tensor(let index): try views.weight(name, contents.reader.tensors[index])
+            case .unknown(let maker):
+                Weight(name: name, shape: [], defect: "is made by \(maker), which is not executed", owner: file)
+            default: nil
+            }
+        }
         texts = Self.texts(contents.top, contents.reader)
+        unknownNames = contents.reader.unknownNames.sorted()
         self.path = path
     }
 
@@ -60,27 +71,28 @@ final class TorchFile: Sendable {
 
     private static func stateDictionary(
         _ top: PickleValue, _ reader: PickleReader
-    ) throws -> [(name: String, tensor: PickleTensor)] {
-        guard case .dictionary(var index) = top else {
+    ) throws -> [(name: String, value: PickleValue)] {
+        var top = top
+        if case .dictionary(let index) = top,
+            let inner = reader.dictionaries[index].last(where: { $0.key.string == "state_dict" })?.value
+        {
+            top = inner
+        }
+        if let maker = top.unknownName {
+            throw FileFailure.unsupported(
+                file: reader.file, found: "its pickle holds an object made by \(maker) instead of a dictionary of tensors",
+                advice: "nothing was executed; load it where it was made and save its state_dict()")
+        }
+        guard case .dictionary(let index) = top else {
             throw FileFailure.malformed(file: reader.file, reason: "its pickle is not a dictionary of tensors")
         }
-        for (key, value) in reader.dictionaries[index] where key.string == "state_dict" {
-            if case .dictionary(let inner) = value { index = inner }
+        func named(_ dictionary: Int, prefix: String) -> [(name: String, value: PickleValue)] {
+            reader.dictionaries[dictionary].compactMap { key, value in key.string.map { (prefix + $0, value) } }
         }
-        var result = tensors(of: index, prefix: "", reader)
         // Textual inversions keep their one tensor in a dictionary of its own.
         let member = reader.dictionaries[index].first { $0.key.string == "string_to_param" }
-        if case .dictionary(let inner)? = member?.value { result += tensors(of: inner, prefix: "string_to_param.", reader) }
-        return result
-    }
-
-    private static func tensors(
-        of dictionary: Int, prefix: String, _ reader: PickleReader
-    ) -> [(name: String, tensor: PickleTensor)] {
-        reader.dictionaries[dictionary].compactMap { key, value in
-            guard let name = key.string, case .tensor(let tensor) = value else { return nil }
-            return (prefix + name, reader.tensors[tensor])
-        }
+        guard case .dictionary(let inner)? = member?.value else { return named(index, prefix: "") }
+        return named(index, prefix: "") + named(inner, prefix: "string_to_param.")
     }
 }
 
@@ -101,7 +113,11 @@ private struct TensorViews {
             .malformed(file: file.path, reason: "tensor \(name): \(reason)")
         }
         let storage = tensor.storage
-        let width = storage.dtype.byteWidth
+        guard let dtype = storage.kind.dtype else {
+            let reason = "is of kind \(storage.kind.name), which is not read"
+            return Weight(name: name, shape: tensor.shape, defect: reason, owner: file, limit: 8 * file.bytes.count)
+        }
+        let width = dtype.byteWidth
         guard let bytes = storages[storage.key] else {
             throw bad("its storage \(storage.key) is not in the file")
         }
@@ -112,11 +128,11 @@ private struct TensorViews {
         if isEmpty || Self.isContiguous(tensor) {
             let start = isEmpty ? 0 : tensor.offset * width
             let part = UnsafeRawBufferPointer(rebasing: bytes[start..<start + count * width])
-            return Weight(name: name, shape: tensor.shape, dtype: storage.dtype, bytes: part, owner: file)
+            return Weight(name: name, shape: tensor.shape, dtype: dtype, bytes: part, owner: file)
         }
         guard count <= storage.count, copied <= file.bytes.count else { throw bad("its elements overlap") }
         copied += count * width
-        return Self.gathered(name, tensor, count: count, from: bytes)
+        return Self.gathered(name, tensor, dtype, count: count, from: bytes)
     }
 
     /// Index of the last element in the storage, or nil if it overflows; meaningless for an empty tensor.
@@ -142,9 +158,9 @@ private struct TensorViews {
 
     /// A row-major copy.
     private static func gathered(
-        _ name: String, _ tensor: PickleTensor, count: Int, from bytes: UnsafeRawBufferPointer
+        _ name: String, _ tensor: PickleTensor, _ dtype: DType, count: Int, from bytes: UnsafeRawBufferPointer
     ) -> Weight {
-        let width = tensor.storage.dtype.byteWidth
+        let width = dtype.byteWidth
         let copy = OwnedBytes(count: count * width)
         var index = [Int](repeating: 0, count: tensor.shape.count)
         var source = tensor.offset
@@ -160,7 +176,7 @@ private struct TensorViews {
             }
         }
         return Weight(
-            name: name, shape: tensor.shape, dtype: tensor.storage.dtype, bytes: UnsafeRawBufferPointer(copy.buffer),
+            name: name, shape: tensor.shape, dtype: dtype, bytes: UnsafeRawBufferPointer(copy.buffer),
             owner: copy)
     }
 }

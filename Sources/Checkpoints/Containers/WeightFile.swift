@@ -2,7 +2,7 @@ import Files
 import Tensors
 
 /// The tensors of one weights file of any kind that is read here, told apart by its first bytes, not by its name:
-/// safetensors, what `torch.save` writes, or the index of a sharded set.
+/// safetensors, what `torch.save` writes, GGUF, or the index of a sharded set.
 public struct WeightFile: Sendable {
     /// The formats that weights come in.
     public enum Container: String, Sendable {
@@ -10,6 +10,7 @@ public struct WeightFile: Sendable {
         case shardedSafetensors = "sharded safetensors"
         case torch = "PyTorch zip"
         case legacyTorch = "PyTorch pickle"
+        case gguf = "GGUF"
     }
 
     /// The file's path, as it was given.
@@ -18,8 +19,11 @@ public struct WeightFile: Sendable {
     public let container: Container
     /// Its tensors, in the file's order.
     public let weights: [Weight]
-    /// Safetensors' `__metadata__`; the texts beside a pickle's tensors; empty for others.
+    /// Safetensors' `__metadata__`, the text entries of GGUF, the texts beside a pickle's tensors; empty for others.
     public let metadata: [String: String]
+    /// Names of Python's that a pickle mentions and that are not known here, sorted. Nothing of them was executed, and no
+    /// sound weight depends on them.
+    public private(set) var unknownNames: [String] = []
 
     /// - Throws: `FileFailure` if the file is absent, damaged, or of a refused kind.
     public init(path: String) throws {
@@ -35,10 +39,15 @@ public struct WeightFile: Sendable {
     ///
     /// - Throws: `FileFailure` if it is of none, or damaged.
     public init(_ file: MappedFile) throws {
+        try ForeignFile.refuse(file.bytes, file: file.path)
         if Self.isTorch(file) {
             let container = withExtendedLifetime(file) { LegacyTorch.isOne(file.bytes) } ? Container.legacyTorch : .torch
-            let torch = try TorchFile(file)
-            self.init(path: file.path, container: container, weights: torch.weights, metadata: torch.texts)
+            let contents = try TorchFile(file)
+            self.init(path: file.path, container: container, weights: contents.weights, metadata: contents.texts)
+            unknownNames = contents.unknownNames
+        } else if withExtendedLifetime(file, { GGUFFile.isOne(file.bytes) }) {
+            let contents = try GGUFFile(file)
+            self.init(path: file.path, container: .gguf, weights: contents.weights, metadata: contents.metadata)
         } else {
             let file = try SafetensorsFile(file)
             self.init(path: file.path, container: .safetensors, weights: file.weights, metadata: file.metadata)

@@ -27,6 +27,8 @@ public struct Inspection: Sendable {
     public let leftovers: [String]
     /// What else there is to say: where a LoRA's scale is from, by what methods it changes weights.
     public let notes: [String]
+    /// Python's names in a pickle that are not known; nothing of them was executed.
+    public let unknownNames: [String]
 
     /// Whether it would load.
     public var isSupported: Bool { family == .stableDiffusion1 && parts.allSatisfy(\.isComplete) }
@@ -40,7 +42,7 @@ public struct Inspection: Sendable {
                 modelIndex: try DiffusersFolder.optionalJSON(path + "/model_index.json"),
                 unet: try DiffusersFolder.optionalJSON(path + "/unet/config.json"))
             let folder = family == .stableDiffusion1 ? try DiffusersFolder(path: path) : nil
-            (parts, leftovers) = (folder.map(Self.parts) ?? [], [])
+            (parts, leftovers, unknownNames) = (folder.map(Self.parts) ?? [], [], [])
             predictionType = (try? folder?.scheduler()).map { $0.json["prediction_type"]?.string ?? "epsilon" }
             notes = []
             return
@@ -51,6 +53,7 @@ public struct Inspection: Sendable {
         let single = family == .stableDiffusion1 ? try SingleFile(path: path) : nil
         parts = single.map(Self.parts) ?? [Self.part(of: file, family)]
         leftovers = single?.leftovers ?? []
+        unknownNames = file.unknownNames
         predictionType = try single?.scheduler().string("prediction_type")
         notes = Self.notes(on: file, family)
     }
@@ -153,6 +156,7 @@ extension Inspection {
             "supported": .bool(isSupported), "prediction_type": predictionType.map { .string($0) } ?? .null,
             "parts": JSON(parts.map { ($0.name, $0.json) }), "leftovers": .array(leftovers.map { .string($0) }),
             "notes": .array(notes.map { .string($0) }),
+            "unknown_names": .array(unknownNames.map { .string($0) }),
         ]
     }
 
@@ -164,6 +168,9 @@ extension Inspection {
         if !leftovers.isEmpty {
             let shown = leftovers.prefix(5).joined(separator: ", ") + (leftovers.count > 5 ? ", …" : "")
             text += "  leftovers (\(leftovers.count)), not part of the model: \(shown)\n"
+        }
+        if !unknownNames.isEmpty {
+            text += "  objects of Python beside the weights, not executed: \(unknownNames.joined(separator: ", "))\n"
         }
         if !isSupported {
             text += family == .stableDiffusion1 ? "  cannot be loaded\n" : "  not run as a model: \(family.advice)\n"

@@ -27,15 +27,20 @@ package enum ModelFolderFiles {
         ]
     }
 
-    /// `scheduler/scheduler_config.json`. Without `timestep_spacing`, as published: other samplers made from it then
-    /// take their own.
-    package static func scheduler(predictionType: String) -> JSON {
-        [
-            "_class_name": "PNDMScheduler", "beta_start": 0.00085, "beta_end": 0.012,
-            "beta_schedule": "scaled_linear", "num_train_timesteps": 1000, "set_alpha_to_one": false,
-            "skip_prk_steps": true, "steps_offset": 1, "clip_sample": false, "trained_betas": .null,
-            "prediction_type": .string(predictionType),
+    /// `scheduler/scheduler_config.json`. Without `timestep_spacing`, as published: other samplers made from it then take their own.
+    ///
+    /// With zero terminal SNR, DDIM from the last time step on: PNDM does not know that schedule (Lin et al. 2023).
+    package static func scheduler(predictionType: String, zeroTerminalSNR: Bool = false) -> JSON {
+        let shared: [(String, JSON)] = [
+            ("beta_start", 0.00085), ("beta_end", 0.012), ("beta_schedule", "scaled_linear"),
+            ("num_train_timesteps", 1000), ("set_alpha_to_one", false), ("steps_offset", 1), ("clip_sample", false),
+            ("trained_betas", .null), ("prediction_type", .string(predictionType)),
         ]
+        let own: [(String, JSON)] =
+            zeroTerminalSNR
+            ? [("_class_name", "DDIMScheduler"), ("rescale_betas_zero_snr", true), ("timestep_spacing", "trailing")]
+            : [("_class_name", "PNDMScheduler"), ("skip_prk_steps", true)]
+        return JSON(own + shared)
     }
 
     /// `unet/config.json`.

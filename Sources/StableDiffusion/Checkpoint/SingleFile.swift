@@ -14,8 +14,7 @@ struct SingleFile: ModelContainer {
     private let parts: [ModelComponent: [Weight]]
     private let overrides: ConfigFile
     private let predictionType: String
-    /// Whether the file says that it was trained with a schedule that ends in pure noise.
-    private let endsInNoise: Bool
+    private let hasZeroTerminalSNR: Bool
 
     init(path: String) throws {
         self.path = path
@@ -36,7 +35,8 @@ struct SingleFile: ModelContainer {
         self.parts = parts
         self.leftovers = leftovers.sorted()
         predictionType = Self.predictionType(file)
-        endsInNoise = file.weights.contains { $0.name == "ztsnr" }
+        // The marker that ComfyUI and trainers write beside `v_pred`.
+        hasZeroTerminalSNR = file.weights.contains { $0.name == "ztsnr" }
         overrides = try Self.overrides(file)
         tokenizerFolder = FileSystem.tokenizer(in: FileSystem.parent(path))
     }
@@ -77,9 +77,9 @@ struct SingleFile: ModelContainer {
     }
 
     func scheduler() throws -> ConfigFile {
-        var scheduler = ModelFolderFiles.scheduler(predictionType: predictionType).object ?? JSONObject()
-        if endsInNoise { scheduler["rescale_betas_zero_snr"] = true }
-        return try config("scheduler", .object(scheduler))
+        try config(
+            "scheduler",
+            ModelFolderFiles.scheduler(predictionType: predictionType, zeroTerminalSNR: hasZeroTerminalSNR))
     }
 
     func hasComponent(_ component: ModelComponent) -> Bool { parts[component] != nil }

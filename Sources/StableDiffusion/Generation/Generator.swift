@@ -84,8 +84,8 @@ public final class Generator {
 
     /// How many U-Net calls a picture takes.
     public func calls(_ parameters: GenerationParameters, fromPicture: Bool) throws -> Int {
-        let all = try scheduler.sampler(parameters.sampler, steps: parameters.steps).timesteps.count
-        return all - (fromPicture ? try skippedSteps(parameters) : 0)
+        let sampler = try scheduler.sampler(parameters.sampler, steps: parameters.steps)
+        return sampler.timesteps.count - (fromPicture ? sampler.call(ofStep: try skippedSteps(parameters)) : 0)
     }
 
     /// Steps that image to image leaves out at the start.
@@ -110,7 +110,7 @@ public final class Generator {
             let noise = random.randn([1, channels, height / pixelFactor, width / pixelFactor])
             return (weightedSum([(sampler.initialNoiseSigma, noise)]), 0)
         case .picture(let distribution):
-            let skipped = try skippedSteps(parameters)
+            let skipped = sampler.call(ofStep: try skippedSteps(parameters))
             let shape = distribution.mean.shape
             let latent = distribution.latent(noise: random.randn(shape))
             return (sampler.addNoise(latent, noise: random.randn(shape), at: skipped), skipped)

@@ -112,6 +112,14 @@ public enum ParametersText {
         case .eulerAncestral: ("Euler a", nil)
         case .dpmpp2M: ("DPM++ 2M", nil)
         case .dpmpp2MKarras: ("DPM++ 2M", "Karras")
+        case .dpmpp2MSDE: ("DPM++ 2M SDE", nil)
+        case .dpmpp2MSDEKarras: ("DPM++ 2M SDE", "Karras")
+        case .dpmppSDE: ("DPM++ SDE", nil)
+        case .uniPC: ("UniPC", nil)
+        case .heun: ("Heun", nil)
+        case .lms: ("LMS", nil)
+        case .lcm: ("LCM", nil)
+        case .ddpm: ("DDPM", nil)
         }
     }
 

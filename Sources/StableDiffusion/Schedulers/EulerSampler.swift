@@ -9,13 +9,12 @@ struct EulerSampler: Sampler {
     /// Goes further down in σ and adds fresh noise after every step, the last (of σ = 0) included.
     let ancestral: Bool
 
-    init(table: SigmaTable, spacing: TimestepSpacing, prediction: PredictionType, ancestral: Bool) {
+    init(table: SigmaTable, initialNoiseSigma: Float, prediction: PredictionType, ancestral: Bool) {
         timesteps = table.timesteps.map { Float($0) }
         sigmas = table.sigmas
         self.prediction = prediction
         self.ancestral = ancestral
-        let highest = table.sigmas.max() ?? 0
-        initialNoiseSigma = spacing == .leading ? (highest * highest + 1).squareRoot() : highest
+        self.initialNoiseSigma = initialNoiseSigma
     }
 
     func inputScale(at call: Int) -> Float { 1 / (sigmas[call] * sigmas[call] + 1).squareRoot() }

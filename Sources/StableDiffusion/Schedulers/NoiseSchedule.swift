@@ -1,10 +1,15 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#endif
 import Tensors
 
 /// How much of a clean latent is left at each training time step: ᾱ_t = Π (1 − β_s), s ≤ t.
 public struct NoiseSchedule: Sendable, Equatable {
     public let betas: [Float]
     /// ᾱ by time step, from 0.
-    public let alphasCumprod: [Float]
+    public private(set) var alphasCumprod: [Float]
 
     public var trainTimesteps: Int { betas.count }
 
@@ -28,6 +33,35 @@ public struct NoiseSchedule: Sendable, Equatable {
     public static func scaledLinear(_ start: Double, _ end: Double, count: Int) -> NoiseSchedule {
         let roots = linspace(Float(start.squareRoot()), Float(end.squareRoot()), count: count)
         return NoiseSchedule(betas: roots.map { $0 * $0 })
+    }
+
+    /// Glide's cosine schedule ("squaredcos_cap_v2"): ᾱ = cos²(π/2 · (t + 0.008)/1.008), β at most 0.999.
+    public static func cosine(count: Int) -> NoiseSchedule {
+        func remaining(_ t: Double) -> Double {
+            let root = cos((t + 0.008) / 1.008 * .pi / 2)
+            return root * root
+        }
+        return NoiseSchedule(
+            betas: (0..<count).map { i in
+                Float(min(1 - remaining(Double(i + 1) / Double(count)) / remaining(Double(i) / Double(count)), 0.999))
+            })
+    }
+
+    /// The same shifted and scaled so that nothing is left of the picture at the last time step (Lin et al. 2023,
+    /// algorithm 1).
+    public var rescaledToZeroTerminalSNR: NoiseSchedule {
+        var roots = alphasCumprod.map { $0.squareRoot() }
+        let (first, last) = (roots[0], roots[roots.count - 1])
+        roots = roots.map { ($0 - last) * (first / (first - last)) }
+        let alphas = roots.map { $0 * $0 }
+        return NoiseSchedule(betas: alphas.indices.map { 1 - ($0 == 0 ? alphas[0] : alphas[$0] / alphas[$0 - 1]) })
+    }
+
+    /// The same with a trace left at the last time step, so that its σ is finite.
+    var withFiniteSigmas: NoiseSchedule {
+        var copy = self
+        copy.alphasCumprod[alphasCumprod.count - 1] = 0x1p-24
+        return copy
     }
 
     public static let stableDiffusion15 = scaledLinear(0.00085, 0.012, count: 1000)

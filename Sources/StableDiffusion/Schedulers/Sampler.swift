@@ -16,6 +16,14 @@ public enum SamplerName: String, Sendable, CaseIterable {
     case eulerAncestral = "euler_a"
     case dpmpp2M = "dpmpp_2m"
     case dpmpp2MKarras = "dpmpp_2m_karras"
+    case dpmpp2MSDE = "dpmpp_2m_sde"
+    case dpmpp2MSDEKarras = "dpmpp_2m_sde_karras"
+    case dpmppSDE = "dpmpp_sde"
+    case uniPC = "unipc"
+    case heun
+    case lms
+    case lcm
+    case ddpm
 }
 
 /// Which training time steps N sampling steps visit (Lin et al. 2023, table 2).
@@ -35,6 +43,9 @@ public protocol Sampler: Sendable {
     /// What standard normal noise is multiplied by to start from.
     var initialNoiseSigma: Float { get }
 
+    /// The call that begins a step; samplers with two calls a step have more calls than steps.
+    func call(ofStep step: Int) -> Int
+
     /// What the sample is multiplied by before the U-Net sees it.
     func inputScale(at call: Int) -> Float
 
@@ -45,11 +56,12 @@ public protocol Sampler: Sendable {
     ///
     /// - Parameters:
     ///   - output: what the U-Net predicted (after guidance) from `sample · inputScale(at: call)`.
-    ///   - noise: draws standard normal noise of the sample's shape; ancestral samplers call it once a step.
+    ///   - noise: draws standard normal noise of the sample's shape; stochastic samplers call it once a call.
     mutating func step(_ output: Tensor, at call: Int, sample: Tensor, noise: () -> Tensor) -> Tensor
 }
 
 extension Sampler {
     public var initialNoiseSigma: Float { 1 }
     public func inputScale(at call: Int) -> Float { 1 }
+    public func call(ofStep step: Int) -> Int { step }
 }

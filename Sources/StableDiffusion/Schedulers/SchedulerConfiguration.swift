@@ -5,19 +5,32 @@ import Files
 /// A key that the file has is carried over to whichever sampler is chosen; an absent one takes that sampler's own
 /// default, as when diffusers makes one scheduler from another's configuration.
 public struct SchedulerConfiguration: Sendable {
+    /// As the model was trained.
     public let schedule: NoiseSchedule
     /// The sampler the file is for; nil for a class that is not one of ours.
     public let samplerName: SamplerName?
     public var prediction: PredictionType
+    let file: String
     private let className: String
-    private let file: String
-    private var stepsOffset = 0
-    private var setAlphaToOne: Bool?
-    private var clipSample: Bool?
-    private var clipRange: Float = 1
-    private var spacing: TimestepSpacing?
-    private var karras = false
-    private var skipsRungeKutta = true
+    private(set) var stepsOffset = 0
+    private(set) var setAlphaToOne: Bool?
+    private(set) var clipSample: Bool?
+    private(set) var clipRange: Float = 1
+    private(set) var spacing: TimestepSpacing?
+    private(set) var sigmaSpacing = SigmaSpacing.timesteps
+    /// Levels that take the place of the spacing's own ends.
+    private(set) var sigmaRange: (lowest: Double?, highest: Double?) = (nil, nil)
+    /// σ ends with that of time step 0 instead of 0.
+    private(set) var endsAtLowestSigma = false
+    private(set) var isRescaled = false
+    private(set) var isCosine = false
+    private(set) var skipsRungeKutta = true
+    private(set) var solver = DPMSolverSampler.Settings()
+    private(set) var uniPCVariant = UniPCSampler.Variant.bh2
+    private(set) var uncorrected: Set<Int> = []
+    private(set) var variance = DDPMSampler.Variance.fixedSmall
+    private(set) var originalSteps = 50
+    private(set) var timestepScaling: Float = 10
 
     /// What SD 1.5's own folder says; for checkpoints that come without a scheduler.
     public static func stableDiffusion15(prediction: PredictionType = .epsilon) -> SchedulerConfiguration {
@@ -42,24 +55,56 @@ public struct SchedulerConfiguration: Sendable {
         try self.init(ConfigFile(file: path, json: JSON.read(path, limits: limits)))
     }
 
-    /// Throws `Failure` naming file and key for values that are malformed or ask for what is not implemented.
+    /// Throws `Failure` naming file and key for values that are malformed or ask for what is not implemented
+    /// (`SchedulerSetting`).
     public init(_ config: ConfigFile) throws {
         file = config.file
         className = try config.string("_class_name")
-        schedule = try Self.schedule(config)
+        try SchedulerSetting.check(config)
+        isRescaled = try config.bool("rescale_betas_zero_snr", default: false)
+        isCosine = config.json["beta_schedule"] == "squaredcos_cap_v2"
+        let trained = try Self.schedule(config)
+        schedule = isRescaled ? trained.rescaledToZeroTerminalSNR : trained
         prediction = try Self.choice(config, "prediction_type") ?? .epsilon
         spacing = try Self.choice(config, "timestep_spacing")
-        stepsOffset = try config.int("steps_offset", default: 0)
-        guard (0..<schedule.trainTimesteps).contains(stepsOffset) else {
-            throw config.bad("steps_offset", expected: "a time step", found: "\(stepsOffset)")
-        }
+        stepsOffset = try Self.bounded(config, "steps_offset", in: 0...schedule.trainTimesteps - 1, default: 0)
         setAlphaToOne = try Self.flag(config, "set_alpha_to_one")
         clipSample = try Self.flag(config, "clip_sample")
         clipRange = Float(try config.double("clip_sample_range", default: 1))
-        karras = try config.bool("use_karras_sigmas", default: false)
         skipsRungeKutta = try config.bool("skip_prk_steps", default: true)
-        samplerName = Self.sampler(ofClass: className, karras: karras)
-        try Self.refuseWhatIsNotImplemented(config)
+        let karras = try config.bool("use_karras_sigmas", default: false)
+        let isStochastic = try Self.isStochastic(config)
+        samplerName = Self.sampler(ofClass: className, karras: karras, stochastic: isStochastic)
+        try readSigmas(config, karras: karras)
+        try readSolvers(config)
+        variance = try Self.choice(config, "variance_type") ?? .fixedSmall
+        originalSteps = try Self.bounded(
+            config, "original_inference_steps", in: 1...schedule.trainTimesteps, default: min(50, schedule.trainTimesteps))
+        timestepScaling = Float(try config.double("timestep_scaling", default: 10))
+    }
+
+    private mutating func readSigmas(_ config: ConfigFile, karras: Bool) throws {
+        let exponential = try config.bool("use_exponential_sigmas", default: false)
+        guard !(karras && exponential) else {
+            throw config.bad("use_exponential_sigmas", expected: "false beside use_karras_sigmas", found: "true")
+        }
+        sigmaSpacing = karras ? .karras : exponential ? .exponential : .timesteps
+        sigmaRange = (try Self.level(config, "sigma_min"), try Self.level(config, "sigma_max"))
+        switch try config.string("final_sigmas_type", default: "zero") {
+        case "zero": endsAtLowestSigma = false
+        case "sigma_min": endsAtLowestSigma = true
+        case let other: throw config.bad("final_sigmas_type", expected: "zero or sigma_min", found: other)
+        }
+    }
+
+    private mutating func readSolvers(_ config: ConfigFile) throws {
+        let types = try Self.solverTypes(config)
+        solver.order = try Self.bounded(config, "solver_order", in: 1...3, default: 2)
+        solver.variant = types.multistep
+        solver.lowerOrderFinal = try config.bool("lower_order_final", default: true)
+        solver.eulerAtFinal = try config.bool("euler_at_final", default: false)
+        uniPCVariant = types.uniPC
+        uncorrected = try Self.indices(config, "disable_corrector")
     }
 
     /// - Parameter name: nil for the file's own sampler.
@@ -72,75 +117,11 @@ public struct SchedulerConfiguration: Sendable {
         guard (1..<schedule.trainTimesteps).contains(steps) else {
             throw SimpleFailure(.usage, "\(steps) steps: expected 1 to \(schedule.trainTimesteps - 1)")
         }
-        switch name {
-        case .pndm: return try pndm(steps)
-        case .ddim: return try ddim(steps)
-        case .euler: return try euler(steps, ancestral: false)
-        case .eulerAncestral: return try euler(steps, ancestral: true)
-        case .dpmpp2M: return try dpmSolver(steps, karras: false)
-        case .dpmpp2MKarras: return try dpmSolver(steps, karras: true)
-        }
-    }
-
-    private func pndm(_ steps: Int) throws -> PNDMSampler {
-        guard skipsRungeKutta else {
+        guard !isRescaled || SchedulerSetting.rescaling.contains(name) else {
             throw SimpleFailure(
-                .badData, "\(file): skip_prk_steps is false, but Runge-Kutta steps are not implemented; use ddim")
+                .usage, "\(file): rescale_betas_zero_snr is true, which \(name.rawValue) does not know; use ddim or euler")
         }
-        let list = Timesteps.whole(
-            spacing ?? .leading, steps: steps, offset: stepsOffset, trainTimesteps: schedule.trainTimesteps)
-        try check(list.map(Double.init))
-        return PNDMSampler(
-            schedule: schedule, steps: list, finalAlpha: finalAlpha(setAlphaToOne ?? false), prediction: prediction)
-    }
-
-    private func ddim(_ steps: Int) throws -> DDIMSampler {
-        let list = Timesteps.whole(
-            spacing ?? .leading, steps: steps, offset: stepsOffset, trainTimesteps: schedule.trainTimesteps)
-        try check(list.map(Double.init))
-        return DDIMSampler(
-            schedule: schedule, steps: list, finalAlpha: finalAlpha(setAlphaToOne ?? true), prediction: prediction,
-            clipRange: clipSample ?? true ? clipRange : nil)
-    }
-
-    private func euler(_ steps: Int, ancestral: Bool) throws -> EulerSampler {
-        let list = Timesteps.fractional(
-            spacing ?? .linspace, steps: steps, offset: stepsOffset, trainTimesteps: schedule.trainTimesteps
-        ).map { Double(Float($0)) }
-        try check(list)
-        var table = SigmaTable(schedule: schedule, timesteps: list)
-        if karras, !ancestral {
-            table = SigmaTable(
-                karras: schedule, steps: steps, highest: Double(table.sigmas[0]),
-                lowest: Double(table.sigmas[steps - 1]), whole: false)
-        }
-        return EulerSampler(
-            table: table, spacing: spacing ?? .linspace, prediction: prediction, ancestral: ancestral)
-    }
-
-    private func dpmSolver(_ steps: Int, karras: Bool) throws -> DPMSolverSampler {
-        let list = Timesteps.solver(
-            spacing ?? .linspace, steps: steps, offset: stepsOffset, trainTimesteps: schedule.trainTimesteps
-        ).map(Double.init)
-        try check(list)
-        guard karras else {
-            return DPMSolverSampler(table: SigmaTable(schedule: schedule, timesteps: list), prediction: prediction)
-        }
-        let sigmas = schedule.sigmas
-        let table = SigmaTable(
-            karras: schedule, steps: steps, highest: Double(sigmas[sigmas.count - 1]), lowest: Double(sigmas[0]),
-            whole: true)
-        return DPMSolverSampler(table: table, prediction: prediction)
-    }
-
-    private func finalAlpha(_ one: Bool) -> Float { one ? 1 : schedule.alphasCumprod[0] }
-
-    private func check(_ timesteps: [Double]) throws {
-        guard let last = timesteps.max(), last > Double(schedule.trainTimesteps - 1) else { return }
-        throw SimpleFailure(
-            .usage,
-            "\(timesteps.count) steps with steps_offset \(stepsOffset) reach time step \(Int(last)), "
-                + "beyond the last, \(schedule.trainTimesteps - 1); take fewer steps")
+        return try sampler(name, steps)
     }
 }
 

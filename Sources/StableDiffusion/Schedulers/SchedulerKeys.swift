@@ -2,12 +2,20 @@ import Files
 
 /// Reading of `scheduler_config.json`.
 extension SchedulerConfiguration {
-    static func sampler(ofClass name: String, karras: Bool) -> SamplerName? {
+    /// The sampler that a diffusers class is, with `algorithm_type` and `use_karras_sigmas` of the file.
+    static func sampler(ofClass name: String, karras: Bool, stochastic: Bool) -> SamplerName? {
         switch name {
         case "PNDMScheduler": .pndm
         case "DDIMScheduler": .ddim
+        case "DDPMScheduler": .ddpm
+        case "LCMScheduler": .lcm
         case "EulerDiscreteScheduler": .euler
         case "EulerAncestralDiscreteScheduler": .eulerAncestral
+        case "HeunDiscreteScheduler": .heun
+        case "LMSDiscreteScheduler": .lms
+        case "UniPCMultistepScheduler": .uniPC
+        case "DPMSolverSDEScheduler": .dpmppSDE
+        case "DPMSolverMultistepScheduler" where stochastic: karras ? .dpmpp2MSDEKarras : .dpmpp2MSDE
         case "DPMSolverMultistepScheduler": karras ? .dpmpp2MKarras : .dpmpp2M
         default: nil
         }
@@ -27,15 +35,26 @@ extension SchedulerConfiguration {
         guard (2...100_000).contains(count) else {
             throw config.bad("num_train_timesteps", expected: "2 to 100000", found: "\(count)")
         }
-        let start = try config.double("beta_start", default: 0.0001)
-        let end = try config.double("beta_end", default: 0.02)
+        let defaults = Self.betaDefaults(ofClass: try config.string("_class_name"))
+        let start = try config.double("beta_start", default: defaults.start)
+        let end = try config.double("beta_end", default: defaults.end)
         guard start > 0, start <= end, end < 1 else {
             throw config.bad("beta_start", expected: "0 < beta_start ≤ beta_end < 1", found: "\(start), \(end)")
         }
-        switch try config.string("beta_schedule", default: "linear") {
+        switch try config.string("beta_schedule", default: defaults.schedule) {
         case "linear": return .linear(start, end, count: count)
         case "scaled_linear": return .scaledLinear(start, end, count: count)
-        case let other: throw config.bad("beta_schedule", expected: "linear or scaled_linear", found: other)
+        case "squaredcos_cap_v2": return .cosine(count: count)
+        case let other:
+            throw config.bad("beta_schedule", expected: "linear, scaled_linear or squaredcos_cap_v2", found: other)
+        }
+    }
+
+    private static func betaDefaults(ofClass name: String) -> (start: Double, end: Double, schedule: String) {
+        switch name {
+        case "LCMScheduler": (0.00085, 0.012, "scaled_linear")
+        case "HeunDiscreteScheduler", "DPMSolverSDEScheduler": (0.00085, 0.012, "linear")
+        default: (0.0001, 0.02, "linear")
         }
     }
 
@@ -55,28 +74,53 @@ extension SchedulerConfiguration {
         return flag
     }
 
-    /// Settings under which diffusers computes something that is not implemented here.
-    static func refuseWhatIsNotImplemented(_ config: ConfigFile) throws {
-        let switches = [
-            "thresholding", "rescale_betas_zero_snr", "use_exponential_sigmas", "use_beta_sigmas", "use_lu_lambdas",
-            "use_flow_sigmas", "euler_at_final",
-        ]
-        for key in switches where try config.bool(key, default: false) {
-            throw config.bad(key, expected: "false (true is not implemented)", found: "true")
+    /// Whether `algorithm_type` names the stochastic equation. DEIS's and UniPC's own types mean the plain one, as when
+    /// diffusers makes one scheduler from another's configuration.
+    static func isStochastic(_ config: ConfigFile) throws -> Bool {
+        switch try config.string("algorithm_type", default: "dpmsolver++") {
+        case "dpmsolver++", "deis": return false
+        case "sde-dpmsolver++": return true
+        case let other:
+            throw config.bad("algorithm_type", expected: "dpmsolver++ or sde-dpmsolver++", found: other)
         }
-        let only = [
-            "interpolation_type": "linear", "timestep_type": "discrete", "final_sigmas_type": "zero",
-            "algorithm_type": "dpmsolver++", "solver_type": "midpoint",
-        ]
-        for (key, value) in only.sorted(by: { $0.key < $1.key }) {
-            let found = try config.string(key, default: value)
-            guard found == value else { throw config.bad(key, expected: "\(value) (nothing else yet)", found: found) }
+    }
+
+    /// `solver_type` for each of the two solvers, which take the other's types for their own first one.
+    static func solverTypes(
+        _ config: ConfigFile
+    ) throws -> (multistep: DPMSolverSampler.Variant, uniPC: UniPCSampler.Variant) {
+        switch try config.string("solver_type", default: "") {
+        case "", "midpoint", "logrho", "bh2": return (.midpoint, .bh2)
+        case "heun": return (.heun, .bh2)
+        case "bh1": return (.midpoint, .bh1)
+        case let other: throw config.bad("solver_type", expected: "midpoint, heun, bh1 or bh2", found: other)
         }
-        let floor = try config.double("lambda_min_clipped", default: -.infinity)
-        guard floor == -.infinity else {
-            throw config.bad("lambda_min_clipped", expected: "-Infinity (nothing else yet)", found: "\(floor)")
+    }
+
+    /// A positive number, or nil.
+    static func level(_ config: ConfigFile, _ key: String) throws -> Double? {
+        guard let value = config.json[key], value != .null else { return nil }
+        guard let number = value.double, number > 0 else {
+            throw config.bad(key, expected: "a number above 0", found: value.typeName)
         }
-        let order = try config.int("solver_order", default: 2)
-        guard order == 2 else { throw config.bad("solver_order", expected: "2 (nothing else yet)", found: "\(order)") }
+        return number
+    }
+
+    static func bounded(_ config: ConfigFile, _ key: String, in range: ClosedRange<Int>, default: Int) throws -> Int {
+        let value = try config.int(key, default: `default`)
+        guard range.contains(value) else {
+            throw config.bad(key, expected: "\(range.lowerBound) to \(range.upperBound)", found: "\(value)")
+        }
+        return value
+    }
+
+    /// `disable_corrector`: indices of calls.
+    static func indices(_ config: ConfigFile, _ key: String) throws -> Set<Int> {
+        guard let value = config.json[key], value != .null else { return [] }
+        let numbers = value.array?.compactMap(\.int) ?? []
+        guard let list = value.array, numbers.count == list.count else {
+            throw config.bad(key, expected: "a list of whole numbers", found: value.typeName)
+        }
+        return Set(numbers)
     }
 }

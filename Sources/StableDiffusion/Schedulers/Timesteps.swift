@@ -35,6 +35,13 @@ enum Timesteps {
         }
     }
 
+    /// Time steps of latent consistency: every k-th of the `original` ones that the model was distilled at.
+    static func consistency(steps: Int, original: Int, trainTimesteps: Int) -> [Int] {
+        let distilled = Array((1...original).map { $0 * (trainTimesteps / original) - 1 }.reversed())
+        let stride = Double(original) / Double(steps)
+        return (0..<steps).map { distilled[min(Int(Double($0) * stride), original - 1)] }
+    }
+
     private static func trailing(steps: Int, trainTimesteps: Int) -> [Double] {
         let ratio = Double(trainTimesteps) / Double(steps)
         return (0..<steps).map { (Double(trainTimesteps) - Double($0) * ratio).rounded(.toNearestOrEven) - 1 }
@@ -45,47 +52,5 @@ enum Timesteps {
         guard count > 1 else { return [0] }
         let step = Double(end) / Double(count - 1)
         return (0..<count).map { $0 == count - 1 ? Double(end) : Double($0) * step }
-    }
-}
-
-/// Noise levels σ of a sampler's calls, ending with 0, and the time steps that belong to them.
-struct SigmaTable: Sendable {
-    let sigmas: [Float]
-    let timesteps: [Double]
-
-    /// σ interpolated linearly at (fractional) time steps.
-    init(schedule: NoiseSchedule, timesteps: [Double]) {
-        let table = schedule.sigmas.map(Double.init)
-        sigmas =
-            timesteps.map { t in
-                let low = min(Int(t), table.count - 1)
-                let high = min(low + 1, table.count - 1)
-                return Float(table[low] + (t - Double(low)) * (table[high] - table[low]))
-            } + [0]
-        self.timesteps = timesteps
-    }
-
-    /// Karras et al. 2022, equation 5, with ρ = 7 between `highest` and `lowest` σ.
-    ///
-    /// - Parameter whole: round the time steps, as DPM-Solver++ does and Euler does not.
-    init(karras schedule: NoiseSchedule, steps: Int, highest: Double, lowest: Double, whole: Bool) {
-        let rho = 7.0
-        let (from, to) = (pow(highest, 1 / rho), pow(lowest, 1 / rho))
-        let levels = (0..<steps).map { i in
-            pow(from + (steps > 1 ? Double(i) / Double(steps - 1) : 0) * (to - from), rho)
-        }
-        let logSigmas = schedule.sigmas.map { Double(log($0)) }
-        sigmas = levels.map(Float.init) + [0]
-        timesteps = levels.map { level in
-            let timestep = Self.timestep(of: log(level), in: logSigmas)
-            return whole ? timestep.rounded(.toNearestOrEven) : timestep
-        }
-    }
-
-    /// The time step at which ln σ, interpolated linearly, has this value.
-    private static func timestep(of logSigma: Double, in table: [Double]) -> Double {
-        let low = min(max(table.lastIndex { $0 <= logSigma } ?? 0, 0), table.count - 2)
-        let weight = (table[low] - logSigma) / (table[low] - table[low + 1])
-        return Double(low) + min(max(weight, 0), 1)
     }
 }

@@ -103,7 +103,7 @@ extension TextEncoderConfig {
 extension Weight {
     /// Row `index` of a matrix, in place.
     fileprivate func row(_ index: Int) -> Weight {
-        let size = shape[1] * dtype.byteWidth
+        let size = dtype.byteCount(shape[1])
         return Weight(
             name: name, shape: [shape[1]], dtype: dtype,
             bytes: UnsafeRawBufferPointer(rebasing: bytes[index * size..<(index + 1) * size]), owner: owner)

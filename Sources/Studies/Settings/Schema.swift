@@ -1,5 +1,6 @@
 import Experiments
 import Files
+import StableDiffusion
 import Visualization
 
 /// All settings of a study, in the order of the commented file. Defaults are those of the paper's code unless the help
@@ -52,7 +53,7 @@ public enum Schema {
             "Which half of the guided batch is recorded; both: each as a generation of its own"),
     ]
 
-    static let samplers = ["model", "pndm", "ddim", "euler", "euler_a", "dpmpp_2m", "dpmpp_2m_karras"]
+    static let samplers = ["model"] + SamplerName.allCases.map(\.rawValue)
 
     private static let analysis: [Setting] = [
         .init("analysis.top_k", .integer(anyCount), 20, "A channel is active where it is among so many strongest"),

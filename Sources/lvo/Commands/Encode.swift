@@ -16,7 +16,7 @@ struct Encode: ParsableCommand {
     @OptionGroup var model: ModelOptions
     @OptionGroup var runtime: RuntimeOptions
 
-    @Argument(help: ArgumentHelp("PNG files.", valueName: "picture"))
+    @Argument(help: ArgumentHelp("Pictures: PNG, JPEG, WebP.", valueName: "picture"))
     var pictures: [String]
 
     @Option(help: ArgumentHelp("Safetensors file to write.", valueName: "file"))
@@ -29,7 +29,7 @@ struct Encode: ParsableCommand {
         try OutputCheck.file(output, overwrite: overwrite)
         let folder = try model.folder()
         let factor = try folder.pixelFactor()
-        let bitmaps = try pictures.map { try PNG.read($0).bitmap }
+        let bitmaps = try pictures.map { try PictureFile.read($0) }
         let (width, height) = (bitmaps[0].width, bitmaps[0].height)
         for (path, bitmap) in zip(pictures, bitmaps) {
             guard bitmap.width == width, bitmap.height == height, width % factor == 0, height % factor == 0 else {

@@ -29,7 +29,7 @@ struct Generate: ParsableCommand {
     @Option(help: "Pictures per prompt.")
     var batchCount = 1
 
-    @Option(help: ArgumentHelp("Start from this PNG instead of from noise.", valueName: "png"))
+    @Option(help: ArgumentHelp("Start from this picture (PNG, JPEG, WebP) instead of from noise.", valueName: "picture"))
     var initImage: String?
 
     @Option(help: "How much of --init-image is replaced, up to 1. Default: \(GenerationParameters().strength).")
@@ -66,7 +66,7 @@ struct Generate: ParsableCommand {
         for path in stems.flatMap(files.paths) where FileSystem.isFolder(output) {
             try OutputCheck.file(path, overwrite: overwrite)
         }
-        let start = try initImage.map { try PNG.read($0).bitmap }
+        let start = try initImage.map { try PictureFile.read($0) }
         let session = try model.session(autoencoders: hooks.autoencoders.sae, engine: runtime.engine())
         let drawing = try PictureDrawing(
             session, prediction: sampling.prediction, start: start, steering: hooks.steering(session),

@@ -9,6 +9,9 @@ public struct ElementwiseKernels: Sendable {
     public typealias Binary = @Sendable (
         _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int
     ) -> Void
+    public typealias Scale = @Sendable (
+        _ factor: Float, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ count: Int
+    ) -> Void
     public typealias Rows = @Sendable (
         _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>, _ rows: Int, _ width: Int
     ) -> Void
@@ -20,7 +23,7 @@ public struct ElementwiseKernels: Sendable {
     /// `y = a + b`.
     public let add: Binary
     /// `y = factor · x`.
-    public let scale: @Sendable (Float, UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int) -> Void
+    public let scale: Scale
     /// `y = x · σ(x)`; relative error at most 6 ulp for x ≥ −87.
     public let silu: Unary
     /// `dx = dy · silu′(x)`, called with `(dy, x, dx, count)`.
@@ -40,8 +43,7 @@ public struct ElementwiseKernels: Sendable {
     public let gegluBackward: RowsBackward
 
     public init(
-        add: @escaping Binary,
-        scale: @escaping @Sendable (Float, UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int) -> Void,
+        add: @escaping Binary, scale: @escaping Scale,
         silu: @escaping Unary, siluBackward: @escaping Binary,
         geluErf: @escaping Unary, geluErfBackward: @escaping Binary,
         geluQuick: @escaping Unary, geluQuickBackward: @escaping Binary,

@@ -3,7 +3,7 @@
 /// `Sources/Kernels` is compiled once per instruction set; each build fills one table, and the program picks a table
 /// at start from what the CPU reports. A kernel sees raw pointers, sizes and a sub-range, nothing else: no tensors, no
 /// allocation, no threads, no errors. Its contract stands at the member that holds it; its slow twin, generic over the
-/// number type, is in `ReferenceKernels` under the same name.
+/// number type, is in `ReferenceKernels`, from which every entry is tested (`prefetch` computes nothing and has none).
 public struct KernelTable: Sendable {
     /// `baseline`, `avx2`, `avx512` or `neon`: also the values of `LVO_ISA`.
     public let instructionSet: String

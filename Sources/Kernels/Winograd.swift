@@ -57,8 +57,10 @@
     _ sampleBias: UnsafePointer<Float>?, _ residual: UnsafePointer<Float>?
 ) {
     let points = S.points, size = S.outputSize
-    withUnsafeTemporaryAllocation(of: Vec.self, capacity: 6 * 4 + 4 * 4) { memory in
-        let half = UnsafeMutableRawPointer(memory.baseAddress!).assumingMemoryBound(to: Float.self)
+    // A fixed array and not `withUnsafeTemporaryAllocation`, which beyond 1024 bytes asks the runtime, or the heap, per tile.
+    var memory = InlineArray<40, Vec>(repeating: .zero)
+    withUnsafeMutableBytes(of: &memory) { memory in
+        let half = memory.baseAddress!.assumingMemoryBound(to: Float.self)
         let pixels = half + points * size * lanes
         var column = 0
         while column < columns {

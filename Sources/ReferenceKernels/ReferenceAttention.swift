@@ -52,9 +52,11 @@ extension Reference {
         return (dQuery, dKey, dValue)
     }
 
+    /// Twin of `rowDots`: the dot product of every two rows.
     public static func rowDots<T: ReferenceScalar>(_ a: [T], _ b: [T], width: Int) -> [T] {
         zip(rows(a, width), rows(b, width)).map { dot($0, $1) }
     }
 
-    static func dot<T: ReferenceScalar>(_ a: [T], _ b: [T]) -> T { zip(a, b).reduce(T.real(0)) { $0 + $1.0 * $1.1 } }
+    /// Σ a·b: also the twin of `SparseKernels.dot`.
+    public static func dot<T: ReferenceScalar>(_ a: [T], _ b: [T]) -> T { zip(a, b).reduce(T.real(0)) { $0 + $1.0 * $1.1 } }
 }

@@ -2,12 +2,16 @@
 import RealModule
 
 extension Reference {
+    /// Twin of `add`.
     public static func add<T: ReferenceScalar>(_ a: [T], _ b: [T]) -> [T] { zip(a, b).map { $0 + $1 } }
 
+    /// Twin of `scale`.
     public static func scale<T: ReferenceScalar>(_ factor: T, _ x: [T]) -> [T] { x.map { factor * $0 } }
 
+    /// σ(x) = 1/(1 + e^−x).
     public static func sigmoid<T: ReferenceScalar>(_ x: T) -> T { T.real(1) / (T.real(1) + T.exp(-x)) }
 
+    /// Twin of `silu`.
     public static func silu<T: ReferenceScalar>(_ x: [T]) -> [T] { x.map { $0 * sigmoid($0) } }
 
     static func siluDerivative<T: ReferenceScalar>(_ x: T) -> T {
@@ -15,6 +19,7 @@ extension Reference {
         return s + x * s * (T.real(1) - s)
     }
 
+    /// Twin of `siluBackward`.
     public static func siluBackward<T: ReferenceScalar>(_ dy: [T], _ x: [T]) -> [T] {
         zip(dy, x).map { $0 * siluDerivative($1) }
     }
@@ -24,6 +29,7 @@ extension Reference {
         (T.real(1) + erf(x * T.real(0.5.squareRoot()))) * T.real(0.5)
     }
 
+    /// Twin of `geluErf`.
     public static func geluErf<T: ReferenceScalar>(_ x: [T]) -> [T] { x.map { $0 * normalDistribution($0) } }
 
     static func geluErfDerivative<T: ReferenceScalar>(_ x: T) -> T {
@@ -31,12 +37,15 @@ extension Reference {
         return normalDistribution(x) + x * density
     }
 
+    /// Twin of `geluErfBackward`.
     public static func geluErfBackward<T: ReferenceScalar>(_ dy: [T], _ x: [T]) -> [T] {
         zip(dy, x).map { $0 * geluErfDerivative($1) }
     }
 
+    /// Twin of `geluQuick`.
     public static func geluQuick<T: ReferenceScalar>(_ x: [T]) -> [T] { x.map { $0 * sigmoid(T.real(1.702) * $0) } }
 
+    /// Twin of `geluQuickBackward`.
     public static func geluQuickBackward<T: ReferenceScalar>(_ dy: [T], _ x: [T]) -> [T] {
         zip(dy, x).map { dy, x in
             let s = sigmoid(T.real(1.702) * x)
@@ -52,6 +61,7 @@ extension Reference {
         }
     }
 
+    /// Twin of `gegluBackward`.
     public static func gegluBackward<T: ReferenceScalar>(_ dy: [T], _ x: [T], width: Int) -> [T] {
         var dx: [T] = zeros(x.count)
         for i in dy.indices {
@@ -68,18 +78,12 @@ extension Reference {
         zip(rows(a, channels.0), rows(b, channels.1)).flatMap { $0 + $1 }
     }
 
-    public static func concatBackward<T: ReferenceScalar>(_ dy: [T], channels: (Int, Int)) -> ([T], [T]) {
-        let width = channels.0 + channels.1
-        let a = dy.indices.filter { $0 % width < channels.0 }.map { dy[$0] }
-        let b = dy.indices.filter { $0 % width >= channels.0 }.map { dy[$0] }
-        return (a, b)
-    }
-
     /// `[B, h, w, C]` → `[B, H, W, C]`, row i from row floor(i·h/H) (for ratios that float32 represents).
     public static func upsampleNearest<T: ReferenceScalar>(_ x: [T], shape: [Int], to size: (Int, Int)) -> [T] {
         upsampleSources(shape, size).map { x[$0] }
     }
 
+    /// The gradient of `upsampleNearest` at its input of that shape.
     public static func upsampleNearestBackward<T: ReferenceScalar>(
         _ dy: [T], shape: [Int], to size: (Int, Int)
     ) -> [T] {

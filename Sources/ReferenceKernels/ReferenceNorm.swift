@@ -21,6 +21,7 @@ extension Reference {
         x.indices.map { x[$0] * coefficients[$0 % channels] + coefficients[channels + $0 % channels] }
     }
 
+    /// Twin of `groupNormalizeSilu`.
     public static func groupNormalizeSilu<T: ReferenceScalar>(_ x: [T], channels: Int, _ coefficients: [T]) -> [T] {
         silu(groupNormalize(x, channels: channels, coefficients))
     }
@@ -79,6 +80,7 @@ extension Reference {
             ? groupNormalizeSilu(x, channels: channels, a + b) : groupNormalize(x, channels: channels, a + b)
     }
 
+    /// The gradient of `groupNorm` at x.
     public static func groupNormBackward<T: ReferenceScalar>(
         _ dy: [T], _ x: [T], weight: [T], bias: [T], groups: Int, epsilon: Double, silu: Bool
     ) -> [T] {

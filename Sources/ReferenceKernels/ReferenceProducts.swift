@@ -4,8 +4,10 @@ import RealModule
 /// The sizes of a convolution `[B, height, width, inputs]` → `[B, outHeight, outWidth, outputs]`: square filters of
 /// `size`, zero padding of `before` rows and columns ahead and of `after` behind.
 public struct ReferenceConvolution: Sendable {
+    /// Number of samples, size of the input map, channels, side of the filter, step, padding at both ends.
     public var batch, height, width, inputs, outputs, size, stride, before, after: Int
 
+    /// Sizes as the members are called.
     public init(
         batch: Int, height: Int, width: Int, inputs: Int, outputs: Int, size: Int, stride: Int, before: Int, after: Int
     ) {
@@ -20,7 +22,9 @@ public struct ReferenceConvolution: Sendable {
         self.after = after
     }
 
+    /// Rows of the output map.
     public var outHeight: Int { (height + before + after - size) / stride + 1 }
+    /// Columns of the output map.
     public var outWidth: Int { (width + before + after - size) / stride + 1 }
 
     /// Calls `body` with the flat indices (of x, the weight `[O, I, R, S]`, y) of every product in the sum.
@@ -56,14 +60,6 @@ extension Reference {
         }
     }
 
-    /// `dx = dy·W`.
-    public static func linearBackward<T: ReferenceScalar>(_ dy: [T], weight: [T], inputs: Int) -> [T] {
-        let filters = rows(weight, inputs)
-        return rows(dy, filters.count).flatMap { row in
-            (0..<inputs).map { c in filters.indices.reduce(T.real(0)) { $0 + row[$1] * filters[$1][c] } }
-        }
-    }
-
     /// `y[b, h, w, o] = bias[o] + Σ x[b, h·stride + r − before, w·stride + s − before, i]·W[o, i, r, s]`.
     public static func convolution<T: ReferenceScalar>(
         _ x: [T], weight: [T], bias: [T]?, _ sizes: ReferenceConvolution
@@ -74,6 +70,7 @@ extension Reference {
         return y
     }
 
+    /// The gradient of `convolution` at x.
     public static func convolutionBackward<T: ReferenceScalar>(
         _ dy: [T], weight: [T], _ sizes: ReferenceConvolution
     ) -> [T] {

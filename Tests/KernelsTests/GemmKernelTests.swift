@@ -1,5 +1,6 @@
 import KernelInterface
 import Ops
+import ReferenceKernels
 import TestSupport
 import Testing
 
@@ -9,22 +10,9 @@ func eachTable(_ body: (KernelTable) throws -> Void) throws {
 }
 
 @Suite struct GemmKernelTests {
-    /// A[rows, depth] · B[depth, columns] in double precision.
-    private func product(_ a: [Float], _ b: [Float], rows: Int, depth: Int, columns: Int) -> [Double] {
-        (0..<rows * columns).map { index in
-            let (row, column) = (index / columns, index % columns)
-            return (0..<depth).reduce(0.0) { $0 + Double(a[row * depth + $1]) * Double(b[$1 * columns + column]) }
-        }
-    }
-
-    /// Rows of `a` in tiles, as the contract lays them out.
+    /// Dense rows of `depth` floats as the twin packs them.
     private func packedTiles(_ a: [Float], rows: Int, depth: Int, tileRows: Int) -> [Float] {
-        let tiles = (rows + tileRows - 1) / tileRows
-        return (0..<tiles * depth * tileRows).map { index in
-            let (tile, rest) = (index / (depth * tileRows), index % (depth * tileRows))
-            let (k, row) = (rest / tileRows, tile * tileRows + rest % tileRows)
-            return row < rows ? a[row * depth + k] : 0
-        }
+        Reference.packRows(a, offsets: (0..<rows).map { $0 * depth }, depth: depth, tileRows: tileRows)
     }
 
     @Test func multiplyMatchesTheSumForEveryRemainder() throws {
@@ -38,13 +26,14 @@ func eachTable(_ body: (KernelTable) throws -> Void) throws {
                     var panel = [Float](repeating: 0, count: depth * gemm.panelWidth)
                     for k in 0..<depth { for j in 0..<columns { panel[k * gemm.panelWidth + j] = b[k * columns + j] } }
                     let start = randomFloats((rows - 1) * stride + columns, seed: 9)
+                    let packed = packedTiles(a, rows: rows, depth: depth, tileRows: gemm.tileRows)
+                    let expected = Reference.multiply(
+                        packed.doubles, tileRows: gemm.tileRows, rows: rows, depth: depth, panel: panel.doubles,
+                        columns: columns)
                     for accumulate in [false, true] {
                         let c = accumulate ? GuardedBuffer(start) : GuardedBuffer(start.count, misalignment: 1)
-                        gemm.multiply(
-                            packedTiles(a, rows: rows, depth: depth, tileRows: gemm.tileRows), rows, depth, panel,
-                            columns, c.pointer, stride, accumulate)
+                        gemm.multiply(packed, rows, depth, panel, columns, c.pointer, stride, accumulate)
                         let result = c.array
-                        let expected = product(a, b, rows: rows, depth: depth, columns: columns)
                         for row in 0..<rows {
                             for column in 0..<columns {
                                 let before = accumulate ? Double(start[row * stride + column]) : 0
@@ -54,7 +43,9 @@ func eachTable(_ body: (KernelTable) throws -> Void) throws {
                                 #expect(abs(error) < 1e-7 * Double((depth + 1) * (depth + 1)))
                             }
                         }
-                        #expect(c.isIntact, "\(table.instructionSet) \(rows)×\(columns) wrote outside")
+                        let between = result.enumerated().filter { $0.offset % stride >= columns }
+                        let isUntouched = between.allSatisfy { i, x in accumulate ? x == start[i] : x.isNaN }
+                        #expect(isUntouched && c.isIntact, "\(table.instructionSet) \(rows)×\(columns) wrote outside")
                     }
                 }
             }
@@ -68,9 +59,7 @@ func eachTable(_ body: (KernelTable) throws -> Void) throws {
                 let a = randomFloats(rows * depth + 5, seed: 3)
                 var offsets = (0..<rows).map { 5 + $0 * depth }
                 offsets[rows / 2] = -1
-                var source = Array(a[5...])
-                for k in 0..<depth { source[rows / 2 * depth + k] = 0 }
-                let expected = packedTiles(source, rows: rows, depth: depth, tileRows: gemm.tileRows)
+                let expected = Reference.packRows(a, offsets: offsets, depth: depth, tileRows: gemm.tileRows)
                 let packed = GuardedBuffer(expected.count, misalignment: 1)
                 gemm.packRows(a, offsets, rows, depth, packed.pointer, depth * gemm.tileRows)
                 expectIdentical(packed.array, expected, "\(table.instructionSet) \(rows)×\(depth)")
@@ -102,8 +91,8 @@ func eachTable(_ body: (KernelTable) throws -> Void) throws {
         try eachTable { table in
             let wide = GuardedBuffer(halves.count)
             table.gemm.widen(halves, halves.count, wide.pointer)
-            for (half, value) in zip(halves, wide.array) {
-                let expected = Float(Float16(bitPattern: half))
+            let twin: [Float] = Reference.widen(halves)
+            for ((half, expected), value) in zip(zip(halves, twin), wide.array) {
                 if expected.isNaN {
                     #expect(value.isNaN)
                 } else if value.bitPattern != expected.bitPattern {
@@ -120,7 +109,7 @@ func eachTable(_ body: (KernelTable) throws -> Void) throws {
             for rows in [1, width / 2 + 1, width] {
                 let halves = randomFloats(width * width, seed: 5).map { Float16($0) }
                 let source = halves.map { Float($0) }
-                let expected = (0..<width * width).map { $0 % width < rows ? source[$0 % width * width + $0 / width] : 0 }
+                let expected = Reference.transposePanel(source, rows: rows, panelWidth: width)
                 let (out, outHalf) = (GuardedBuffer(width * width), GuardedBuffer(width * width))
                 gemm.transposePanel(source, rows, out.pointer)
                 gemm.transposePanelHalf(halves.map(\.bitPattern), rows, outHalf.pointer)
@@ -138,19 +127,39 @@ func eachTable(_ body: (KernelTable) throws -> Void) throws {
                 let (rows, stride) = (3, columns + 2)
                 let panelStride = rows * width + 5
                 let sums = randomFloats((columns + width - 1) / width * panelStride + width, seed: 6)
-                let bias = randomFloats(columns, seed: 7), second = randomFloats(columns, seed: 9)
-                let before = randomFloats((rows - 1) * stride + columns, seed: 5)
-                let other = randomFloats(before.count, seed: 8)
-                let y = GuardedBuffer(before, misalignment: 1)
-                table.gemm.writeRows(sums, panelStride, rows, columns, bias, second, other, y.pointer, stride)
-                let expected = before.indices.map { index in
-                    let (row, column) = (index / stride, index % stride)
-                    guard column < columns else { return before[index] }
-                    let sum = sums[column / width * panelStride + row * width + column % width]
-                    return sum + other[index] + bias[column] + second[column]
+                let bias = randomFloats(columns, seed: 7), secondBias = randomFloats(columns, seed: 9)
+                let other = randomFloats((rows - 1) * stride + columns, seed: 8)
+                let denseOther = (0..<rows * columns).map { other[$0 / columns * stride + $0 % columns] }
+                for addends in 0..<8 {
+                    let (first, second, third) = (addends & 1 == 1, addends & 2 == 2, addends & 4 == 4)
+                    let y = GuardedBuffer(other.count, misalignment: 1)
+                    withPointers(bias, secondBias, other) { bias, secondBias, other in
+                        table.gemm.writeRows(
+                            sums, panelStride, rows, columns, first ? bias : nil, second ? secondBias : nil,
+                            third ? other : nil, y.pointer, stride)
+                    }
+                    let expected = Reference.writeRows(
+                        sums, panelStride: panelStride, panelWidth: width, rows: rows, columns: columns,
+                        bias: first ? bias : nil, secondBias: second ? secondBias : nil,
+                        other: third ? denseOther : nil)
+                    let values = y.array
+                    let name = "\(table.instructionSet) \(columns), addends \(addends)"
+                    expectIdentical(
+                        (0..<rows * columns).map { values[$0 / columns * stride + $0 % columns] }, expected, name)
+                    let between = values.enumerated().filter { $0.offset % stride >= columns }
+                    #expect(between.allSatisfy(\.element.isNaN) && y.isIntact, "\(name) wrote outside")
                 }
-                expectIdentical(y.array, expected, "\(table.instructionSet) \(columns)")
-                #expect(y.isIntact)
+            }
+        }
+    }
+
+    private func withPointers(
+        _ a: [Float], _ b: [Float], _ c: [Float],
+        _ body: (UnsafePointer<Float>?, UnsafePointer<Float>?, UnsafePointer<Float>?) -> Void
+    ) {
+        a.withUnsafeBufferPointer { a in
+            b.withUnsafeBufferPointer { b in
+                c.withUnsafeBufferPointer { c in body(a.baseAddress, b.baseAddress, c.baseAddress) }
             }
         }
     }
@@ -162,13 +171,17 @@ func eachTable(_ body: (KernelTable) throws -> Void) throws {
             let panelStride = rows * width
             let sums = randomFloats(4 * panelStride, seed: 6, scale: 3)
             let bias = randomFloats(columns, seed: 7), gateBias = randomFloats(columns, seed: 8)
-            let projected = (0..<rows * 2 * columns).map { index in
-                let (row, column) = (index / (2 * columns), index % (2 * columns))
-                let sum = sums[column / width * panelStride + row * width + column % width]
-                return sum + (column < columns ? bias[column] : gateBias[column - columns])
-            }
+            let projected = Reference.writeGated(
+                sums, panelStride: panelStride, panelWidth: width, rows: rows, columns: columns, bias: bias,
+                gateBias: gateBias
+            ).projected
             var expected = [Float](repeating: 0, count: rows * columns)
             table.elementwise.geglu(projected, &expected, rows, columns)
+            let twin = Reference.writeGated(
+                sums.doubles, panelStride: panelStride, panelWidth: width, rows: rows, columns: columns,
+                bias: bias.doubles, gateBias: gateBias.doubles
+            ).y
+            expectEachClose(expected, twin, absolute: 3e-6, table.instructionSet)
             let (y, kept) = (GuardedBuffer(rows * columns), GuardedBuffer(rows * 2 * columns))
             table.gemm.writeGated(sums, panelStride, rows, columns, bias, gateBias, y.pointer, columns, kept.pointer)
             expectIdentical(y.array, expected, table.instructionSet)

@@ -24,4 +24,13 @@ public final class Engine: Sendable {
         self.threads = Threads(count: threads ?? ThreadCount.detect(environment: [:]).count)
         workspace = Workspace()
     }
+
+    private init(kernels: KernelTable, threads: Threads) {
+        self.kernels = kernels
+        self.threads = threads
+        workspace = Workspace()
+    }
+
+    /// One thread and the plainest kernels: for layers that are made to be described and never run.
+    package static let smallest = Engine(kernels: InstructionSet.baseline, threads: Threads(count: 1))
 }

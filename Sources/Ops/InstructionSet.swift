@@ -29,6 +29,9 @@ public enum InstructionSet {
         #endif
     }
 
+    /// The kernels that every CPU of this architecture runs.
+    static var baseline: KernelTable { Kernels.makeKernelTable() }
+
     /// The kernels of the best supported set, or of the one asked for.
     /// - Throws: `SimpleFailure(.usage)` when that one does not exist or this CPU lacks it, naming what there is.
     public static func kernels(named name: String? = nil) throws -> KernelTable {

@@ -43,5 +43,5 @@ public final class NetworkModel: StudyModel {
         try session.folder.latentSize(pixelWidth: settings.width, pixelHeight: settings.height)
     }
 
-    var latentChannels: Int { session.folder.unetConfig.layout.inChannels }
+    var latentChannels: Int { session.folder.unetConfig.inChannels }
 }

@@ -106,9 +106,9 @@ import TestSupport
 
     @Test func originalNamesOfTheFullModelComeFromItsShapes() throws {
         let folder = try TemporaryFolder()
-        let unet = UNetLayout.sd15.manifest.tensors.count
+        let unet = UNetConfig.sd15.manifest.tensors.count
         // Full size cannot be a fixture; a quarter of each width has the same names and structure.
-        let layout = UNetLayout(
+        let layout = UNetConfig(
             widths: [4, 8, 12, 12], layersPerBlock: 2, contextWidth: 6, downAttention: [true, true, true, false],
             upAttention: [false, true, true, true])
         let entries = layout.manifest.tensors.map { Weight(name: $0.name, tensor: .zeros($0.shape)) }

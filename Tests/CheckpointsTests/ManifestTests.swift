@@ -6,8 +6,8 @@ import Testing
 @Suite struct ManifestTests {
     /// The rule against the list of every tensor of the published model.
     @Test(arguments: [
-        ("sd15_unet", UNetLayout.sd15.manifest, 859_520_964), ("sd15_vae", VAELayout.sd15.manifest, 83_653_863),
-        ("sd15_text_encoder", TextEncoderLayout.sd15.manifest, 123_060_480),
+        ("sd15_unet", UNetConfig.sd15.manifest, 859_520_964), ("sd15_vae", VAEConfig.sd15.manifest, 83_653_863),
+        ("sd15_text_encoder", TextEncoderConfig.sd15.manifest, 123_060_480),
     ])
     func agreesWithThePublishedModel(_ fixture: String, _ manifest: Manifest, _ parameters: Int) throws {
         let json = try JSON.read(Fixtures.path("manifests/\(fixture).json"))
@@ -21,26 +21,26 @@ import Testing
 
     @Test func configurationsDescribeTheSameLayout() throws {
         let unet = try ConfigFile(file: "unet", json: ModelFolderFiles.unet(.sd15))
-        #expect(try UNetLayout(unet) == .sd15)
+        #expect(try UNetConfig(unet) == .sd15)
         let vae = try ConfigFile(file: "vae", json: ModelFolderFiles.vae(.sd15))
-        #expect(try VAELayout(vae) == .sd15)
+        #expect(try VAEConfig(vae) == .sd15)
         let text = try ConfigFile(file: "text", json: ModelFolderFiles.textEncoder(.sd15))
-        #expect(try TextEncoderLayout(text) == .sd15)
+        #expect(try TextEncoderConfig(text) == .sd15)
     }
 
     @Test func unknownBlocksAreNamed() throws {
         let config = try ConfigFile(
             file: "unet",
             json: ["block_out_channels": [8], "down_block_types": ["AttnDownBlock2D"], "up_block_types": ["UpBlock2D"]])
-        #expect(performing: { try UNetLayout(config) }, throws: { "\($0)".contains("AttnDownBlock2D") })
+        #expect(performing: { try UNetConfig(config) }, throws: { "\($0)".contains("AttnDownBlock2D") })
         let vae = try ConfigFile(file: "vae", json: ["down_block_types": ["AttnDownEncoderBlock2D"]])
-        #expect(performing: { try VAELayout(vae) }, throws: { "\($0)".contains("AttnDownEncoderBlock2D") })
+        #expect(performing: { try VAEConfig(vae) }, throws: { "\($0)".contains("AttnDownEncoderBlock2D") })
     }
 
     @Test func absurdSizesAreRefused() throws {
         for json: JSON in [["block_out_channels": []], ["block_out_channels": [0]], ["layers_per_block": 100_000]] {
             let config = try ConfigFile(file: "unet", json: json)
-            #expect(throws: FileFailure.self) { try UNetLayout(config) }
+            #expect(throws: FileFailure.self) { try UNetConfig(config) }
         }
     }
 }

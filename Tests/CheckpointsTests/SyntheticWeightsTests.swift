@@ -34,7 +34,7 @@ import TestSupport
 
     @Test(arguments: [DType.f32, .f16]) func streamedFilesHoldEveryTensor(_ dtype: DType) throws {
         let folder = try TemporaryFolder()
-        let manifest = UNetLayout(
+        let manifest = UNetConfig(
             widths: [8, 16], layersPerBlock: 1, contextWidth: 12, downAttention: [true, false],
             upAttention: [false, true]
         ).manifest

@@ -10,7 +10,7 @@ import TestSupport
         shapes.map { Weight(name: $0.0, tensor: .zeros($0.1)) }
     }
 
-    static let small = TextEncoderLayout(vocabularySize: 5, positions: 3, width: 4, innerWidth: 8, layers: 1)
+    static let small = TextEncoderConfig(vocabularySize: 5, positions: 3, width: 4, innerWidth: 8, layers: 1)
 
     @Test func takesByNameAndShape() throws {
         let store = try WeightStore(file: "f", weights: Self.weights([("a", [2, 3]), ("b", [1])]))
@@ -63,7 +63,7 @@ import TestSupport
     }
 
     @Test func understandsOldAttentionNamesOfTheVAE() throws {
-        let manifest = VAELayout(widths: [4, 8], layersPerBlock: 1).manifest
+        let manifest = VAEConfig(widths: [4, 8], layersPerBlock: 1).manifest
         let old = ["to_q": "query", "to_k": "key", "to_v": "value", "to_out.0": "proj_attn"]
         let shapes = manifest.tensors.map { tensor -> (String, [Int]) in
             for (new, name) in old where tensor.name.contains(new) {

@@ -108,7 +108,7 @@ import Testing
 
     private func writeLoRA(_ path: String, seed: UInt64) throws {
         let name = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q.lora_"
-        let width = try ModelSession(ModelReference("embedded"), engine: engine).folder.unetConfig.layout.widths[0]
+        let width = try ModelSession(ModelReference("embedded"), engine: engine).folder.unetConfig.widths[0]
         let random = CounterRandom(seed: seed, purpose: .initialization)
         try SafetensorsWriter.write(
             [("\(name)A.weight", random.normals([2, width])), ("\(name)B.weight", random.normals([width, 2]))], to: path,

@@ -53,7 +53,7 @@ import Testing
         let fixture = try UNetFixture("unet_a")
         let hook = try fixture.config.hookPoint("mid_block.attentions.0")
         let needed = SyntheticWeights.self
-        let early = fixture.config.layout.manifest.tensors.filter { !$0.name.hasPrefix("up_blocks") }
+        let early = fixture.config.manifest.tensors.filter { !$0.name.hasPrefix("up_blocks") }
         let weights = early.map { Weight(name: $0.name, tensor: needed.init(name: $0.name, shape: $0.shape).tensor()) }
         let store = try WeightStore(file: "part", weights: weights, naming: ModelComponent.unet)
         let unet = try UNet(config: fixture.config, weights: store, upTo: hook, engine: fixture.engine)

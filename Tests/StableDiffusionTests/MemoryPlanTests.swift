@@ -45,7 +45,8 @@ import Testing
     }
 
     /// The plan's sum is what the workspace really reaches: not less, and not much more.
-    @Test(arguments: [StagePolicy.keep, .recompute]) func planAgreesWithMeasuredMemory(_ policy: StagePolicy) throws {
+    @Test(arguments: [GradientCheckpointing.keep, .recompute])
+    func planAgreesWithMeasuredMemory(_ policy: GradientCheckpointing) throws {
         let fixture = try UNetFixture("unet_a")
         let hook = try fixture.config.hookPoint("up_blocks.2.attentions.1")
         let unet = try fixture.unet(upTo: hook)

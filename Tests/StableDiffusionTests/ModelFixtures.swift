@@ -64,7 +64,7 @@ struct UNetFixture {
     }
 
     func unet(upTo hook: HookPoint? = nil) throws -> UNet {
-        try UNet(config: config, weights: SyntheticWeights.store(config.layout.manifest), upTo: hook, engine: engine)
+        try UNet(config: config, weights: SyntheticWeights.store(config.manifest), upTo: hook, engine: engine)
     }
 }
 

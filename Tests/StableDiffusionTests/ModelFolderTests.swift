@@ -14,7 +14,7 @@ import TestSupport
     ) throws -> String {
         let golden = try ModelGolden("unet_c")
         let config = try golden.config()
-        let manifest = try UNetLayout(config).manifest
+        let manifest = try UNetConfig(config).manifest
         try OutputFile.makeFolder(scratch.path + "/unet")
         try golden.config(changes).json.write(to: scratch.path + "/unet/config.json", overwrite: true)
         let tensors = manifest.tensors.filter { $0.name != drop }.map {
@@ -37,7 +37,7 @@ import TestSupport
         let error = relativeError(eps, try fixture.golden.tensor("eps"))
         // Weights were rounded to half precision: 2⁻¹¹ each.
         #expect(error > 1e-6 && error < 3e-3)
-        #expect(try folder.weightBytes() == 2 * fixture.config.layout.manifest.parameterCount)
+        #expect(try folder.weightBytes() == 2 * fixture.config.manifest.parameterCount)
     }
 
     @Test func foldersThatAreNone() throws {

@@ -9,7 +9,7 @@ import Testing
     /// The reference's weights were hashed from names without the `text_model.` prefix.
     private func weights(_ config: TextEncoderConfig) throws -> WeightStore {
         let prefix = "text_model."
-        let weights = config.layout.manifest.tensors.map { tensor in
+        let weights = config.manifest.tensors.map { tensor in
             let name = String(tensor.name.dropFirst(prefix.count))
             return Weight(name: name, tensor: SyntheticWeights(name: name, shape: tensor.shape).tensor())
         }

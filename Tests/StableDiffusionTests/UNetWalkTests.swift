@@ -8,7 +8,7 @@ import Testing
     private static let hookName = "up_blocks.1.attentions.1"
 
     private func gradient(
-        _ fixture: UNetFixture, policies: [StagePolicy] = [], hook name: String = hookName
+        _ fixture: UNetFixture, policies: [GradientCheckpointing] = [], hook name: String = hookName
     ) throws -> (activation: [Float], gradient: [Float]) {
         let hook = try fixture.config.hookPoint(name)
         let unet = try fixture.unet(upTo: hook)
@@ -23,9 +23,9 @@ import Testing
     @Test func recomputingGivesTheSameBits() throws {
         let fixture = try UNetFixture("unet_a")
         let kept = try gradient(fixture)
-        let count = fixture.config.stages().count
+        let count = fixture.config.blocks().count
         #expect(try gradient(fixture, policies: Array(repeating: .recompute, count: count)) == kept)
-        let mixed = (0..<count).map { $0 % 3 == 0 ? StagePolicy.recompute : .keep }
+        let mixed = (0..<count).map { $0 % 3 == 0 ? GradientCheckpointing.recompute : .keep }
         #expect(try gradient(fixture, policies: mixed) == kept)
     }
 

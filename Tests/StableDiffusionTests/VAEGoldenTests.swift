@@ -11,7 +11,7 @@ import Testing
     private func fixture(_ name: String) throws -> (golden: ModelGolden, config: VAEConfig, weights: WeightStore) {
         let golden = try ModelGolden(name)
         let config = try VAEConfig(golden.config(["scaling_factor": 1]))
-        return (golden, config, try SyntheticWeights.store(config.layout.manifest, naming: ModelComponent.vae))
+        return (golden, config, try SyntheticWeights.store(config.manifest, naming: ModelComponent.vae))
     }
 
     @Test(arguments: ["vae_a", "vae_b"]) func decodes(_ name: String) throws {
@@ -32,7 +32,7 @@ import Testing
     @Test func scalingFactorIsAppliedBothWays() throws {
         let golden = try ModelGolden("vae_a")
         let config = try VAEConfig(golden.config(["scaling_factor": 0.5]))
-        let weights = try SyntheticWeights.store(config.layout.manifest, naming: ModelComponent.vae)
+        let weights = try SyntheticWeights.store(config.manifest, naming: ModelComponent.vae)
         let engine = try Engine(threads: 1)
         let latent = try golden.tensor("latent")
         let half = Tensor(latent.shape, latent.array.map { $0 * 0.5 })

@@ -28,8 +28,8 @@ public enum SingleFileModel {
 
     private static func name(_ name: String, _ component: ModelComponent, _ config: ConfigFile) throws -> String {
         switch component {
-        case .unet: LDMNames.unetPrefix + LDMNames.unet(name, try UNetLayout(config))
-        case .vae: LDMNames.vaePrefix + LDMNames.vae(name, try VAELayout(config))
+        case .unet: LDMNames.unetPrefix + LDMNames.unet(name, try UNetConfig(config))
+        case .vae: LDMNames.vaePrefix + LDMNames.vae(name, try VAEConfig(config))
         case .textEncoder: LDMNames.textPrefix + name
         }
     }

@@ -31,7 +31,7 @@ import Visualization
 
     func dreamer(threads: Int? = nil) throws -> Dreamer {
         let engine = try Engine(threads: threads)
-        let weights = try SyntheticWeights.store(config.layout.manifest)
+        let weights = try SyntheticWeights.store(config.manifest)
         let unet = try UNet(config: config, weights: weights, upTo: hook, engine: engine)
         return Dreamer(
             unet: unet, hook: hook, text: unet.prepare(context: try golden("context")), schedule: .stableDiffusion15)

@@ -16,7 +16,7 @@ import TestSupport
     private static let layer = "up_blocks.1.attentions.0"
 
     private func model(_ folder: TemporaryFolder) throws -> String {
-        let layout = try UNetLayout(ConfigFile(file: "config.json", json: Self.config))
+        let layout = try UNetConfig(ConfigFile(file: "config.json", json: Self.config))
         try OutputFile.makeFolder(folder.file("unet"))
         try Self.config.write(to: folder.file("unet/config.json"), overwrite: false)
         try SafetensorsWriter.write(
@@ -114,7 +114,7 @@ import TestSupport
         let lines = try result.output.split(separator: "\n").map { try JSON.parse(String($0)) }
         let layer = try #require(lines.first { $0["name"]?.string == Self.layer })
         #expect(layer["shape"] == [1, 64, 16])
-        #expect(lines.last?["parameters"]?.int == (try UNetLayout(
+        #expect(lines.last?["parameters"]?.int == (try UNetConfig(
             ConfigFile(file: "config.json", json: Self.config)).manifest.parameterCount))
     }
 

@@ -116,7 +116,7 @@ extension DreamExperiment {
         guard case .latents(let latents, let file) = request.start else {
             return try session.folder.latentSize(pixelWidth: request.width, pixelHeight: request.height)
         }
-        let channels = session.folder.unetConfig.layout.inChannels
+        let channels = session.folder.unetConfig.inChannels
         guard latents.shape.count == 4, latents.shape[1] == channels, latents.count > 0 else {
             throw SimpleFailure(.badData, "\(file): latent has shape \(latents.shape), expected [B, \(channels), h, w]")
         }
@@ -133,7 +133,7 @@ extension DreamExperiment {
             let index = item.seed % latents.shape[0]
             return latents.slice(index..<index + 1)
         case .noise:
-            let channels = session.folder.unetConfig.layout.inChannels
+            let channels = session.folder.unetConfig.inChannels
             return Dreamer.noise(seed: seed(item), channels: channels, height: size.height, width: size.width)
         }
     }

@@ -128,7 +128,7 @@ extension Probe {
         seeds: [UInt64], width: Int? = nil, height: Int? = nil, of session: ModelSession
     ) throws -> Tensor {
         let size = try session.folder.latentSize(pixelWidth: width, pixelHeight: height)
-        let channels = session.folder.unetConfig.layout.inChannels
+        let channels = session.folder.unetConfig.inChannels
         let result = Tensor([seeds.count, channels, size.height, size.width])
         for (index, seed) in seeds.enumerated() {
             var generator = TorchGenerator(seed: seed)

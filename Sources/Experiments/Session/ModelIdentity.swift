@@ -66,7 +66,7 @@ extension ModelSession {
             return try checksums.fingerprint(folder: path, files: FileSystem.files(in: path))
         }
         guard folder.hasComponent(.textEncoder),
-            try TextEncoderLayout(folder.config(.textEncoder)).vocabularySize == Vocabulary.clipCount
+            try TextEncoderConfig(folder.config(.textEncoder)).vocabularySize == Vocabulary.clipCount
         else { return nil }
         return "clip"
     }

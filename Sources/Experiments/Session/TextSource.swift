@@ -46,7 +46,7 @@ extension ModelSession {
     private func read(_ path: String) throws -> EncodedText {
         let path = reference.resolved(path)
         let tensor = try TensorFile.read(path, name: "context")
-        let width = folder.unetConfig.layout.contextWidth
+        let width = folder.unetConfig.contextWidth
         guard tensor.shape.count == 3, tensor.channels == width, tensor.count > 0 else {
             throw SimpleFailure(
                 .badData, "\(path): context has shape \(tensor.shape), this model takes [B or 1, T, \(width)]")

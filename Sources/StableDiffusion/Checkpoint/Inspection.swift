@@ -71,7 +71,7 @@ public struct Inspection: Sendable {
         do {
             if family == .vae {
                 let vae = try SeparateVAE(path: file.path)
-                return Part(name: "vae", vae.weights, vae.weights.difference(from: try VAELayout(vae.config).manifest))
+                return Part(name: "vae", vae.weights, vae.weights.difference(from: try ModelComponent.vae.manifest(vae.config)))
             }
             let store = try WeightStore(file: file.path, weights: file.weights)
             return Part(name: "tensors", store, WeightStore.Difference())

@@ -7,7 +7,7 @@ package enum LDMNames {
 
     /// U-Net. LDM numbers the blocks of all levels through: the input side is `conv_in`, then per level its layers
     /// and its downsampler; the output side is per level its layers, the upsampler standing in the last one.
-    package static func unet(_ name: String, _ layout: UNetLayout) -> String {
+    package static func unet(_ name: String, _ config: UNetConfig) -> String {
         let parts = name.split(separator: ".").map(String.init)
         func rest(_ first: Int) -> String { parts[first...].joined(separator: ".") }
         switch parts[0] {
@@ -19,23 +19,23 @@ package enum LDMNames {
             let isAttention = parts[1] == "attentions"
             let position = isAttention ? 1 : parts[2] == "0" ? 0 : 2
             return "middle_block.\(position)." + (isAttention ? rest(3) : renamed(rest(3), unetResnet))
-        default: return unetBlock(parts, layout)
+        default: return unetBlock(parts, config)
         }
     }
 
-    private static func unetBlock(_ parts: [String], _ layout: UNetLayout) -> String {
+    private static func unetBlock(_ parts: [String], _ config: UNetConfig) -> String {
         let isDown = parts[0] == "down_blocks"
         let (level, layer) = (Int(parts[1]) ?? 0, Int(parts[3]) ?? 0)
-        let first = level * (layout.layersPerBlock + 1)
+        let first = level * (config.layersPerBlock + 1)
         let rest = parts[4...].joined(separator: ".")
         let side = isDown ? "input_blocks" : "output_blocks"
         let start = isDown ? first + 1 : first
         switch parts[2] {
         case "resnets": return "\(side).\(start + layer).0." + renamed(rest, unetResnet)
         case "attentions": return "\(side).\(start + layer).1." + rest
-        case "downsamplers": return "\(side).\(start + layout.layersPerBlock).0.op." + parts[5]
+        case "downsamplers": return "\(side).\(start + config.layersPerBlock).0.op." + parts[5]
         default:
-            return "\(side).\(start + layout.layersPerBlock).\(layout.upAttention[level] ? 2 : 1)." + rest
+            return "\(side).\(start + config.layersPerBlock).\(config.upAttention[level] ? 2 : 1)." + rest
         }
     }
 
@@ -45,7 +45,7 @@ package enum LDMNames {
     ]
 
     /// VAE. LDM counts the decoder's levels from the finest.
-    package static func vae(_ name: String, _ layout: VAELayout) -> String {
+    package static func vae(_ name: String, _ config: VAEConfig) -> String {
         let parts = name.split(separator: ".").map(String.init)
         func rest(_ first: Int) -> String { parts[first...].joined(separator: ".") }
         guard parts.count > 2 else { return name }
@@ -58,7 +58,7 @@ package enum LDMNames {
         case "down_blocks", "up_blocks":
             let isDown = parts[1] == "down_blocks"
             let index = Int(parts[2]) ?? 0
-            let level = "\(part).\(isDown ? "down" : "up").\(isDown ? index : layout.widths.count - 1 - index)"
+            let level = "\(part).\(isDown ? "down" : "up").\(isDown ? index : config.widths.count - 1 - index)"
             if parts[3] == "resnets" { return "\(level).block.\(parts[4])." + renamed(rest(5), vaeResnet) }
             return "\(level).\(isDown ? "downsample" : "upsample")." + rest(5)
         default: return name

@@ -81,10 +81,10 @@ struct LoRASet: Sendable {
         var targets: [String: Target] = [:]
         for component in [ModelComponent.unet, .textEncoder] where model.hasComponent(component) {
             let config = try model.config(component)
-            let layout = component == .unet ? try UNetLayout(config) : nil
+            let unet = component == .unet ? try UNetConfig(sizesOf: config) : nil
             for tensor in try component.manifest(config).tensors
             where tensor.name.hasSuffix(".weight") && tensor.shape.count >= 2 {
-                let ldm = layout.map { LDMNames.unet(tensor.name, $0) }
+                let ldm = unet.map { LDMNames.unet(tensor.name, $0) }
                 for spelling in LoRANames.spellings(tensor.name, component, ldm: ldm) where targets[spelling] == nil {
                     targets[spelling] = Target(component: component, name: tensor.name, shape: tensor.shape)
                 }

@@ -12,11 +12,12 @@ public enum ModelComponent: String, Sendable, CaseIterable, TensorNaming {
     public var weightsName: String { self == .textEncoder ? "model" : "diffusion_pytorch_model" }
 
     /// Every tensor that the component must have under `config`.
+    /// - Throws: `FileFailure.badKey` for sizes that are out of range.
     public func manifest(_ config: ConfigFile) throws(FileFailure) -> Manifest {
         switch self {
-        case .unet: try UNetLayout(config).manifest
-        case .vae: try VAELayout(config).manifest
-        case .textEncoder: try TextEncoderLayout(config).manifest
+        case .unet: try UNetConfig(sizesOf: config).manifest
+        case .vae: try VAEConfig(sizesOf: config).manifest
+        case .textEncoder: try TextEncoderConfig(sizesOf: config).manifest
         }
     }
 

@@ -1,9 +1,9 @@
 import Files
 
 /// The JSON files of a diffusers folder, as Stable Diffusion 1.5 has them.
-public enum ModelFolderFiles {
+package enum ModelFolderFiles {
     /// Path in the folder → contents.
-    public static let sd15: [(path: String, json: JSON)] = [
+    package static let sd15: [(path: String, json: JSON)] = [
         ("model_index.json", modelIndex(tokenizer: false)),
         ("scheduler/scheduler_config.json", scheduler(predictionType: "epsilon")),
         ("unet/config.json", unet(.sd15)),
@@ -11,7 +11,9 @@ public enum ModelFolderFiles {
         ("text_encoder/config.json", textEncoder(.sd15)),
     ]
 
-    public static func modelIndex(tokenizer: Bool) -> JSON {
+    /// `model_index.json`.
+    /// - Parameter tokenizer: whether the folder has one.
+    package static func modelIndex(tokenizer: Bool) -> JSON {
         [
             "_class_name": "StableDiffusionPipeline",
             "scheduler": ["diffusers", "PNDMScheduler"],
@@ -25,10 +27,11 @@ public enum ModelFolderFiles {
         ]
     }
 
-    /// Without `timestep_spacing`, as published: other samplers made from it then take their own.
+    /// `scheduler/scheduler_config.json`. Without `timestep_spacing`, as published: other samplers made from it then
+    /// take their own.
     ///
     /// With zero terminal SNR, DDIM from the last time step on: PNDM does not know that schedule (Lin et al. 2023).
-    public static func scheduler(predictionType: String, zeroTerminalSNR: Bool = false) -> JSON {
+    package static func scheduler(predictionType: String, zeroTerminalSNR: Bool = false) -> JSON {
         let shared: [(String, JSON)] = [
             ("beta_start", 0.00085), ("beta_end", 0.012), ("beta_schedule", "scaled_linear"),
             ("num_train_timesteps", 1000), ("set_alpha_to_one", false), ("steps_offset", 1), ("clip_sample", false),
@@ -41,55 +44,57 @@ public enum ModelFolderFiles {
         return JSON(own + shared)
     }
 
-    /// - Parameters:
-    ///   - heads: the number of attention heads, which diffusers keeps under `attention_head_dim`.
-    ///   - groups: of the group norms.
-    public static func unet(_ layout: UNetLayout, heads: Int = 8, groups: Int = 32, sampleSize: Int = 64) -> JSON {
-        [
-            "_class_name": "UNet2DConditionModel", "act_fn": "silu", "attention_head_dim": .integer(heads),
-            "block_out_channels": integers(layout.widths), "center_input_sample": false,
-            "cross_attention_dim": .integer(layout.contextWidth),
-            "down_block_types": types(layout.downAttention, "CrossAttnDownBlock2D", "DownBlock2D"),
-            "up_block_types": types(layout.upAttention, "CrossAttnUpBlock2D", "UpBlock2D"),
-            "downsample_padding": 1, "flip_sin_to_cos": true, "freq_shift": 0,
-            "in_channels": .integer(layout.inChannels), "out_channels": .integer(layout.outChannels),
-            "layers_per_block": .integer(layout.layersPerBlock), "mid_block_scale_factor": 1, "norm_eps": 1e-5,
-            "norm_num_groups": .integer(groups), "sample_size": .integer(sampleSize),
-            "use_linear_projection": .bool(layout.linearProjection),
+    /// `unet/config.json`.
+    package static func unet(_ config: UNetConfig) -> JSON {
+        let isUniform = config.heads.allSatisfy { $0 == config.heads[0] }
+        return [
+            "_class_name": "UNet2DConditionModel", "act_fn": "silu",
+            // diffusers keeps the number of heads under this name.
+            "attention_head_dim": isUniform ? .integer(config.heads[0]) : integers(config.heads),
+            "block_out_channels": integers(config.widths), "center_input_sample": false,
+            "cross_attention_dim": .integer(config.contextWidth),
+            "down_block_types": types(config.downAttention, "CrossAttnDownBlock2D", "DownBlock2D"),
+            "up_block_types": types(config.upAttention, "CrossAttnUpBlock2D", "UpBlock2D"),
+            "downsample_padding": 1, "flip_sin_to_cos": .bool(config.flipSinToCos),
+            "freq_shift": number(config.freqShift), "in_channels": .integer(config.inChannels),
+            "out_channels": .integer(config.outChannels), "layers_per_block": .integer(config.layersPerBlock),
+            "mid_block_scale_factor": 1, "norm_eps": number(config.normEps),
+            "norm_num_groups": .integer(config.normNumGroups), "sample_size": .integer(config.sampleSize),
+            "use_linear_projection": .bool(config.linearProjection),
         ]
     }
 
-    /// - Parameter scalingFactor: what latents are multiplied by after encoding.
-    public static func vae(
-        _ layout: VAELayout, groups: Int = 32, sampleSize: Int = 512, scalingFactor: Double = 0.18215
-    ) -> JSON {
-        let levels = layout.widths.count
+    /// `vae/config.json`, of a VAE that was trained on pictures of 512×512.
+    package static func vae(_ config: VAEConfig) -> JSON {
+        let levels = config.widths.count
         return [
-            "_class_name": "AutoencoderKL", "act_fn": "silu", "block_out_channels": integers(layout.widths),
+            "_class_name": "AutoencoderKL", "act_fn": "silu", "block_out_channels": integers(config.widths),
             "down_block_types": .array(Array(repeating: "DownEncoderBlock2D", count: levels)),
             "up_block_types": .array(Array(repeating: "UpDecoderBlock2D", count: levels)),
-            "in_channels": .integer(layout.imageChannels), "out_channels": .integer(layout.imageChannels),
-            "latent_channels": .integer(layout.latentChannels), "layers_per_block": .integer(layout.layersPerBlock),
-            "mid_block_add_attention": .bool(layout.midAttention), "norm_num_groups": .integer(groups),
-            "sample_size": .integer(sampleSize), "scaling_factor": .number(scalingFactor),
-            "use_quant_conv": .bool(layout.quantConv), "use_post_quant_conv": .bool(layout.postQuantConv),
+            "in_channels": .integer(config.imageChannels), "out_channels": .integer(config.imageChannels),
+            "latent_channels": .integer(config.latentChannels), "layers_per_block": .integer(config.layersPerBlock),
+            "mid_block_add_attention": .bool(config.midAttention), "norm_num_groups": .integer(config.normNumGroups),
+            "sample_size": 512, "scaling_factor": number(config.scalingFactor),
+            "use_quant_conv": .bool(config.quantConv), "use_post_quant_conv": .bool(config.postQuantConv),
         ]
     }
 
-    /// - Parameter heads: nil for CLIP's rule, one per 64 channels.
-    public static func textEncoder(_ layout: TextEncoderLayout, heads: Int? = nil) -> JSON {
-        let last = layout.vocabularySize - 1
-        return [
+    /// `text_encoder/config.json`.
+    package static func textEncoder(_ config: TextEncoderConfig) -> JSON {
+        [
             "architectures": ["CLIPTextModel"], "model_type": "clip_text_model", "attention_dropout": 0.0,
-            "bos_token_id": .integer(last - 1), "eos_token_id": .integer(last), "pad_token_id": .integer(last),
-            "hidden_act": "quick_gelu", "hidden_size": .integer(layout.width),
-            "intermediate_size": .integer(layout.innerWidth), "layer_norm_eps": 1e-5,
-            "max_position_embeddings": .integer(layout.positions),
-            "num_attention_heads": .integer(heads ?? max(1, layout.width / 64)),
-            "num_hidden_layers": .integer(layout.layers), "projection_dim": .integer(layout.width),
-            "vocab_size": .integer(layout.vocabularySize),
+            "bos_token_id": .integer(config.bosTokenID), "eos_token_id": .integer(config.eosTokenID),
+            "pad_token_id": .integer(config.padTokenID),
+            "hidden_act": config.usesQuickGelu ? "quick_gelu" : "gelu", "hidden_size": .integer(config.width),
+            "intermediate_size": .integer(config.innerWidth), "layer_norm_eps": number(config.layerNormEps),
+            "max_position_embeddings": .integer(config.positions), "num_attention_heads": .integer(config.heads),
+            "num_hidden_layers": .integer(config.layers), "projection_dim": .integer(config.width),
+            "vocab_size": .integer(config.vocabularySize),
         ]
     }
+
+    /// The shortest decimal that reads back as the same float32.
+    private static func number(_ value: Float) -> JSON { .number(Double("\(value)") ?? Double(value)) }
 
     private static func integers(_ values: [Int]) -> JSON { .array(values.map { .integer($0) }) }
 

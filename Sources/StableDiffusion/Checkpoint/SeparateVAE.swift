@@ -20,8 +20,8 @@ struct SeparateVAE: Sendable {
             let isPart = ["encoder.", "decoder.", "quant_conv.", "post_quant_conv."].contains { name.hasPrefix($0) }
             return isPart ? weight.renamed(name) : nil
         }
-        let (layout, store) = try Self.store(own, file: path)
-        config = try ConfigFile(file: path, json: ModelFolderFiles.vae(layout))
+        let (derived, store) = try Self.store(own, file: path)
+        config = try ConfigFile(file: path, json: ModelFolderFiles.vae(derived))
         weights = store
     }
 
@@ -29,20 +29,20 @@ struct SeparateVAE: Sendable {
     static func isLeftover(_ name: String) -> Bool { name.hasPrefix("loss.") || name.hasPrefix("model_ema.") }
 
     /// The tensors under diffusers names, and the sizes that they tell.
-    static func store(_ weights: [Weight], file: String) throws -> (VAELayout, WeightStore) {
+    static func store(_ weights: [Weight], file: String) throws -> (VAEConfig, WeightStore) {
         let shapes = weights.shapes
-        if let layout = VAELayout(shapes: shapes) {
-            return (layout, try WeightStore(file: file, weights: weights, naming: ModelComponent.vae))
+        if let config = VAEConfig(shapes: shapes) {
+            return (config, try WeightStore(file: file, weights: weights, naming: ModelComponent.vae))
         }
-        guard let layout = VAELayout(ldmShapes: shapes) else {
+        guard let config = VAEConfig(ldmShapes: shapes) else {
             throw FileFailure.malformed(file: file, reason: "its VAE lacks tensors that tell its sizes")
         }
-        let names = layout.manifest.tensors.map { ($0.name, LDMNames.vae($0.name, layout)) }
-        return (layout, try WeightStore(file: file, weights: weights.renamed(names), naming: ModelComponent.vae))
+        let names = config.manifest.tensors.map { ($0.name, LDMNames.vae($0.name, config)) }
+        return (config, try WeightStore(file: file, weights: weights.renamed(names), naming: ModelComponent.vae))
     }
 
     func component() throws -> ModelSource.Component {
-        try weights.verify(VAELayout(config).manifest)
+        try weights.verify(ModelComponent.vae.manifest(config))
         return ModelSource.Component(config: config, weights: weights)
     }
 }

@@ -87,13 +87,13 @@ struct SingleFile: ModelContainer {
     func config(_ component: ModelComponent) throws -> ConfigFile {
         let weights = parts[component] ?? []
         switch component {
-        case .unet: return try config(component.rawValue, ModelFolderFiles.unet(unetLayout()))
+        case .unet: return try config(component.rawValue, ModelFolderFiles.unet(derivedUNet()))
         case .vae: return try config(component.rawValue, ModelFolderFiles.vae(SeparateVAE.store(weights, file: path).0))
         case .textEncoder:
-            guard let layout = TextEncoderLayout(shapes: try self.weights(component).shapes) else {
+            guard let derived = TextEncoderConfig(shapes: try self.weights(component).shapes) else {
                 throw underivable(component)
             }
-            return try config(component.rawValue, ModelFolderFiles.textEncoder(layout))
+            return try config(component.rawValue, ModelFolderFiles.textEncoder(derived))
         }
     }
 
@@ -101,17 +101,17 @@ struct SingleFile: ModelContainer {
         let weights = parts[component] ?? []
         switch component {
         case .unet:
-            let layout = try unetLayout()
-            let names = layout.manifest.tensors.map { ($0.name, LDMNames.unet($0.name, layout)) }
+            let config = try derivedUNet()
+            let names = config.manifest.tensors.map { ($0.name, LDMNames.unet($0.name, config)) }
             return try WeightStore(file: path, weights: weights.renamed(names), naming: component)
         case .vae: return try SeparateVAE.store(weights, file: path).1
         case .textEncoder: return try WeightStore(file: path, weights: weights, naming: component)
         }
     }
 
-    private func unetLayout() throws -> UNetLayout {
-        guard let layout = UNetLayout(ldmShapes: (parts[.unet] ?? []).shapes) else { throw underivable(.unet) }
-        return layout
+    private func derivedUNet() throws -> UNetConfig {
+        guard let config = UNetConfig(ldmShapes: (parts[.unet] ?? []).shapes) else { throw underivable(.unet) }
+        return config
     }
 
     private func underivable(_ component: ModelComponent) -> FileFailure {

@@ -4,32 +4,32 @@ import Tensors
 
 /// A diffusers folder of Stable Diffusion 1.5's sizes with synthetic weights, written without ever holding more than
 /// one block of a tensor.
-public struct SyntheticModel: Sendable {
-    public let dtype: DType
-    public let salt: String
+package struct SyntheticModel: Sendable {
+    package let dtype: DType
+    package let salt: String
 
     /// - Parameter dtype: `f32` or `f16`.
-    public init(dtype: DType, salt: String = "") {
+    package init(dtype: DType, salt: String = "") {
         precondition(dtype == .f32 || dtype == .f16, "synthetic models are F32 or F16, not \(dtype.rawValue)")
         self.dtype = dtype
         self.salt = salt
     }
 
     /// Runs a number of independent tasks, on however many threads.
-    public typealias Runner = (_ tasks: Int, _ body: @Sendable (_ task: Int) -> Void) -> Void
+    package typealias Runner = (_ tasks: Int, _ body: @Sendable (_ task: Int) -> Void) -> Void
 
     private static let taskSize = 1 << 16
     private static let blockSize = 1 << 22
 
     /// Writes configurations and weights (no tokenizer, whose vocabulary is not made of numbers).
-    public func write(to folder: String, overwrite: Bool, run: Runner) throws {
+    package func write(to folder: String, overwrite: Bool, run: Runner) throws {
         for (name, json) in ModelFolderFiles.sd15 {
             try OutputFile.makeFolder(folder + "/" + (name.contains("/") ? String(name.prefix { $0 != "/" }) : ""))
             try json.write(to: "\(folder)/\(name)", overwrite: overwrite)
         }
         let manifests: [(ModelComponent, Manifest)] = [
-            (.unet, UNetLayout.sd15.manifest), (.vae, VAELayout.sd15.manifest),
-            (.textEncoder, TextEncoderLayout.sd15.manifest),
+            (.unet, UNetConfig.sd15.manifest), (.vae, VAEConfig.sd15.manifest),
+            (.textEncoder, TextEncoderConfig.sd15.manifest),
         ]
         for (component, manifest) in manifests {
             let path = "\(folder)/\(component.rawValue)/\(component.weightsName).safetensors"
@@ -38,7 +38,7 @@ public struct SyntheticModel: Sendable {
     }
 
     /// Writes one safetensors file with every tensor of `manifest`.
-    public func write(_ manifest: Manifest, to path: String, overwrite: Bool, run: Runner) throws {
+    package func write(_ manifest: Manifest, to path: String, overwrite: Bool, run: Runner) throws {
         let entries = manifest.tensors.map { SafetensorsWriter.Entry(name: $0.name, dtype: dtype, shape: $0.shape) }
         let largest = entries.map(\.count).max() ?? 0
         let block = Block(byteCount: min(Self.blockSize, largest) * dtype.byteWidth)

@@ -106,7 +106,7 @@ public final class Generator {
         switch start {
         case .noise:
             let (width, height) = try size(parameters)
-            let channels = unet.config.layout.inChannels
+            let channels = unet.config.inChannels
             let noise = random.randn([1, channels, height / pixelFactor, width / pixelFactor])
             return (weightedSum([(sampler.initialNoiseSigma, noise)]), 0)
         case .picture(let distribution):

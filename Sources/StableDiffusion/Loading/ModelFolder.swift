@@ -5,7 +5,9 @@ import Ops
 /// A model as users have it: a folder in diffusers layout, or a single file in the original naming. Which parts must be
 /// there depends on what is asked for; `unet/` alone is enough to probe with a given context.
 public struct ModelFolder: Sendable {
+    /// Where it lies, as it was asked for.
     public let path: String
+    /// Its files: tensors and configurations, with LoRAs and a separate VAE if any were given.
     public let source: ModelSource
     /// The U-Net's configuration.
     public let unetConfig: UNetConfig
@@ -15,58 +17,72 @@ public struct ModelFolder: Sendable {
         try self.init(ModelSource(path: path))
     }
 
+    /// A model that is open already.
+    /// - Throws: `Failure` if it has no U-Net, or one that this program does not run.
     public init(_ source: ModelSource) throws {
         path = source.path
         self.source = source
         guard source.hasComponent(.unet) else {
             throw SimpleFailure(
                 .missingInput,
-                "\(path): not a model, unet/config.json is missing; --model takes a folder in diffusers layout or a "
-                    + "single .safetensors or .ckpt file")
+                "\(path): not a model, unet/config.json is missing; a model is a folder in diffusers layout or a single "
+                    + ".safetensors or .ckpt file")
         }
         unetConfig = try UNetConfig(source.config(.unet))
     }
 
+    /// Whether the model has that network.
     public func hasComponent(_ component: ModelComponent) -> Bool { source.hasComponent(component) }
 
     /// The folder with the tokenizer's vocabulary, if there is one.
     public var tokenizerFolder: String? { source.tokenizerFolder }
 
+    /// The configuration of one network, as its file or its tensors' shapes tell it.
+    /// - Throws: `FileFailure` if it is missing or no JSON object.
     public func config(_ component: ModelComponent) throws -> ConfigFile { try source.config(component) }
 
     /// The component's tensors, every name and shape checked against what its configuration implies.
     /// - Throws: `FileFailure` naming file, tensor, expected and found.
     public func weights(_ component: ModelComponent) throws -> WeightStore { try source.component(component).weights }
 
-    /// Loads the U-Net, up to and including `hook`'s stage if one is given.
+    /// Loads the U-Net, up to and including `hook`'s block if one is given.
+    /// - Throws: `FileFailure` naming the tensor that is missing or misshapen.
     public func loadUNet(upTo hook: HookPoint? = nil, engine: Engine) throws -> UNet {
         try UNet(config: unetConfig, weights: weights(.unet), upTo: hook, engine: engine)
     }
 
-    /// Bytes of the weights up to and including `hook`'s stage, as they are kept: F16 as it is, all else as float32.
+    /// Bytes of the weights up to and including `hook`'s block, as they are kept: F16 as it is, all else as float32.
     public func weightBytes(upTo hook: HookPoint? = nil) throws -> Int {
         let isHalf = try weights(.unet).dtypes.keys.allSatisfy { $0 == .f16 }
         let parameters = unetConfig.cost(to: hook, LatentSize(height: 1, width: 1)).parameters
         return parameters * (isHalf ? 2 : 4)
     }
 
-    /// Which stages keep their activations for a gradient from `hook` to latents of that size. Loads nothing.
+    /// Which blocks keep their activations for a gradient from `hook` to latents of that size. Loads nothing.
     /// - Throws: `SimpleFailure(.usage)` with the numbers when `budget` cannot hold it.
     public func memoryPlan(to hook: HookPoint, _ size: LatentSize, budget: Int?) throws -> MemoryPlan {
         try MemoryPlan(unetConfig, to: hook, size, weightBytes: weightBytes(upTo: hook), budget: budget)
     }
 
+    /// Loads the text encoder.
+    /// - Throws: `FileFailure` for a configuration that is not supported, or tensors that do not fit it.
     public func loadTextEncoder(engine: Engine) throws -> TextEncoder {
         try TextEncoder(
             config: TextEncoderConfig(config(.textEncoder)), weights: weights(.textEncoder), engine: engine)
     }
 
+    /// The VAE's configuration.
+    /// - Throws: `FileFailure` if it is missing or not supported.
     public func vaeConfig() throws -> VAEConfig { try VAEConfig(config(.vae)) }
 
+    /// Loads the half of the VAE that makes pictures of latents.
+    /// - Throws: `FileFailure` for a configuration that is not supported, or tensors that do not fit it.
     public func loadVAEDecoder(engine: Engine) throws -> VAEDecoder {
         try VAEDecoder(config: vaeConfig(), weights: weights(.vae), engine: engine)
     }
 
+    /// Loads the half of the VAE that makes latents of pictures.
+    /// - Throws: as `loadVAEDecoder`.
     public func loadVAEEncoder(engine: Engine) throws -> VAEEncoder {
         try VAEEncoder(config: vaeConfig(), weights: weights(.vae), engine: engine)
     }

@@ -14,7 +14,7 @@ public final class PromptEncoder: Sendable {
     public init(_ folder: ModelFolder, engine: Engine) throws {
         path = folder.path
         textEncoder = try folder.loadTextEncoder(engine: engine)
-        tokenizer = try folder.loadTokenizer(for: textEncoder.config.layout)
+        tokenizer = try folder.loadTokenizer(for: textEncoder.config)
     }
 
     public struct Encoded: Sendable {
@@ -52,9 +52,9 @@ public final class PromptEncoder: Sendable {
 
 extension ModelFolder {
     /// The folder's tokenizer; CLIP's published one if it has none and the text encoder's vocabulary is of its size.
-    public func loadTokenizer(for layout: TextEncoderLayout) throws -> Tokenizer? {
-        if let folder = tokenizerFolder { return try Tokenizer(folder: folder, contextLength: layout.positions) }
-        guard layout.vocabularySize == Vocabulary.clipCount else { return nil }
-        return try Tokenizer.clip(contextLength: layout.positions)
+    public func loadTokenizer(for config: TextEncoderConfig) throws -> Tokenizer? {
+        if let folder = tokenizerFolder { return try Tokenizer(folder: folder, contextLength: config.positions) }
+        guard config.vocabularySize == Vocabulary.clipCount else { return nil }
+        return try Tokenizer.clip(contextLength: config.positions)
     }
 }

@@ -9,29 +9,33 @@ import Tensors
 ///
 /// Token ids `[B][T]`, hidden states `[B, T, C]`. The mask is causal only: padding is attended to.
 public final class TextEncoder: Sendable {
+    /// The numbers it was made from.
     public let config: TextEncoderConfig
+    /// What it runs on.
     public let engine: Engine
     private let tokenEmbedding: Weight
     private let positionEmbedding: [Float]
     private let layers: [TextEncoderLayer]
     private let finalLayerNorm: LayerNorm
 
+    /// Packs all layers' weights; the token embedding stays in its file.
     /// - Throws: `FileFailure` for missing or misshapen tensors.
-    public init(config: TextEncoderConfig, weights: WeightStore, engine: Engine) throws {
-        let layout = config.layout
-        let build = LayerBuilder(weights: weights, engine: engine, path: "text_model")
-        tokenEmbedding = try build.tensor(
-            "embeddings.token_embedding.weight", [layout.vocabularySize, layout.width])
-        positionEmbedding = try build.tensor(
-            "embeddings.position_embedding.weight", [layout.positions, layout.width]
-        ).floats()
-        layers = try (0..<layout.layers).map {
-            try TextEncoderLayer(build.at("encoder.layers.\($0)"), config: config)
-        }
-        finalLayerNorm = try build.layerNorm("final_layer_norm", layout.width, epsilon: config.layerNormEps)
-        self.config = config
-        self.engine = engine
+    public convenience init(config: TextEncoderConfig, weights: WeightStore, engine: Engine) throws {
+        let build = LayerBuilder(weights: weights, engine: engine)
+        self.init(build, config: config)
+        try build.finish()
         weights.releasePages()
+    }
+
+    init(_ root: LayerBuilder, config: TextEncoderConfig) {
+        let build = root.at("text_model")
+        tokenEmbedding = build.tensor("embeddings.token_embedding.weight", [config.vocabularySize, config.width])
+        positionEmbedding = build.tensor("embeddings.position_embedding.weight", [config.positions, config.width])
+            .floats()
+        layers = (0..<config.layers).map { TextEncoderLayer(build.at("encoder.layers.\($0)"), config: config) }
+        finalLayerNorm = build.layerNorm("final_layer_norm", config.width, epsilon: config.layerNormEps)
+        self.config = config
+        engine = root.engine
     }
 
     /// The hidden states that condition the U-Net.
@@ -56,17 +60,17 @@ public final class TextEncoder: Sendable {
     }
 
     private func embed(_ ids: [[Int]]) throws -> Tensor {
-        let (length, width) = (ids.first?.count ?? 0, config.layout.width)
+        let (length, width) = (ids.first?.count ?? 0, config.width)
         precondition(ids.allSatisfy { $0.count == length } && length > 0, "prompts of different or no length")
-        guard length <= config.layout.positions else {
-            throw SimpleFailure(.usage, "\(length) tokens; the text encoder takes \(config.layout.positions)")
+        guard length <= config.positions else {
+            throw SimpleFailure(.usage, "\(length) tokens; the text encoder takes \(config.positions)")
         }
         let hidden = Tensor([ids.count, length, width])
         for (sample, row) in ids.enumerated() {
             for (position, id) in row.enumerated() {
-                guard (0..<config.layout.vocabularySize).contains(id) else {
+                guard (0..<config.vocabularySize).contains(id) else {
                     throw SimpleFailure(
-                        .usage, "token id \(id) is outside 0..<\(config.layout.vocabularySize), the vocabulary")
+                        .usage, "token id \(id) is outside 0..<\(config.vocabularySize), the vocabulary")
                 }
                 let target = hidden.pointer + (sample * length + position) * width
                 tokenEmbedding.row(id).copyFloats(into: target)
@@ -75,6 +79,12 @@ public final class TextEncoder: Sendable {
         }
         return hidden
     }
+}
+
+extension TextEncoderConfig {
+    /// Every tensor that the text encoder's layers ask for, with the `text_model.` prefix: `WeightStore` reads files with
+    /// and without it.
+    public var manifest: Manifest { Manifest(of: { _ = TextEncoder($0, config: self) }) }
 }
 
 extension Weight {
@@ -98,16 +108,16 @@ struct TextEncoderLayer: Sendable {
     let config: TextEncoderConfig
     let engine: Engine
 
-    init(_ build: LayerBuilder, config: TextEncoderConfig) throws {
-        let (width, inner) = (config.layout.width, config.layout.innerWidth)
-        layerNorm1 = try build.layerNorm("layer_norm1", width, epsilon: config.layerNormEps)
-        queryProjection = try build.linear("self_attn.q_proj", width, width)
-        keyProjection = try build.linear("self_attn.k_proj", width, width)
-        valueProjection = try build.linear("self_attn.v_proj", width, width)
-        outProjection = try build.linear("self_attn.out_proj", width, width)
-        layerNorm2 = try build.layerNorm("layer_norm2", width, epsilon: config.layerNormEps)
-        fc1 = try build.linear("mlp.fc1", width, inner)
-        fc2 = try build.linear("mlp.fc2", inner, width)
+    init(_ build: LayerBuilder, config: TextEncoderConfig) {
+        let (width, inner) = (config.width, config.innerWidth)
+        layerNorm1 = build.layerNorm("layer_norm1", width, epsilon: config.layerNormEps)
+        queryProjection = build.linear("self_attn.q_proj", width, width)
+        keyProjection = build.linear("self_attn.k_proj", width, width)
+        valueProjection = build.linear("self_attn.v_proj", width, width)
+        outProjection = build.linear("self_attn.out_proj", width, width)
+        layerNorm2 = build.layerNorm("layer_norm2", width, epsilon: config.layerNormEps)
+        fc1 = build.linear("mlp.fc1", width, inner)
+        fc2 = build.linear("mlp.fc2", inner, width)
         self.config = config
         engine = build.engine
     }

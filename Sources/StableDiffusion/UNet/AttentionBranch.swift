@@ -16,13 +16,13 @@ struct SelfAttentionBranch: Sendable {
     let heads: Int
     let engine: Engine
 
-    init(_ build: LayerBuilder, channels: Int, heads: Int) throws {
+    init(_ build: LayerBuilder, channels: Int, heads: Int) {
         let attention = build.at("attn1")
-        norm = try build.layerNorm("norm1", channels)
-        toQ = try attention.linear("to_q", channels, channels, bias: false)
-        toK = try attention.linear("to_k", channels, channels, bias: false)
-        toV = try attention.linear("to_v", channels, channels, bias: false)
-        toOut = try attention.linear("to_out.0", channels, channels)
+        norm = build.layerNorm("norm1", channels)
+        toQ = attention.linear("to_q", channels, channels, bias: false)
+        toK = attention.linear("to_k", channels, channels, bias: false)
+        toV = attention.linear("to_v", channels, channels, bias: false)
+        toOut = attention.linear("to_out.0", channels, channels)
         self.heads = heads
         engine = build.engine
     }
@@ -66,13 +66,13 @@ struct CrossAttentionBranch: Sendable {
     let heads: Int
     let engine: Engine
 
-    init(_ build: LayerBuilder, channels: Int, contextChannels: Int, heads: Int) throws {
+    init(_ build: LayerBuilder, channels: Int, contextChannels: Int, heads: Int) {
         let attention = build.at("attn2")
-        norm = try build.layerNorm("norm2", channels)
-        toQ = try attention.linear("to_q", channels, channels, bias: false)
-        toK = try attention.linear("to_k", contextChannels, channels, bias: false)
-        toV = try attention.linear("to_v", contextChannels, channels, bias: false)
-        toOut = try attention.linear("to_out.0", channels, channels)
+        norm = build.layerNorm("norm2", channels)
+        toQ = attention.linear("to_q", channels, channels, bias: false)
+        toK = attention.linear("to_k", contextChannels, channels, bias: false)
+        toV = attention.linear("to_v", contextChannels, channels, bias: false)
+        toOut = attention.linear("to_out.0", channels, channels)
         self.heads = heads
         engine = build.engine
     }

@@ -1,22 +1,25 @@
-/// What it takes to compute and to load a part of the network: counted by rule, without running anything.
+import Checkpoints
+
+/// What it takes to compute and to load a part of the network: counted without running anything.
 public struct Cost: Sendable, Equatable {
     /// Floating-point operations, a multiplication and an addition being two: products and attention, forward.
     public var flops = 0
+    /// Numbers in the weights.
     public var parameters = 0
-
-    public static func + (a: Cost, b: Cost) -> Cost {
-        Cost(flops: a.flops + b.flops, parameters: a.parameters + b.parameters)
-    }
 }
 
 /// The sizes a computation is run at.
 public struct LatentSize: Sendable, Equatable {
+    /// Samples computed at once.
     public var batch: Int
+    /// Rows of a latent: an eighth of the picture's.
     public var height: Int
+    /// Columns of a latent.
     public var width: Int
     /// Tokens of the text.
     public var contextLength = 77
 
+    /// One latent of `height × width`, or a batch of them.
     public init(batch: Int = 1, height: Int, width: Int) {
         self.batch = batch
         self.height = height
@@ -24,73 +27,68 @@ public struct LatentSize: Sendable, Equatable {
     }
 }
 
-extension StageDescription {
-    /// Positions of this stage's output, of the whole batch.
+extension BlockDescription {
+    /// Positions of this block's output, of the whole batch.
     func rows(_ size: LatentSize) -> Int {
         let map = Self.mapSize(size.height, size.width, level: level)
         return size.batch * map.height * map.width
     }
 
-    /// The cost up to and including `end`. What depends on the time step or the text alone costs parameters but no
-    /// operations: it is computed once per run.
-    public func cost(_ size: LatentSize, config: UNetConfig, upTo end: InnerPoint = .output) -> Cost {
-        let n = rows(size)
-        let (input, c) = (inChannels + skipChannels, outChannels)
-        switch kind {
-        case .convolutionIn, .downsample, .upsample:
-            return Self.convolution(9, inChannels, c, n)
-        case .output:
-            return Self.convolution(9, inChannels, c, n) + Cost(parameters: 2 * inChannels)
-        case .resnet:
-            let shortcut = input == c ? Cost() : Self.convolution(1, input, c, n)
-            return Self.convolution(9, input, c, n) + Self.convolution(9, c, c, n) + shortcut
-                + Cost(parameters: 2 * input + 2 * c + (config.layout.timeWidth + 1) * c)
-        case .transformer:
-            return InnerPoint.allCases.filter { $0 <= end }
-                .reduce(Cost()) { $0 + transformerPart($1, size, contextWidth: config.layout.contextWidth) }
-        }
+    /// Every tensor that the block's layers ask for.
+    func manifest(_ config: UNetConfig) -> Manifest {
+        Manifest(of: { _ = UNetBlock(self, config: config, build: $0) })
     }
 
-    private static func convolution(_ taps: Int, _ input: Int, _ output: Int, _ rows: Int) -> Cost {
-        Cost(flops: 2 * taps * input * output * rows, parameters: (taps * input + 1) * output)
+    /// Operations of the block's forward pass up to and including `end`: two for every weight and position, and
+    /// attention's. What depends on the time step or the text alone is not counted: it is computed once per run.
+    package func flops(_ size: LatentSize, config: UNetConfig, upTo end: InnerPoint = .output) -> Int {
+        flops(manifest(config), size, upTo: end)
     }
 
-    /// What the part of a transformer that ends at `point` adds. Biases and norms (2c each) are in the linear terms.
-    private func transformerPart(_ point: InnerPoint, _ size: LatentSize, contextWidth: Int) -> Cost {
-        let (c, n) = (outChannels, rows(size))
-        let positions = n / max(1, size.batch)
-        switch point {
-        case .projIn: return Cost(flops: 2 * c * c * n, parameters: c * c + c + 2 * c)
-        case .attn1: return Cost(flops: 8 * c * c * n + 4 * n * positions * c, parameters: 4 * c * c + c + 2 * c)
-        case .attn2:
-            return Cost(
-                flops: 4 * c * c * n + 4 * n * size.contextLength * c,
-                parameters: 2 * c * c + 2 * contextWidth * c + c + 2 * c)
-        case .feedForward: return Cost(flops: 24 * c * c * n, parameters: 12 * c * c + 8 * c + c + 2 * c)
-        case .block: return Cost()
-        case .output: return Cost(flops: 2 * c * c * n, parameters: c * c + c)
+    fileprivate func flops(_ manifest: Manifest, _ size: LatentSize, upTo end: InnerPoint) -> Int {
+        let weights = manifest.tensors.filter { tensor in
+            tensor.shape.count >= 2 && point(of: tensor.name) <= end
+                && !["time_emb_proj", "attn2.to_k", "attn2.to_v"].contains { tensor.name.hasSuffix($0 + ".weight") }
         }
+        let products = 2 * rows(size) * weights.reduce(0) { $0 + $1.shape.reduce(1, *) }
+        guard kind == .transformer else { return products }
+        // Scores and mixtures: 2·C operations each for every pair of tokens.
+        let perToken = 4 * rows(size) * outChannels
+        let selfAttention = end >= .attn1 ? perToken * (rows(size) / max(1, size.batch)) : 0
+        let crossAttention = end >= .attn2 ? perToken * size.contextLength : 0
+        return products + selfAttention + crossAttention
+    }
+
+    /// The first hook point of the block behind a weight.
+    private func point(of tensor: String) -> InnerPoint {
+        InnerPoint.allCases.first { tensor.hasPrefix(name + $0.suffix + ".") } ?? .output
     }
 }
 
 extension UNetConfig {
-    /// Parameters of the time embedding, which every hook point needs.
-    private var timeParameters: Int {
-        let (width, inner) = (layout.widths[0], layout.timeWidth)
-        return (width + 1) * inner + (inner + 1) * inner
+    /// What it takes to compute the activation at each of `hooks` from a latent. Parameters count whole blocks, because a
+    /// block is loaded whole, and the time embedding, which every hook point needs.
+    public func costs(to hooks: [HookPoint], _ size: LatentSize) -> [Cost] {
+        let blocks = blocks()
+        let manifests = blocks.map { $0.manifest(self) }
+        let time = Manifest(of: { _ = TimeEmbedding($0, config: self) })
+        var before = [Cost(parameters: time.parameterCount)]
+        for (block, manifest) in zip(blocks, manifests) {
+            let sum = before[before.count - 1]
+            before.append(
+                Cost(
+                    flops: sum.flops + block.flops(manifest, size, upTo: .output),
+                    parameters: sum.parameters + manifest.parameterCount))
+        }
+        return hooks.map { hook in
+            let inside = blocks[hook.block].flops(manifests[hook.block], size, upTo: hook.inner)
+            return Cost(flops: before[hook.block].flops + inside, parameters: before[hook.block + 1].parameters)
+        }
     }
 
-    /// What it takes to compute the activation at `hook` from a latent; the whole network without one. Parameters count
-    /// whole stages, because a stage is loaded whole.
+    /// What it takes to compute the activation at `hook` from a latent; the whole network's output without one.
     public func cost(to hook: HookPoint? = nil, _ size: LatentSize) -> Cost {
-        let stages = stages()
-        let last = hook?.stage ?? stages.count - 1
-        var total = Cost(parameters: timeParameters)
-        for (index, stage) in stages[...last].enumerated() {
-            let end = index == last ? hook?.inner ?? .output : .output
-            total.flops += stage.cost(size, config: self, upTo: end).flops
-            total.parameters += stage.cost(size, config: self).parameters
-        }
-        return total
+        let points = hookPoints()
+        return costs(to: [hook ?? points[points.count - 1]], size)[0]
     }
 }

@@ -11,10 +11,10 @@ struct FeedForwardBranch: Sendable {
     let out: Linear
     let engine: Engine
 
-    init(_ build: LayerBuilder, channels: Int) throws {
-        norm = try build.layerNorm("norm3", channels)
-        proj = try build.linear("ff.net.0.proj", channels, 8 * channels)
-        out = try build.linear("ff.net.2", 4 * channels, channels)
+    init(_ build: LayerBuilder, channels: Int) {
+        norm = build.layerNorm("norm3", channels)
+        proj = build.linear("ff.net.0.proj", channels, 8 * channels)
+        out = build.linear("ff.net.2", 4 * channels, channels)
         engine = build.engine
     }
 

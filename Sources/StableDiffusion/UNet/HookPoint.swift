@@ -13,12 +13,13 @@ public enum InnerPoint: Int, Sendable, Comparable, CaseIterable {
     case feedForward
     /// The transformer block's result, residuals included.
     case block
-    /// The stage's own result.
+    /// The block's own result.
     case output
 
+    /// Whether `a` is computed before `b`.
     public static func < (a: InnerPoint, b: InnerPoint) -> Bool { a.rawValue < b.rawValue }
 
-    /// What follows the stage's name in the module's name.
+    /// What follows the block's name in the module's name.
     var suffix: String {
         switch self {
         case .projIn: ".proj_in"
@@ -36,8 +37,9 @@ public enum InnerPoint: Int, Sendable, Comparable, CaseIterable {
 public struct HookPoint: Sendable, Hashable {
     /// Canonical name, without the prefix `unet.`.
     public let name: String
-    /// Index of the stage in `UNetConfig.stages()`.
-    public let stage: Int
+    /// Index of the block in `UNetConfig.blocks()`.
+    public let block: Int
+    /// Where inside the block.
     public let inner: InnerPoint
     /// Width `C` of the activation.
     public let channels: Int
@@ -46,7 +48,7 @@ public struct HookPoint: Sendable, Hashable {
 
     /// Shape of the activation for a latent `[batch, 4, height, width]`.
     public func shape(batch: Int, height: Int, width: Int) -> [Int] {
-        let size = StageDescription.mapSize(height, width, level: level)
+        let size = BlockDescription.mapSize(height, width, level: level)
         return [batch, size.height * size.width, channels]
     }
 }
@@ -54,12 +56,12 @@ public struct HookPoint: Sendable, Hashable {
 extension UNetConfig {
     /// Every hook point in order of computation.
     public func hookPoints() -> [HookPoint] {
-        stages().enumerated().flatMap { index, stage in
-            let points: [InnerPoint] = stage.kind == .transformer ? InnerPoint.allCases : [.output]
+        blocks().enumerated().flatMap { index, block in
+            let points: [InnerPoint] = block.kind == .transformer ? InnerPoint.allCases : [.output]
             return points.map {
                 HookPoint(
-                    name: stage.name + $0.suffix, stage: index, inner: $0, channels: stage.outChannels,
-                    level: stage.level)
+                    name: block.name + $0.suffix, block: index, inner: $0, channels: block.outChannels,
+                    level: block.level)
             }
         }
     }
@@ -75,8 +77,8 @@ extension UNetConfig {
             .prefix(3).map(\.element.name)
         throw SimpleFailure(
             .usage,
-            "no layer '\(name)' in this U-Net; nearest: \(nearest.joined(separator: ", "));"
-                + " `lvo layers` lists all \(points.count)")
+            "no hook point '\(name)' among the \(points.count) of this U-Net; nearest: "
+                + nearest.joined(separator: ", "))
     }
 }
 
@@ -100,8 +102,8 @@ func editDistance(_ a: String, _ b: String) -> Int {
 /// goes on through the network (steering), nil leaves the activation as it is. The tensor must not be written to.
 public typealias HookVisitor = (_ hook: HookPoint, _ activation: Tensor) -> Tensor?
 
-/// The part of a pass's observation that concerns one stage.
-struct InnerObserver {
+/// The part of a pass's observation that concerns one block.
+struct BlockObserver {
     let hooks: [HookPoint]
     let visit: HookVisitor
 

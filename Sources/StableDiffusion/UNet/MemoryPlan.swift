@@ -1,20 +1,27 @@
 import Files
 import Ops
 
-/// Which stages keep their activations between forward and backward, chosen from a memory budget.
+/// Which blocks keep their activations between forward and backward, and which are computed again (gradient
+/// checkpointing; Chen et al. 2016), chosen from a memory budget.
 ///
-/// Everything is kept if that fits. Otherwise stages are turned to `recompute` one after another, those first that
-/// give back most bytes per operation to be done again, until it fits. The last stage is always kept: its backward
+/// Everything is kept if that fits. Otherwise blocks are turned to `recompute` one after another, those first that
+/// give back most bytes per operation to be done again, until it fits. The last block is always kept: its backward
 /// comes next.
 public struct MemoryPlan: Sendable, Equatable, CustomStringConvertible {
+    /// What is planned for one block.
     public struct Entry: Sendable, Equatable {
+        /// The block's name.
         public let name: String
-        public let policy: StagePolicy
-        /// What the stage keeps until its backward if it keeps everything, and what it needs besides while running.
+        /// What is done with its activations.
+        public let policy: GradientCheckpointing
+        /// What the block keeps until its backward if it keeps everything, and what it needs besides while running.
         public let keptBytes: Int
+        /// See `keptBytes`.
         public let workingBytes: Int
     }
+    /// One per block up to the hook point's, in order of computation.
     public let entries: [Entry]
+    /// Bytes of the weights loaded up to the hook point.
     public let weightBytes: Int
     /// The largest sum of activations and gradients alive at once, with a fifth for rounded sizes and for storage that
     /// is larger than what it is reused for.
@@ -24,21 +31,24 @@ public struct MemoryPlan: Sendable, Equatable, CustomStringConvertible {
     /// What the process needs beside weights and activations: code, tables, the text's keys and values, buffers.
     public static let overheadBytes = 64 << 20
 
-    public var policies: [StagePolicy] { entries.map(\.policy) }
+    /// Per block, for `UNet.forward`.
+    public var policies: [GradientCheckpointing] { entries.map(\.policy) }
+    /// What the process is expected to need.
     public var totalBytes: Int { weightBytes + activationBytes + Self.overheadBytes }
 
+    /// Plans the gradient from `hook` to latents of that size, by rule: nothing is loaded or run.
     /// - Parameters:
     ///   - budget: bytes for the whole process; nil keeps everything.
     ///   - weightBytes: of the weights loaded up to the hook.
-    /// - Throws: `MemoryShortage` when even recomputing every stage does not fit.
+    /// - Throws: `MemoryShortage` when even recomputing every block does not fit.
     public init(
         _ config: UNetConfig, to hook: HookPoint, _ size: LatentSize, weightBytes: Int, budget: Int? = nil
     ) throws {
-        let stages = Array(config.stages()[...hook.stage])
-        let model = ActivationModel(stages: stages, size: size)
-        var policies = [StagePolicy](repeating: .keep, count: stages.count)
-        let gain = stages.indices.dropLast().map { index in
-            let flops = stages[index].cost(size, config: config).flops
+        let blocks = Array(config.blocks()[...hook.block])
+        let model = ActivationModel(blocks: blocks, size: size)
+        var policies = [GradientCheckpointing](repeating: .keep, count: blocks.count)
+        let gain = blocks.indices.dropLast().map { index in
+            let flops = blocks[index].flops(size, config: config)
             return (index: index, perFlop: Double(model.kept(index)) / Double(max(1, flops)))
         }
         var candidates = gain.filter { model.kept($0.index) > 0 }.sorted { $0.perFlop < $1.perFlop }.map(\.index)
@@ -53,9 +63,9 @@ public struct MemoryPlan: Sendable, Equatable, CustomStringConvertible {
             throw MemoryShortage(
                 hook: hook.name, size: size, budget: budget, weightBytes: weightBytes, activationBytes: peak)
         }
-        entries = stages.indices.map {
+        entries = blocks.indices.map {
             Entry(
-                name: stages[$0].name, policy: policies[$0], keptBytes: model.kept($0),
+                name: blocks[$0].name, policy: policies[$0], keptBytes: model.kept($0),
                 workingBytes: model.working($0))
         }
         self.weightBytes = weightBytes
@@ -68,6 +78,7 @@ public struct MemoryPlan: Sendable, Equatable, CustomStringConvertible {
         if hasBudget { engine.workspace.limit(to: activationBytes) }
     }
 
+    /// A line per block, and one with the sums.
     public var description: String {
         let width = entries.map(\.name.count).max() ?? 0
         let lines = entries.map { entry in
@@ -105,80 +116,80 @@ public struct MemoryShortage: Failure, Equatable {
 }
 
 /// `1.5 GB`, `23 MB`: powers of ten, as memory is sold and `ls` counts.
-public func formatBytes(_ bytes: Int) -> String {
+package func formatBytes(_ bytes: Int) -> String {
     let megabytes = (Double(bytes) / 1e5).rounded() / 10
     if megabytes < 1000 { return "\(megabytes < 10 ? megabytes : megabytes.rounded()) MB" }
     return "\((megabytes / 10).rounded() / 100) GB"
 }
 
-/// Bytes of activations by rule, stage by stage, and their sum over the walk forward and back.
+/// Bytes of activations by rule, block by block, and their sum over the walk forward and back.
 struct ActivationModel {
-    let stages: [StageDescription]
+    let blocks: [BlockDescription]
     let size: LatentSize
 
-    private func output(_ i: Int) -> Int { 4 * stages[i].rows(size) * stages[i].outChannels }
+    private func output(_ i: Int) -> Int { 4 * blocks[i].rows(size) * blocks[i].outChannels }
 
-    /// Tensors that the stage makes and keeps, its input not counted unless it made that too (a concatenation).
+    /// Tensors that the block makes and keeps, its input not counted unless it made that too (a concatenation).
     func kept(_ i: Int) -> Int {
-        let (stage, n) = (stages[i], stages[i].rows(size))
-        switch stage.kind {
+        let (block, n) = (blocks[i], blocks[i].rows(size))
+        switch block.kind {
         case .convolutionIn, .downsample, .upsample, .output: return 0
         case .resnet:
-            let joined = stage.skipChannels > 0 ? stage.inChannels + stage.skipChannels : 0
-            return 4 * n * (joined + stage.outChannels)
+            let joined = block.skipChannels > 0 ? block.inChannels + block.skipChannels : 0
+            return 4 * n * (joined + block.outChannels)
         case .transformer:
             // proj_in, q, k, v, mixed, attn1's sum, q, mixed, attn2's sum, 8 for [value | gate]; two numbers per row
             // and head of softmax statistics.
-            return 4 * n * (17 * stage.outChannels + 2 * stage.heads)
+            return 4 * n * (17 * block.outChannels + 2 * block.heads)
         }
     }
 
-    /// What is alive while the stage runs, forward or backward, beside what it keeps, its input and its output.
+    /// What is alive while the block runs, forward or backward, beside what it keeps, its input and its output.
     func working(_ i: Int) -> Int {
-        let (stage, n) = (stages[i], stages[i].rows(size))
-        let (input, c) = (stage.inChannels + stage.skipChannels, stage.outChannels)
-        switch stage.kind {
+        let (block, n) = (blocks[i], blocks[i].rows(size))
+        let (input, c) = (block.inChannels + block.skipChannels, block.outChannels)
+        switch block.kind {
         case .convolutionIn, .downsample: return 0
-        case .upsample: return 4 * n * stage.inChannels
-        case .output: return 4 * n * stage.inChannels
+        case .upsample: return 4 * n * block.inChannels
+        case .output: return 4 * n * block.inChannels
         case .resnet: return 4 * n * (2 * input + c)
         // Backward of the feed-forward: 4C before, 8C after GEGLU, and the hidden state's gradient.
         case .transformer: return 4 * n * 13 * c
         }
     }
 
-    /// Whether a stage's backward reads its input even when everything is kept.
+    /// Whether a block's backward reads its input even when everything is kept.
     private func readsInput(_ i: Int) -> Bool {
-        switch stages[i].kind {
+        switch blocks[i].kind {
         case .transformer, .output: true
-        case .resnet: stages[i].skipChannels == 0
+        case .resnet: blocks[i].skipChannels == 0
         default: false
         }
     }
 
     /// The largest sum alive at once over all moments of the walk, and a fifth of it.
-    func peak(_ policies: [StagePolicy]) -> Int {
-        let last = stages.count - 1
+    func peak(_ policies: [GradientCheckpointing]) -> Int {
+        let last = blocks.count - 1
         let recomputes = (0...last).map { policies[$0] == .recompute }
-        /// The last moment at which stage i's output is needed: moments 0…last go forward, then last…0 back.
+        /// The last moment at which block i's output is needed: moments 0…last go forward, then last…0 back.
         func lastUse(_ i: Int) -> Int {
             var use = i + 1
             if i < last, readsInput(i + 1) || recomputes[i + 1] { use = 2 * last - i }
-            for j in stages.indices where stages[j].skipSource == i {
+            for j in blocks.indices where blocks[j].skipSource == i {
                 use = max(use, recomputes[j] ? 2 * last + 1 - j : j)
             }
-            if i == last || (stages[i].isSkipSource && !stages.contains { $0.skipSource == i }) {
+            if i == last || (blocks[i].isSkipSource && !blocks.contains { $0.skipSource == i }) {
                 use = max(use, last)
             }
             return use
         }
-        let uses = stages.indices.map(lastUse)
+        let uses = blocks.indices.map(lastUse)
         var peak = 0
         for moment in 0...(2 * last + 1) {
             let forward = moment <= last
             let i = forward ? moment : 2 * last + 1 - moment
             var alive = working(i) + kept(i)
-            for j in stages.indices {
+            for j in blocks.indices {
                 if j < i, !recomputes[j] { alive += kept(j) }
                 if j <= min(moment, last), uses[j] >= moment { alive += output(j) }
             }
@@ -188,10 +199,10 @@ struct ActivationModel {
         return peak + peak / 5
     }
 
-    /// Gradients of skips taken at or after stage i and made before it.
+    /// Gradients of skips taken at or after block i and made before it.
     private func pendingSkipGradients(before i: Int) -> Int {
-        stages.indices.reduce(0) { sum, j in
-            guard j >= i, let source = stages[j].skipSource, source < i else { return sum }
+        blocks.indices.reduce(0) { sum, j in
+            guard j >= i, let source = blocks[j].skipSource, source < i else { return sum }
             return sum + output(source)
         }
     }

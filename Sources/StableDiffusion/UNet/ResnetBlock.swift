@@ -3,26 +3,34 @@ import Tensors
 
 /// Two 3×3 convolutions with a residual, `ResnetBlock2D` in diffusers:
 ///
-///     y = shortcut(x) + conv2(silu(norm2(conv1(silu(norm1(x))) + timeBias)))
+///     y = shortcut(x) + conv2(silu(norm2(conv1(silu(norm1(x))) + timeBias)));   timeBias = time_emb_proj(silu(temb))
 ///
 /// `x [B,h,w,Cin] → y [B,h,w,Cout]`. `conv_shortcut` (1×1) exists when the width changes. The time step enters as one
 /// number per channel, which is why it is computed once per time step and not here. The VAE's blocks have none.
 struct ResnetBlock: Sendable {
     let norm1: GroupNorm
     let conv1: Convolution
+    let timeProjection: Linear?
     let norm2: GroupNorm
     let conv2: Convolution
     let convShortcut: Convolution?
 
-    init(_ build: LayerBuilder, inChannels: Int, outChannels: Int, groups: Int, epsilon: Float) throws {
-        norm1 = try build.groupNorm("norm1", inChannels, groups: groups, epsilon: epsilon)
-        conv1 = try build.convolution("conv1", inChannels, outChannels)
-        norm2 = try build.groupNorm("norm2", outChannels, groups: groups, epsilon: epsilon)
-        conv2 = try build.convolution("conv2", outChannels, outChannels)
+    /// - Parameter timeWidth: of the time embedding; nil in the VAE.
+    init(
+        _ build: LayerBuilder, inChannels: Int, outChannels: Int, timeWidth: Int? = nil, groups: Int, epsilon: Float
+    ) {
+        norm1 = build.groupNorm("norm1", inChannels, groups: groups, epsilon: epsilon)
+        conv1 = build.convolution("conv1", inChannels, outChannels)
+        timeProjection = timeWidth.map { build.linear("time_emb_proj", $0, outChannels) }
+        norm2 = build.groupNorm("norm2", outChannels, groups: groups, epsilon: epsilon)
+        conv2 = build.convolution("conv2", outChannels, outChannels)
         convShortcut =
             inChannels == outChannels
-            ? nil : try build.convolution("conv_shortcut", inChannels, outChannels, kernel: 1)
+            ? nil : build.convolution("conv_shortcut", inChannels, outChannels, kernel: 1)
     }
+
+    /// `[1, Cout]` from `silu(temb)`; nil in the VAE.
+    func timeBias(_ embedding: Tensor) -> Tensor? { timeProjection?.forward(embedding) }
 
     /// The inputs of both norms: `B·h·w·(Cin + Cout)` floats. Convolutions need nothing for their input gradient.
     struct Saved {

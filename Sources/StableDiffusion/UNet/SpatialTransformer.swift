@@ -15,16 +15,16 @@ struct SpatialTransformer: Sendable {
     let projOut: Linear
     let engine: Engine
 
-    init(_ build: LayerBuilder, channels: Int, heads: Int, config: UNetConfig) throws {
+    init(_ build: LayerBuilder, channels: Int, heads: Int, config: UNetConfig) {
         let block = build.at("transformer_blocks.0")
         // 1e-6 whatever the configuration's norm_eps is: fixed in Transformer2DModel.
-        norm = try build.groupNorm("norm", channels, groups: config.normNumGroups, epsilon: 1e-6)
-        projIn = try build.linear("proj_in", channels, channels, isConvolution: !config.layout.linearProjection)
-        attn1 = try SelfAttentionBranch(block, channels: channels, heads: heads)
-        attn2 = try CrossAttentionBranch(
-            block, channels: channels, contextChannels: config.layout.contextWidth, heads: heads)
-        feedForward = try FeedForwardBranch(block, channels: channels)
-        projOut = try build.linear("proj_out", channels, channels, isConvolution: !config.layout.linearProjection)
+        norm = build.groupNorm("norm", channels, groups: config.normNumGroups, epsilon: 1e-6)
+        projIn = build.linear("proj_in", channels, channels, isConvolution: !config.linearProjection)
+        attn1 = SelfAttentionBranch(block, channels: channels, heads: heads)
+        attn2 = CrossAttentionBranch(
+            block, channels: channels, contextChannels: config.contextWidth, heads: heads)
+        feedForward = FeedForwardBranch(block, channels: channels)
+        projOut = build.linear("proj_out", channels, channels, isConvolution: !config.linearProjection)
         engine = build.engine
     }
 
@@ -37,42 +37,46 @@ struct SpatialTransformer: Sendable {
         var feedForward: FeedForwardBranch.Saved?
     }
 
-    /// Computes up to `end` and returns the activation there: branches before their residual, `output` after it.
-    /// - Parameter keeping: whether `backwardInput` will follow.
-    func forward(
-        _ x: Tensor, text: KeyValue, upTo end: InnerPoint = .output, observer: InnerObserver? = nil,
-        keeping: Bool = true
-    ) -> (y: Tensor, saved: Saved) {
+    /// What the transformer is run with beside its input.
+    struct Call {
+        let text: KeyValue
+        /// Where to stop inside.
+        let end: InnerPoint
+        let observer: BlockObserver
+        /// Whether `backwardInput` will follow.
+        let isDifferentiated: Bool
+    }
+
+    /// Computes up to `call.end` and returns the activation there: branches before their residual, `output` after it.
+    func forward(_ x: Tensor, _ call: Call) -> (y: Tensor, saved: Saved) {
+        let (end, observer) = (call.end, call.observer)
         let (normed, savedNorm) = norm.forward(x)
         var saved = Saved(x: x, norm: savedNorm)
         let tokens = (consume normed).reshaped([x.shape[0], x.shape[1] * x.shape[2], x.channels])
         var hidden = projIn.forward(consume tokens)
-        hidden = observer?.see(.projIn, hidden) ?? hidden
+        hidden = observer.see(.projIn, hidden) ?? hidden
         if end == .projIn { return (hidden, saved) }
 
-        /// `hidden + branch`. The sum is part of the branch's last product unless the branch itself is looked at.
-        func advance<S>(
+        /// `h += branch(h)`; at the end of the walk `h = branch(h)`. The sum is part of the branch's last product unless
+        /// the branch itself is looked at.
+        func add<S>(
             _ point: InnerPoint, _ branch: (_ x: Tensor, _ residual: Tensor?) -> (y: Tensor, saved: S)
         ) -> S {
-            let isSeen = end == point || observer?.looks(at: point) == true
+            let isSeen = end == point || observer.looks(at: point)
             let (y, saved) = branch(hidden, isSeen ? nil : hidden)
-            if end == point {
-                hidden = y
-            } else if isSeen {
-                hidden = Elementwise.add(hidden, observer?.see(point, y) ?? y, engine: engine)
-            } else {
-                hidden = y
-            }
+            hidden =
+                isSeen && end != point
+                ? Elementwise.add(hidden, observer.see(point, y) ?? y, engine: engine) : y
             return saved
         }
 
-        saved.attn1 = advance(.attn1) { attn1.forward($0, adding: $1) }
+        saved.attn1 = add(.attn1) { attn1.forward($0, adding: $1) }
         if end == .attn1 { return (hidden, saved) }
-        saved.attn2 = advance(.attn2) { attn2.forward($0, text: text, adding: $1) }
+        saved.attn2 = add(.attn2) { attn2.forward($0, text: call.text, adding: $1) }
         if end == .attn2 { return (hidden, saved) }
-        saved.feedForward = advance(.feedForward) { feedForward.forward($0, adding: $1, keeping: keeping) }
+        saved.feedForward = add(.feedForward) { feedForward.forward($0, adding: $1, keeping: call.isDifferentiated) }
         if end == .feedForward { return (hidden, saved) }
-        hidden = observer?.see(.block, hidden) ?? hidden
+        hidden = observer.see(.block, hidden) ?? hidden
         if end == .block { return (hidden, saved) }
         let tokensOut = projOut.forward(hidden, adding: x.reshaped(hidden.shape))
         return (tokensOut.reshaped(x.shape), saved)

@@ -1,17 +1,18 @@
 import Ops
 import Tensors
 
-/// A forward pass to a hook point that can be walked back once: the activation, and what each stage keeps.
+/// A forward pass to a hook point that can be walked back once: the activation, and what each block keeps.
 public final class Trace {
     /// `[B, h·w, C]`
     public let activation: Tensor
+    /// Where the activation was taken.
     public let hook: HookPoint
     fileprivate let outputShape: [Int]
     fileprivate var entries: [Entry]
 
     fileprivate struct Entry {
-        let description: StageDescription
-        let pullback: Pullback
+        let description: BlockDescription
+        let vjp: VectorJacobianProduct
     }
 
     fileprivate init(activation: Tensor, hook: HookPoint, entries: [Entry]) {
@@ -22,16 +23,17 @@ public final class Trace {
     }
 }
 
-/// What a stage keeps between forward and backward.
-public enum StagePolicy: String, Sendable {
+/// What a block keeps between forward and backward (gradient checkpointing).
+public enum GradientCheckpointing: String, Sendable {
     /// Everything its backward needs.
     case keep
-    /// Its input only; backward computes the stage again. Same bits, since it is the same computation.
+    /// Its input only; backward computes the block again. Same bits, since it is the same computation.
     case recompute
 }
 
 extension UNet {
     /// The activation `[B, h·w, C]` at a hook point, without the means to differentiate it.
+    /// - Precondition: as for `forward`.
     public func activation(
         _ latent: Tensor, at hook: HookPoint, time: TimeConditioning, text: TextConditioning
     ) -> Tensor {
@@ -40,42 +42,45 @@ extension UNet {
 
     /// The activation at a hook point, ready for `backward`.
     /// - Parameters:
-    ///   - policies: per stage, what to keep; stages beyond the array keep everything.
-    ///   - progress: called after each stage.
+    ///   - policies: per block, what to keep; blocks beyond the array keep everything.
+    ///   - progress: called after each block.
+    /// - Precondition: the latent is `[B, 4, H, W]`, the text's batch 1 or B, and `reaches(hook)`; time step and text were
+    ///   prepared by this U-Net.
     public func forward(
         _ latent: Tensor, to hook: HookPoint, time: TimeConditioning, text: TextConditioning,
-        policies: [StagePolicy] = [], progress: (StageDescription) -> Void = { _ in }
+        policies: [GradientCheckpointing] = [], progress: (BlockDescription) -> Void = { _ in }
     ) -> Trace {
         var entries: [Trace.Entry] = []
-        func record(_ step: WalkStep, _ pullback: @escaping Pullback) {
+        func record(_ step: WalkStep, _ vjp: @escaping VectorJacobianProduct) {
             let keeps = step.index >= policies.count || policies[step.index] == .keep
             entries.append(
                 Trace.Entry(
-                    description: step.stage.description,
-                    pullback: keeps ? pullback : { step.stage.forward(step.input, step.context).pullback($0) }))
-            progress(step.stage.description)
+                    description: step.description,
+                    vjp: keeps ? vjp : { step.call.forward(step.input).vjp($0) }))
+            progress(step.description)
         }
         let activation = walk(
             latent, through: hook, time: time, text: text, differentiated: true, record: record)
         return Trace(activation: activation, hook: hook, entries: entries)
     }
 
-    /// The gradient `[B, 4, H, W]` at the latent from the one `[B, h·w, C]` at the activation. Uses up the trace:
-    /// memory is given back stage by stage.
-    /// - Parameter progress: called after each stage, the last one first.
+    /// The vector-Jacobian product of the walk: the gradient `[B, 4, H, W]` at the latent from the one `[B, h·w, C]` at the
+    /// activation. Uses up the trace: memory is given back block by block.
+    /// - Parameter progress: called after each block, the last one first.
+    /// - Precondition: the gradient has the activation's shape, and the trace was not walked back before.
     public func backward(
-        _ trace: Trace, gradient: Tensor, progress: (StageDescription) -> Void = { _ in }
+        _ trace: Trace, gradient: Tensor, progress: (BlockDescription) -> Void = { _ in }
     ) -> Tensor {
         precondition(gradient.shape == trace.activation.shape, "gradient \(gradient.shape) at \(trace.hook.name)")
         precondition(!trace.entries.isEmpty, "a trace can be walked back once")
         var d = gradient.reshaped(trace.outputShape)
-        /// Gradients of skips that were taken, by the stage that made them.
+        /// Gradients of skips that were taken, by the block that made them.
         var skipGradients: [Int: Tensor] = [:]
         while let entry = trace.entries.popLast() {
             if let dSkip = skipGradients.removeValue(forKey: trace.entries.count) {
                 d = Elementwise.add(d, dSkip, engine: engine)
             }
-            let (dInput, dSkip) = entry.pullback(d)
+            let (dInput, dSkip) = entry.vjp(d)
             if let source = entry.description.skipSource { skipGradients[source] = dSkip }
             d = dInput
             progress(entry.description)
@@ -87,6 +92,7 @@ extension UNet {
     /// - Parameters:
     ///   - hooks: whose activations `visit` is shown, any number.
     ///   - visit: may keep the activation, and may return another in its place (steering).
+    /// - Precondition: as for `forward`; the U-Net was loaded whole.
     public func predict(
         _ latent: Tensor, time: TimeConditioning, text: TextConditioning, observing hooks: [HookPoint] = [],
         visit: @escaping HookVisitor = { _, _ in nil }

@@ -2,107 +2,138 @@ import Checkpoints
 import Ops
 import Tensors
 
-/// The U-Net of a latent diffusion model (`UNet2DConditionModel`) as an ordered list of stages with a stack of skips,
+/// The U-Net of a latent diffusion model (`UNet2DConditionModel`) as an ordered list of blocks with a stack of skips,
 /// loaded up to a hook point or whole.
 ///
 /// Latents are `[B, 4, H, W]` at this edge, activations `[B, h·w, C]`. Results do not depend on the thread count.
 public final class UNet: Sendable {
+    /// The numbers it was made from.
     public let config: UNetConfig
+    /// What it runs on.
     public let engine: Engine
-    /// Descriptions of all stages of the network, loaded or not.
-    public let descriptions: [StageDescription]
-    let stages: [Stage]
+    let blocks: [UNetBlock]
     private let time: TimeEmbedding
 
-    /// Packs the weights of all stages up to the one that holds `end`; all of them if it is nil.
+    /// Packs the weights of all blocks up to the one that holds `end`; all of them if it is nil.
     /// - Throws: `FileFailure` for missing or misshapen tensors.
     public init(config: UNetConfig, weights: WeightStore, upTo end: HookPoint? = nil, engine: Engine) throws {
         self.config = config
         self.engine = engine
-        descriptions = config.stages()
-        let needed = descriptions[...(end?.stage ?? descriptions.count - 1)]
         let build = LayerBuilder(weights: weights, engine: engine)
-        time = try TimeEmbedding(build, config: config, stages: needed)
-        stages = try needed.map { description in
-            // Stage by stage, so that packed weights and file pages together never exceed one model.
-            defer { weights.releasePages() }
-            return try Stage(description, config: config, build: build)
-        }
+        // Block by block, so that packed weights and file pages together never exceed one model.
+        (time, blocks) = Self.layers(config, build, upTo: end) { weights.releasePages() }
+        try build.finish()
     }
 
-    /// Whether the weights up to and including `hook`'s stage are there.
-    public func reaches(_ hook: HookPoint) -> Bool { hook.stage < stages.count }
+    /// - Parameter made: called after each block.
+    fileprivate static func layers(
+        _ config: UNetConfig, _ build: LayerBuilder, upTo end: HookPoint? = nil, made: () -> Void = {}
+    ) -> (TimeEmbedding, [UNetBlock]) {
+        let blocks = config.blocks().prefix(end.map { $0.block + 1 } ?? .max)
+        let time = TimeEmbedding(build, config: config)
+        return (
+            time,
+            blocks.map {
+                defer { made() }
+                return UNetBlock($0, config: config, build: build)
+            }
+        )
+    }
 
+    /// Whether the weights up to and including `hook`'s block are there.
+    public func reaches(_ hook: HookPoint) -> Bool { hook.block < blocks.count }
+
+    /// The time step's share of the computation.
     /// - Parameter timestep: 0…999; fractional values are allowed (Euler's schedule has them).
-    public func prepare(timestep: Float) -> TimeConditioning { time.conditioning(timestep) }
+    public func prepare(timestep: Float) -> TimeConditioning {
+        let embedding = time.forward(timestep)
+        let biases = blocks.compactMap { block -> Tensor? in
+            if case .resnet(let layers) = block.layers { layers.timeBias(embedding) } else { nil }
+        }
+        return TimeConditioning(timestep: timestep, biases: biases)
+    }
 
+    /// The text's share of the computation.
     /// - Parameter context: the text encoder's hidden states, `[B or 1, T, C]`.
+    /// - Precondition: C is the configuration's `contextWidth`.
     public func prepare(context: Tensor) -> TextConditioning {
         precondition(
-            context.shape.count == 3 && context.channels == config.layout.contextWidth,
-            "context \(context.shape), expected [B, T, \(config.layout.contextWidth)]")
-        let keysValues = stages.map { stage -> KeyValue? in
-            if case .transformer(let block) = stage.layers { block.attn2.keyValue(context) } else { nil }
+            context.shape.count == 3 && context.channels == config.contextWidth,
+            "context \(context.shape), expected [B, T, \(config.contextWidth)]")
+        let keysValues = blocks.compactMap { block -> KeyValue? in
+            if case .transformer(let layers) = block.layers { layers.attn2.keyValue(context) } else { nil }
         }
         return TextConditioning(batch: context.shape[0], keysValues: keysValues)
     }
 
-    /// What stage `index` gets for the latents of a batch.
-    private func stageContext(
-        _ index: Int, _ time: TimeConditioning, _ text: TextConditioning, batch: Int
-    ) -> Stage.Context {
-        var context = Stage.Context()
-        context.timeBias = time.biases[index].map { $0.repeated(batch, in: engine.workspace) }
-        context.text = text.keysValues[index]
-        return context
-    }
-
-    /// Walks the stages up to `end`, calling `record` after each with what backward will need,
-    /// if it is `differentiated`.
+    /// Walks the blocks up to `end`, calling `record` after each with what it takes to walk back, if `differentiated`.
     func walk(
         _ latent: Tensor, through end: HookPoint?, time: TimeConditioning, text: TextConditioning,
         observing hooks: [HookPoint] = [], visit: @escaping HookVisitor = { _, _ in nil },
         differentiated: Bool = false,
-        record: (_ step: WalkStep, _ pullback: @escaping Pullback) -> Void = { _, _ in }
+        record: (_ step: WalkStep, _ vjp: @escaping VectorJacobianProduct) -> Void = { _, _ in }
     ) -> Tensor {
-        check(latent, text)
-        let last = end?.stage ?? descriptions.count - 1
-        precondition(last < stages.count, "U-Net loaded up to \(stages.last?.description.name ?? "nothing")")
+        let last = end?.block ?? config.blocks().count - 1
+        check(latent, time, text, last)
+        let batch = latent.shape[0]
         var x = latent.channelsLast(in: engine.workspace)
         var skips: [Tensor] = []
-        for (index, stage) in stages[...last].enumerated() {
-            var context = stageContext(index, time, text, batch: latent.shape[0])
-            if stage.description.skipSource != nil { context.skip = skips.removeLast() }
-            if let next = skips.last { context.size = (next.shape[1], next.shape[2]) }
-            if index == last { context.end = end?.inner ?? .output }
-            let observer = InnerObserver(hooks: hooks.filter { $0.stage == index }, visit: visit)
-            context.isDifferentiated = differentiated
-            context.observer = observer.hooks.isEmpty ? nil : observer
+        for (index, block) in blocks[...last].enumerated() {
+            let description = block.description
+            let observer = BlockObserver(hooks: hooks.filter { $0.block == index }, visit: visit)
+            let blockEnd = index == last ? end?.inner ?? .output : .output
+            let call: BlockCall =
+                switch block.layers {
+                case .convolution(let layers): .convolution(layers)
+                case .upsample(let layers):
+                    .upsample(layers, size: (skips[skips.count - 1].shape[1], skips[skips.count - 1].shape[2]), engine: engine)
+                case .resnet(let layers):
+                    .resnet(
+                        layers, timeBias: time.biases[description.ordinal].repeated(batch, in: engine.workspace),
+                        skip: description.skipSource == nil ? nil : skips.removeLast(), engine: engine)
+                case .transformer(let layers):
+                    .transformer(
+                        layers,
+                        SpatialTransformer.Call(
+                            text: text.keysValues[description.ordinal], end: blockEnd, observer: observer,
+                            isDifferentiated: differentiated))
+                case .output(let head): .output(head)
+                }
             let input = x
-            let (y, pullback) = stage.forward(input, context)
-            record(WalkStep(index: index, stage: stage, input: input, context: context), pullback)
-            x = context.end == .output ? observer.see(.output, y) ?? y : y
-            if stage.description.isSkipSource { skips.append(x) }
+            let (y, vjp) = call.forward(input)
+            record(WalkStep(index: index, description: description, call: call, input: input), vjp)
+            x = blockEnd == .output ? observer.see(.output, y) ?? y : y
+            if description.isSkipSource { skips.append(x) }
         }
         return x
     }
 
-    private func check(_ latent: Tensor, _ text: TextConditioning) {
+    private func check(_ latent: Tensor, _ time: TimeConditioning, _ text: TextConditioning, _ last: Int) {
         precondition(
-            latent.shape.count == 4 && latent.shape[1] == config.layout.inChannels,
-            "latent \(latent.shape), expected [B, \(config.layout.inChannels), H, W]")
+            latent.shape.count == 4 && latent.shape[1] == config.inChannels,
+            "latent \(latent.shape), expected [B, \(config.inChannels), H, W]")
         precondition(
             text.batch == 1 || text.batch == latent.shape[0],
             "context batch \(text.batch) with latent batch \(latent.shape[0])")
+        precondition(last < blocks.count, "U-Net loaded up to \(blocks.last?.description.name ?? "nothing")")
+        func count(_ kind: BlockDescription.Kind) -> Int { blocks.count { $0.description.kind == kind } }
+        precondition(
+            time.biases.count == count(.resnet) && text.keysValues.count == count(.transformer),
+            "time step or text prepared by another U-Net")
     }
 }
 
-/// One executed stage of a walk: enough to run it again.
+/// One executed block of a walk: enough to run it again.
 struct WalkStep {
     let index: Int
-    let stage: Stage
+    let description: BlockDescription
+    let call: BlockCall
     let input: Tensor
-    let context: Stage.Context
+}
+
+extension UNetConfig {
+    /// Every tensor that the U-Net's layers ask for, named as diffusers names it.
+    public var manifest: Manifest { Manifest(of: { _ = UNet.layers(self, $0) }) }
 }
 
 extension Tensor {

@@ -8,7 +8,9 @@ import Tensors
 ///
 /// Latents `[B, 4, h, w]` as the U-Net has them, pictures `[B, f·h, f·w, 3]`, nominally −1…1, f the pixel factor.
 public final class VAEDecoder: Sendable {
+    /// The numbers it was made from.
     public let config: VAEConfig
+    /// What it runs on.
     public let engine: Engine
     private let postQuantConv: Convolution?
     private let convIn: Convolution
@@ -22,42 +24,50 @@ public final class VAEDecoder: Sendable {
         let upsampler: Convolution?
     }
 
+    /// Packs the weights of the decoder and of `post_quant_conv`.
     /// - Throws: `FileFailure` for missing or misshapen tensors.
-    public init(config: VAEConfig, weights: WeightStore, engine: Engine) throws {
-        let (layout, groups) = (config.layout, config.normNumGroups)
-        let root = LayerBuilder(weights: weights, engine: engine)
+    public convenience init(config: VAEConfig, weights: WeightStore, engine: Engine) throws {
+        let build = LayerBuilder(weights: weights, engine: engine)
+        self.init(build, config: config)
+        try build.finish()
+        weights.releasePages()
+    }
+
+    init(_ root: LayerBuilder, config: VAEConfig) {
+        let (groups, channels) = (config.normNumGroups, config.latentChannels)
         let build = root.at("decoder")
-        let widths = Array(layout.widths.reversed())
+        let widths = Array(config.widths.reversed())
         postQuantConv =
-            layout.postQuantConv
-            ? try root.convolution("post_quant_conv", layout.latentChannels, layout.latentChannels, kernel: 1) : nil
-        convIn = try build.convolution("conv_in", layout.latentChannels, widths[0])
-        middle = try VAEMiddle(build.at("mid_block"), config: config)
-        blocks = try widths.enumerated().map { index, width in
+            config.postQuantConv ? root.convolution("post_quant_conv", channels, channels, kernel: 1) : nil
+        convIn = build.convolution("conv_in", channels, widths[0])
+        middle = VAEMiddle(build.at("mid_block"), config: config)
+        blocks = widths.enumerated().map { index, width in
             let block = build.at("up_blocks.\(index)")
             return UpBlock(
-                resnets: try (0...layout.layersPerBlock).map { layer in
-                    try ResnetBlock(
+                resnets: (0...config.layersPerBlock).map { layer in
+                    ResnetBlock(
                         block.at("resnets.\(layer)"), inChannels: layer > 0 ? width : widths[max(index - 1, 0)],
                         outChannels: width, groups: groups, epsilon: vaeNormEps)
                 },
                 upsampler: index < widths.count - 1
-                    ? try block.convolution("upsamplers.0.conv", width, width) : nil)
+                    ? block.convolution("upsamplers.0.conv", width, width) : nil)
         }
-        head = try VAEHead(build, layout.widths[0], layout.imageChannels, groups: groups)
+        head = VAEHead(build, config.widths[0], config.imageChannels, groups: groups)
         self.config = config
-        self.engine = engine
-        weights.releasePages()
+        engine = root.engine
     }
 
+    /// The pictures `[B, f·h, f·w, 3]` of latents `[B, 4, h, w]`.
+    ///
     /// Pictures are decoded one by one: a map of one 512×512 picture is 268 MB at the widest place.
+    /// - Precondition: latents have the configuration's channels.
     public func decode(_ latent: Tensor) -> Tensor {
         precondition(
-            latent.shape.count == 4 && latent.shape[1] == config.layout.latentChannels,
-            "latent \(latent.shape), expected [B, \(config.layout.latentChannels), h, w]")
+            latent.shape.count == 4 && latent.shape[1] == config.latentChannels,
+            "latent \(latent.shape), expected [B, \(config.latentChannels), h, w]")
         let (batch, factor) = (latent.shape[0], config.pixelFactor)
         let pictures = Tensor(
-            [batch, latent.shape[2] * factor, latent.shape[3] * factor, config.layout.imageChannels])
+            [batch, latent.shape[2] * factor, latent.shape[3] * factor, config.imageChannels])
         for sample in 0..<batch {
             let picture = decodeOne(latent.slice(sample..<sample + 1))
             pictures.slice(sample..<sample + 1).pointer.update(from: picture.pointer, count: picture.count)

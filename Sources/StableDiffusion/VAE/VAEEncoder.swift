@@ -10,7 +10,9 @@ import Tensors
 ///
 /// Pictures `[B, H, W, 3]` in −1…1 whose sides are multiples of the pixel factor f; latents `[B, 4, H/f, W/f]`.
 public final class VAEEncoder: Sendable {
+    /// The numbers it was made from.
     public let config: VAEConfig
+    /// What it runs on.
     public let engine: Engine
     private let convIn: Convolution
     private let blocks: [DownBlock]
@@ -24,39 +26,47 @@ public final class VAEEncoder: Sendable {
         let downsampler: Convolution?
     }
 
+    /// Packs the weights of the encoder and of `quant_conv`.
     /// - Throws: `FileFailure` for missing or misshapen tensors.
-    public init(config: VAEConfig, weights: WeightStore, engine: Engine) throws {
-        let (layout, groups) = (config.layout, config.normNumGroups)
-        let root = LayerBuilder(weights: weights, engine: engine)
+    public convenience init(config: VAEConfig, weights: WeightStore, engine: Engine) throws {
+        let build = LayerBuilder(weights: weights, engine: engine)
+        self.init(build, config: config)
+        try build.finish()
+        weights.releasePages()
+    }
+
+    init(_ root: LayerBuilder, config: VAEConfig) {
+        let groups = config.normNumGroups
         let build = root.at("encoder")
-        let (widths, moments) = (layout.widths, 2 * layout.latentChannels)
-        convIn = try build.convolution("conv_in", layout.imageChannels, widths[0])
-        blocks = try widths.enumerated().map { level, width in
+        let (widths, moments) = (config.widths, 2 * config.latentChannels)
+        convIn = build.convolution("conv_in", config.imageChannels, widths[0])
+        blocks = widths.enumerated().map { level, width in
             let block = build.at("down_blocks.\(level)")
             return DownBlock(
-                resnets: try (0..<layout.layersPerBlock).map { layer in
-                    try ResnetBlock(
+                resnets: (0..<config.layersPerBlock).map { layer in
+                    ResnetBlock(
                         block.at("resnets.\(layer)"), inChannels: layer > 0 ? width : widths[max(level - 1, 0)],
                         outChannels: width, groups: groups, epsilon: vaeNormEps)
                 },
                 downsampler: level < widths.count - 1
-                    ? try block.convolution("downsamplers.0.conv", width, width, stride: 2, padding: .rightBottom)
+                    ? block.convolution("downsamplers.0.conv", width, width, stride: 2, padding: .rightBottom)
                     : nil)
         }
-        middle = try VAEMiddle(build.at("mid_block"), config: config)
-        head = try VAEHead(build, widths[widths.count - 1], moments, groups: groups)
-        quantConv = layout.quantConv ? try root.convolution("quant_conv", moments, moments, kernel: 1) : nil
+        middle = VAEMiddle(build.at("mid_block"), config: config)
+        head = VAEHead(build, widths[widths.count - 1], moments, groups: groups)
+        quantConv = config.quantConv ? root.convolution("quant_conv", moments, moments, kernel: 1) : nil
         self.config = config
-        self.engine = engine
-        weights.releasePages()
+        engine = root.engine
     }
 
+    /// The distributions of latents `[B, 4, H/f, W/f]` of pictures `[B, H, W, 3]`, one picture at a time.
+    /// - Precondition: pictures have the configuration's channels.
     /// - Throws: `SimpleFailure(.usage)` if a side of the pictures is not a multiple of the pixel factor.
     public func encode(_ pictures: Tensor) throws -> LatentDistribution {
         let factor = config.pixelFactor
         precondition(
-            pictures.shape.count == 4 && pictures.channels == config.layout.imageChannels,
-            "pictures \(pictures.shape), expected [B, H, W, \(config.layout.imageChannels)]")
+            pictures.shape.count == 4 && pictures.channels == config.imageChannels,
+            "pictures \(pictures.shape), expected [B, H, W, \(config.imageChannels)]")
         guard pictures.shape[1] % factor == 0, pictures.shape[2] % factor == 0 else {
             throw SimpleFailure(
                 .usage,
@@ -64,7 +74,7 @@ public final class VAEEncoder: Sendable {
                     + "multiples of \(factor)")
         }
         let moments = (0..<pictures.shape[0]).map { encodeOne(pictures.slice($0..<$0 + 1)).channelsFirst() }
-        return LatentDistribution(moments, channels: config.layout.latentChannels, scale: config.scalingFactor)
+        return LatentDistribution(moments, channels: config.latentChannels, scale: config.scalingFactor)
     }
 
     private func encodeOne(_ picture: Tensor) -> Tensor {
@@ -100,7 +110,8 @@ public struct LatentDistribution: Sendable {
         self.scale = scale
     }
 
-    /// A latent for the U-Net, `(mean + e^(logvar/2)·noise)·scaling_factor`; without noise the mean's.
+    /// A latent `[B, 4, h, w]` for the U-Net, `(mean + e^(logvar/2)·noise)·scaling_factor`; without noise the mean's.
+    /// - Precondition: noise has the mean's shape.
     public func latent(noise: Tensor? = nil) -> Tensor {
         precondition(noise == nil || noise?.shape == mean.shape, "noise for latents \(mean.shape)")
         let result = Tensor(mean.shape)
@@ -109,5 +120,15 @@ public struct LatentDistribution: Sendable {
             result.pointer[i] = (mean.pointer[i] + deviation) * scale
         }
         return result
+    }
+}
+
+extension VAEConfig {
+    /// Every tensor that the two halves' layers ask for, named as diffusers names it today (`to_q`, not `query`).
+    public var manifest: Manifest {
+        Manifest(of: { build in
+            _ = VAEEncoder(build, config: self)
+            _ = VAEDecoder(build, config: self)
+        })
     }
 }

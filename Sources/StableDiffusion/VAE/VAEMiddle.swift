@@ -12,12 +12,12 @@ struct VAEAttention: Sendable {
     let toQ, toK, toV, toOut: Linear
     let engine: Engine
 
-    init(_ build: LayerBuilder, channels: Int, groups: Int) throws {
-        groupNorm = try build.groupNorm("group_norm", channels, groups: groups, epsilon: vaeNormEps)
-        toQ = try build.linear("to_q", channels, channels)
-        toK = try build.linear("to_k", channels, channels)
-        toV = try build.linear("to_v", channels, channels)
-        toOut = try build.linear("to_out.0", channels, channels)
+    init(_ build: LayerBuilder, channels: Int, groups: Int) {
+        groupNorm = build.groupNorm("group_norm", channels, groups: groups, epsilon: vaeNormEps)
+        toQ = build.linear("to_q", channels, channels)
+        toK = build.linear("to_k", channels, channels)
+        toV = build.linear("to_v", channels, channels)
+        toOut = build.linear("to_out.0", channels, channels)
         engine = build.engine
     }
 
@@ -36,19 +36,19 @@ struct VAEMiddle: Sendable {
     let attention: VAEAttention?
     let resnet1: ResnetBlock
 
-    init(_ build: LayerBuilder, config: VAEConfig) throws {
-        let width = config.layout.widths[config.layout.widths.count - 1]
+    init(_ build: LayerBuilder, config: VAEConfig) {
+        let width = config.widths[config.widths.count - 1]
         let groups = config.normNumGroups
-        func resnet(_ index: Int) throws -> ResnetBlock {
-            try ResnetBlock(
+        func resnet(_ index: Int) -> ResnetBlock {
+            ResnetBlock(
                 build.at("resnets.\(index)"), inChannels: width, outChannels: width, groups: groups,
                 epsilon: vaeNormEps)
         }
-        resnet0 = try resnet(0)
+        resnet0 = resnet(0)
         attention =
-            config.layout.midAttention
-            ? try VAEAttention(build.at("attentions.0"), channels: width, groups: groups) : nil
-        resnet1 = try resnet(1)
+            config.midAttention
+            ? VAEAttention(build.at("attentions.0"), channels: width, groups: groups) : nil
+        resnet1 = resnet(1)
     }
 
     func infer(_ x: consuming Tensor) -> Tensor {
@@ -63,9 +63,9 @@ struct VAEHead: Sendable {
     let norm: GroupNorm
     let convolution: Convolution
 
-    init(_ build: LayerBuilder, _ input: Int, _ output: Int, groups: Int) throws {
-        norm = try build.groupNorm("conv_norm_out", input, groups: groups, epsilon: vaeNormEps)
-        convolution = try build.convolution("conv_out", input, output)
+    init(_ build: LayerBuilder, _ input: Int, _ output: Int, groups: Int) {
+        norm = build.groupNorm("conv_norm_out", input, groups: groups, epsilon: vaeNormEps)
+        convolution = build.convolution("conv_out", input, output)
     }
 
     func infer(_ x: consuming Tensor) -> Tensor {

@@ -9,13 +9,13 @@ public struct Dreamer {
     public let hook: HookPoint
     public let text: TextConditioning
     public let schedule: NoiseSchedule
-    public let policies: [StagePolicy]
+    public let policies: [GradientCheckpointing]
 
     /// - Parameters:
     ///   - unet: loaded up to `hook` at least.
-    ///   - policies: per stage, what the forward pass keeps for the backward pass; the rest keeps everything.
+    ///   - policies: per block, what the forward pass keeps for the backward pass; the rest keeps everything.
     public init(
-        unet: UNet, hook: HookPoint, text: TextConditioning, schedule: NoiseSchedule, policies: [StagePolicy] = []
+        unet: UNet, hook: HookPoint, text: TextConditioning, schedule: NoiseSchedule, policies: [GradientCheckpointing] = []
     ) {
         self.unet = unet
         self.hook = hook

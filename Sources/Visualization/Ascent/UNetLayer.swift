@@ -8,11 +8,11 @@ public struct UNetLayer: DreamLayer {
     public let hook: HookPoint
     public let time: TimeConditioning
     public let text: TextConditioning
-    /// Per stage, what the forward pass keeps for the backward pass.
-    public let policies: [StagePolicy]
+    /// Per block, what the forward pass keeps for the backward pass.
+    public let policies: [GradientCheckpointing]
 
     public init(
-        unet: UNet, hook: HookPoint, time: TimeConditioning, text: TextConditioning, policies: [StagePolicy] = []
+        unet: UNet, hook: HookPoint, time: TimeConditioning, text: TextConditioning, policies: [GradientCheckpointing] = []
     ) {
         self.unet = unet
         self.hook = hook

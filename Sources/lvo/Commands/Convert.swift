@@ -28,7 +28,7 @@ struct Convert: ParsableCommand {
         try OutputCheck.folder(output)
         let source = try ModelSource(path: input, vae: vae, loras: lora.map { ($0.path, $0.scale) })
         for key in source.unusedLoRAKeys { note("unused: \(key)") }
-        let text = try TextEncoderLayout(source.config(.textEncoder))
+        let text = try TextEncoderConfig(source.config(.textEncoder))
         let isCLIP = source.tokenizerFolder == nil && text.vocabularySize == Vocabulary.clipCount
         try ModelFolderWriter.write(
             source, to: output, dtype: dtype.dtype, overwrite: overwrite,

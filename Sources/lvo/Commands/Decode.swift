@@ -32,7 +32,7 @@ struct Decode: ParsableCommand {
 
     func run() throws {
         let folder = try model.folder()
-        let channels = try folder.vaeConfig().layout.latentChannels
+        let channels = try folder.vaeConfig().latentChannels
         let latents = try TensorFile.latent(latent, channels: channels)
         let count = latents.shape[0]
         let paths = count == 1 ? [output] : (0..<count).map { numbered(output, $0) }

@@ -83,7 +83,7 @@ struct Dream: ParsableCommand {
 
     private func start(_ session: ModelSession) throws -> DreamStart {
         if start == "noise" { return .noise }
-        let channels = session.folder.unetConfig.layout.inChannels
+        let channels = session.folder.unetConfig.inChannels
         return .latents(try TensorFile.latent(start, channels: channels), file: start)
     }
 }

@@ -26,8 +26,9 @@ struct Layers: ParsableCommand {
         if plan { return folder.unetConfig.convolutions(height: height, width: width).forEach(printConvolution) }
         let latent = LatentSize(height: height, width: width)
         let config = folder.unetConfig
-        let rows = config.hookPoints().map { hook in
-            (hook: hook, shape: hook.shape(batch: 1, height: height, width: width), cost: config.cost(to: hook, latent))
+        let hooks = config.hookPoints()
+        let rows = zip(hooks, config.costs(to: hooks, latent)).map { hook, cost in
+            (hook: hook, shape: hook.shape(batch: 1, height: height, width: width), cost: cost)
         }
         if json {
             for row in rows { print(object(row.hook, row.shape, row.cost).serialized()) }

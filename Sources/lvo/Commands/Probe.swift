@@ -99,7 +99,7 @@ struct Probe: ParsableCommand {
 
     private func latents(_ session: ModelSession) throws -> Tensor {
         if let latent {
-            return try TensorFile.latent(latent, channels: session.folder.unetConfig.layout.inChannels)
+            return try TensorFile.latent(latent, channels: session.folder.unetConfig.inChannels)
         }
         return try Experiments.Probe.noise(seeds: seed, width: size.width, height: size.height, of: session)
     }

@@ -17,8 +17,8 @@ struct Tokenize: ParsableCommand {
 
     func run() throws {
         let folder = try model.folder()
-        let layout = try TextEncoderConfig(folder.config(.textEncoder)).layout
-        guard let tokenizer = try folder.loadTokenizer(for: layout) else {
+        let config = try TextEncoderConfig(folder.config(.textEncoder))
+        guard let tokenizer = try folder.loadTokenizer(for: config) else {
             throw SimpleFailure(.missingInput, "\(folder.path)/tokenizer: vocab.json and merges.txt are missing")
         }
         for prompt in text {

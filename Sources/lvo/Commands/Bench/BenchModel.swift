@@ -43,15 +43,15 @@ struct BenchModelOptions: ParsableArguments {
     func latents() -> Tensor { benchTensor([batch, 4, latent, latent]) }
 
     func text(_ unet: UNet) -> TextConditioning {
-        unet.prepare(context: benchTensor([1, 77, unet.config.layout.contextWidth]))
+        unet.prepare(context: benchTensor([1, 77, unet.config.contextWidth]))
     }
 
     /// `… at batch×side×side`, for a result's name.
     var size: String { "\(batch)×\(latent)×\(latent)" }
 }
 
-/// Seconds since a start, told at each stage: where a pass spends its time.
-final class StageClock {
+/// Seconds since a start, told at each block: where a pass spends its time.
+final class BlockClock {
     private(set) var seconds: [(name: String, seconds: Double)] = []
     private var last = ContinuousClock.now
 

@@ -14,7 +14,7 @@ struct BenchStep: ParsableCommand {
     @Option(help: "Hook point where the forward pass stops.")
     var layer = "up_blocks.1.attentions.1"
 
-    @Flag(help: "Print time and GFLOP/s of every stage, forward and backward.")
+    @Flag(help: "Print time and GFLOP/s of every block, forward and backward.")
     var profile = false
 
     func run() throws {
@@ -43,17 +43,17 @@ struct BenchStep: ParsableCommand {
     }
 
     private func printProfile(_ step: Step, _ config: UNetConfig, _ size: LatentSize) {
-        let forward = StageClock(), backward = StageClock()
+        let forward = BlockClock(), backward = BlockClock()
         step.run(forward: forward, backward: backward)
         let back = Dictionary(backward.seconds.map { ($0.name, $0.seconds) }, uniquingKeysWith: +)
-        print("\nforward ms  GFLOP/s  backward ms  GFLOP/s   GFLOP  stage")
-        for (stage, time) in zip(config.stages(), forward.seconds) {
-            let gflop = Double(stage.cost(size, config: config).flops) / 1e9
-            let returning = back[stage.name] ?? 0
+        print("\nforward ms  GFLOP/s  backward ms  GFLOP/s   GFLOP  block")
+        for (block, time) in zip(config.blocks(), forward.seconds) {
+            let gflop = Double(block.flops(size, config: config)) / 1e9
+            let returning = back[block.name] ?? 0
             print(
                 String(
                     format: "%10.1f %8.0f %12.1f %8.0f %7.1f  ", time.seconds * 1e3, gflop / time.seconds,
-                    returning * 1e3, gflop / max(returning, 1e-9), gflop) + stage.name)
+                    returning * 1e3, gflop / max(returning, 1e-9), gflop) + block.name)
         }
     }
 
@@ -61,12 +61,12 @@ struct BenchStep: ParsableCommand {
     private struct Step {
         let unet: UNet
         let hook: HookPoint
-        let policies: [StagePolicy]
+        let policies: [GradientCheckpointing]
         let latents: Tensor
         let time: TimeConditioning
         let text: TextConditioning
 
-        init(unet: UNet, hook: HookPoint, model: BenchModelOptions, policies: [StagePolicy]) {
+        init(unet: UNet, hook: HookPoint, model: BenchModelOptions, policies: [GradientCheckpointing]) {
             self.unet = unet
             self.hook = hook
             self.policies = policies
@@ -75,7 +75,7 @@ struct BenchStep: ParsableCommand {
             text = model.text(unet)
         }
 
-        func run(forward: StageClock? = nil, backward: StageClock? = nil) {
+        func run(forward: BlockClock? = nil, backward: BlockClock? = nil) {
             forward?.start()
             let trace = unet.forward(
                 latents, to: hook, time: time, text: text, policies: policies, progress: { forward?.tick($0.name) })

@@ -1,6 +1,7 @@
-/// Layouts read off a checkpoint that has no configuration: tensor names tell how many levels and layers there are,
-/// their shapes how wide they are. What leaves no trace in shapes (heads, norm groups) cannot be derived.
-extension UNetLayout {
+/// Configurations read off a checkpoint that has no configuration: tensor names tell how many levels and layers there are,
+/// their shapes how wide they are. What leaves no trace in shapes (heads, norm groups) is
+/// Stable Diffusion 1.5's.
+extension UNetConfig {
     /// - Parameter shapes: LDM names without `model.diffusion_model.`, and shapes.
     /// - Returns: nil if they are not those of a U-Net of this kind.
     init?(ldmShapes shapes: [String: [Int]]) {
@@ -20,18 +21,16 @@ extension UNetLayout {
             }
             widths.append(out[0])
         }
-        let levels = 0...downs.count
+        let (levels, middle) = (0...downs.count, "middle_block.1.")
+        guard let key = shape(middle + "transformer_blocks.0.attn2.to_k.weight", rank: 2),
+            areSizes(widths + [key[1], first[1], last[0]]), widths.count <= 16
+        else { return nil }
         self.init(
-            widths: widths, layersPerBlock: perLevel - 1, contextWidth: 0,
+            inChannels: first[1], outChannels: last[0], widths: widths, layersPerBlock: perLevel - 1,
+            contextWidth: key[1],
             downAttention: levels.map { shapes["input_blocks.\(1 + $0 * perLevel).1.norm.weight"] != nil },
-            upAttention: levels.map { shapes["output_blocks.\($0 * perLevel).1.norm.weight"] != nil })
-        let middle = "middle_block.1."
-        guard let key = shape(middle + "transformer_blocks.0.attn2.to_k.weight", rank: 2) else { return nil }
-        contextWidth = key[1]
-        linearProjection = shapes[middle + "proj_in.weight"]?.count == 2
-        inChannels = first[1]
-        outChannels = last[0]
-        guard areSizes(widths + [contextWidth, inChannels, outChannels]), widths.count <= 16 else { return nil }
+            upAttention: levels.map { shapes["output_blocks.\($0 * perLevel).1.norm.weight"] != nil },
+            linearProjection: shapes[middle + "proj_in.weight"]?.count == 2)
     }
 
     private static func hasLayer(_ shapes: [String: [Int]], _ block: Int) -> Bool {
@@ -39,7 +38,7 @@ extension UNetLayout {
     }
 }
 
-extension VAELayout {
+extension VAEConfig {
     /// - Parameter shapes: LDM names (`encoder.down.0.block.0…`) without a prefix, and shapes.
     init?(ldmShapes shapes: [String: [Int]]) {
         self.init(
@@ -61,30 +60,28 @@ extension VAELayout {
             let input = shapes["decoder.conv_in.weight"], input.count == 4
         else { return nil }
         let widths = (0..<levels).compactMap { shapes["\(level($0)).0.conv1.weight"]?.first }
-        self.init(widths: widths, layersPerBlock: layers)
-        imageChannels = out[0]
-        latentChannels = input[1]
-        midAttention = shapes[attention] != nil
-        quantConv = shapes["quant_conv.weight"] != nil
-        postQuantConv = shapes["post_quant_conv.weight"] != nil
-        guard areSizes(widths + [imageChannels, latentChannels]), widths.count <= 16 else { return nil }
+        guard areSizes(widths + [out[0], input[1]]), widths.count <= 16 else { return nil }
+        self.init(
+            imageChannels: out[0], latentChannels: input[1], widths: widths, layersPerBlock: layers,
+            midAttention: shapes[attention] != nil, quantConv: shapes["quant_conv.weight"] != nil,
+            postQuantConv: shapes["post_quant_conv.weight"] != nil)
     }
 }
 
-extension TextEncoderLayout {
+extension TextEncoderConfig {
     /// - Parameter shapes: names with the `text_model.` prefix, and shapes.
     init?(shapes: [String: [Int]]) {
         func layer(_ index: Int) -> String { "text_model.encoder.layers.\(index)." }
         guard let tokens = shapes["text_model.embeddings.token_embedding.weight"], tokens.count == 2,
             let positions = shapes["text_model.embeddings.position_embedding.weight"], positions.count == 2,
-            let inner = shapes[layer(0) + "mlp.fc1.weight"], inner.count == 2
+            let inner = shapes[layer(0) + "mlp.fc1.weight"], inner.count == 2,
+            areSizes([tokens[0], positions[0], tokens[1], inner[0]])
         else { return nil }
         self.init(
             vocabularySize: tokens[0], positions: positions[0], width: tokens[1], innerWidth: inner[0],
             layers: (0...).prefix { shapes[layer($0) + "mlp.fc1.weight"] != nil }.count)
-        guard areSizes([vocabularySize, self.positions, width, innerWidth]) else { return nil }
     }
 }
 
-/// Shapes of empty tensors can claim any size; what is computed from layouts must not overflow.
+/// Shapes of empty tensors can claim any size; what is computed from sizes must not overflow.
 private func areSizes(_ sizes: [Int]) -> Bool { sizes.allSatisfy { (1...1 << 20).contains($0) } }

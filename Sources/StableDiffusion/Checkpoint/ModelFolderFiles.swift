@@ -27,7 +27,8 @@ package enum ModelFolderFiles {
         ]
     }
 
-    /// `scheduler/scheduler_config.json`. Without `timestep_spacing`, as published: other samplers made from it then take their own.
+    /// `scheduler/scheduler_config.json`. Without `timestep_spacing`, as published: other samplers made from it then
+    /// take their own.
     ///
     /// With zero terminal SNR, DDIM from the last time step on: PNDM does not know that schedule (Lin et al. 2023).
     package static func scheduler(predictionType: String, zeroTerminalSNR: Bool = false) -> JSON {

@@ -7,6 +7,6 @@ extension Weight {
         guard let (index, value) = firstNotFinite else { return }
         throw .unsupported(
             file: file, found: "tensor \(name) holds \(value) (element \(index))",
-            advice: "a model with such a number gives no picture; get the file again")
+            advice: "nothing can be computed with such a number; get the file again")
     }
 }

@@ -74,7 +74,7 @@ import Testing
         }
         try SafetensorsWriter.write(weights, to: path, overwrite: true)
         #expect { try SparseAutoencoder(folder: temporary.file("sae")) } throws: {
-            "\($0)".contains("sae_weights.safetensors: tensor \(tensor): element")
+            "\($0)".contains("sae_weights.safetensors: tensor \(tensor) holds")
         }
     }
 
@@ -84,7 +84,7 @@ import Testing
         autoencoder.decoderWeight.pointer[7] = .nan
         try autoencoder.write(folder: temporary.path)
         #expect { try SparseAutoencoder(folder: temporary.path) } throws: {
-            "\($0)".contains("sae.safetensors: tensor W_dec: element 7 is nan")
+            "\($0)".contains("sae.safetensors: tensor W_dec holds nan (element 7)")
         }
     }
 }

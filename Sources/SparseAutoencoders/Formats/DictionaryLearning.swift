@@ -37,7 +37,7 @@ enum DictionaryLearning {
         case "GatedAutoEncoder":
             var weights = try linear(file, store, .relu, encoderBias: "mag_bias", decoderBias: "decoder_bias")
             let latents = [weights.configuration.numLatents]
-            try weights.foldGate(scale: store.finite("r_mag", latents), gateBias: store.finite("gate_bias", latents))
+            try weights.foldGate(scale: store.own("r_mag", latents), gateBias: store.own("gate_bias", latents))
             return weights
         case "AutoEncoderTopK":
             let weights = try linear(file, store, .topK, decoderBias: "b_dec")
@@ -52,7 +52,7 @@ enum DictionaryLearning {
             return weights
         case "JumpReluAutoEncoder":
             var weights = try matrices(file, store, .jumpReLU)
-            weights.threshold = try store.finite("threshold", [weights.configuration.numLatents])
+            weights.threshold = try store.own("threshold", [weights.configuration.numLatents])
             weights.foldInputBias()
             return weights
         default:
@@ -92,9 +92,9 @@ enum DictionaryLearning {
         let configuration = try configuration(file, store, rule)
         let (d, l) = (configuration.inputWidth, configuration.numLatents)
         return try SAEWeights(
-            configuration: configuration, encoderWeight: store.finite("encoder.weight", [l, d]),
-            encoderBias: store.finite(encoderBias, [l]), decoderWeight: store.finiteTransposed("decoder.weight", [l, d]),
-            decoderBias: store.finite(decoderBias, [d]))
+            configuration: configuration, encoderWeight: store.own("encoder.weight", [l, d]),
+            encoderBias: store.own(encoderBias, [l]), decoderWeight: store.ownTransposed("decoder.weight", [l, d]),
+            decoderBias: store.own(decoderBias, [d]))
     }
 
     /// Classes made of `nn.Parameter`: the encoder lies transposed.
@@ -104,15 +104,15 @@ enum DictionaryLearning {
         let configuration = try configuration(file, store, rule)
         let (d, l) = (configuration.inputWidth, configuration.numLatents)
         return try SAEWeights(
-            configuration: configuration, encoderWeight: store.finiteTransposed("W_enc", [l, d]),
-            encoderBias: store.finite("b_enc", [l]), decoderWeight: store.finite("W_dec", [l, d]),
-            decoderBias: store.finite("b_dec", [d]))
+            configuration: configuration, encoderWeight: store.ownTransposed("W_enc", [l, d]),
+            encoderBias: store.own("b_enc", [l]), decoderWeight: store.own("W_dec", [l, d]),
+            decoderBias: store.own("b_dec", [d]))
     }
 
     /// BatchTopK's inference: all activations above one threshold, learned beside the weights; −1 while it was not.
     private static func thresholded(_ weights: SAEWeights, _ store: WeightStore) throws -> SAEWeights {
         var weights = weights
-        let value = try store.finite("threshold", []).array[0]
+        let value = try store.own("threshold", []).array[0]
         let latents = weights.configuration.numLatents
         weights.threshold = Tensor([latents], [Float](repeating: max(0, value), count: latents))
         weights.configuration.rule = .jumpReLU

@@ -73,10 +73,10 @@ extension SparseAutoencoder {
         let store = try WeightStore(path: "\(folder)/sae.safetensors")
         let (d, l) = (configuration.inputWidth, configuration.numLatents)
         try self.init(
-            configuration: configuration, encoderWeight: store.finite("encoder.weight", [l, d]),
-            encoderBias: store.finite("encoder.bias", [l]), decoderWeight: store.finite("W_dec", [l, d]),
-            decoderBias: store.finite("b_dec", [d]),
-            threshold: configuration.rule == .jumpReLU ? store.finite("threshold", [l]) : nil)
+            configuration: configuration, encoderWeight: store.own("encoder.weight", [l, d]),
+            encoderBias: store.own("encoder.bias", [l]), decoderWeight: store.own("W_dec", [l, d]),
+            decoderBias: store.own("b_dec", [d]),
+            threshold: configuration.rule == .jumpReLU ? store.own("threshold", [l]) : nil)
         try store.finish()
     }
 

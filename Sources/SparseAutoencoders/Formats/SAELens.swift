@@ -15,11 +15,11 @@ public enum SAELens {
         let store = try WeightStore(path: "\(folder)/sae_weights.safetensors")
         let (d, l) = (configuration.inputWidth, configuration.numLatents)
         var weights = try SAEWeights(
-            configuration: configuration, encoderWeight: store.finiteTransposed("W_enc", [l, d]),
-            encoderBias: store.finite(isGated ? "b_mag" : "b_enc", [l]), decoderWeight: store.finite("W_dec", [l, d]),
-            decoderBias: store.finite("b_dec", [d]),
-            threshold: configuration.rule == .jumpReLU ? store.finite("threshold", [l]) : nil)
-        if isGated { try weights.foldGate(scale: store.finite("r_mag", [l]), gateBias: store.finite("b_gate", [l])) }
+            configuration: configuration, encoderWeight: store.ownTransposed("W_enc", [l, d]),
+            encoderBias: store.own(isGated ? "b_mag" : "b_enc", [l]), decoderWeight: store.own("W_dec", [l, d]),
+            decoderBias: store.own("b_dec", [d]),
+            threshold: configuration.rule == .jumpReLU ? store.own("threshold", [l]) : nil)
+        if isGated { try weights.foldGate(scale: store.own("r_mag", [l]), gateBias: store.own("b_gate", [l])) }
         try store.finish()
         if try !file.bool("apply_b_dec_to_input", default: true) {
             // A threshold is compared with the sum, which stays what it was.

@@ -78,20 +78,17 @@ extension SparseAutoencoder {
 extension WeightStore {
     /// A tensor of its own, widened to single precision.
     ///
-    /// - Throws: `FileFailure`: missing, of another shape, or with NaN or infinity in it.
-    func finite(_ name: String, _ shape: [Int]) throws(FileFailure) -> Tensor {
+    /// - Throws: `FileFailure`: missing, of another shape, or with NaN or infinity in it (`take` looks).
+    func own(_ name: String, _ shape: [Int]) throws(FileFailure) -> Tensor {
         let weight = try take(name, shape: shape)
         let tensor = Tensor(shape)
         weight.copyFloats(into: tensor.pointer)
-        if let bad = (0..<tensor.count).first(where: { !tensor.pointer[$0].isFinite }) {
-            throw .malformed(file: file, reason: "tensor \(name): element \(bad) is \(tensor.pointer[bad])")
-        }
         return tensor
     }
 
     /// `[rows, columns]` of a tensor that lies transposed in the file.
-    func finiteTransposed(_ name: String, _ shape: [Int]) throws(FileFailure) -> Tensor {
-        let matrix = try finite(name, shape.reversed())
+    func ownTransposed(_ name: String, _ shape: [Int]) throws(FileFailure) -> Tensor {
+        let matrix = try own(name, shape.reversed())
         return transposed(matrix)
     }
 }

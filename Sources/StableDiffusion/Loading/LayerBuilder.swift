@@ -40,24 +40,21 @@ struct LayerBuilder {
     func linear(
         _ name: String, _ input: Int, _ output: Int, bias: Bool = true, isConvolution: Bool = false
     ) -> Linear {
-        let layer = at(name)
-        return Linear(
-            weight: layer.tensor("weight", [output, input] + (isConvolution ? [1, 1] : [])),
-            bias: bias ? layer.tensor("bias", [output]) : nil, engine: engine)
+        let shape = [output, input] + (isConvolution ? [1, 1] : [])
+        guard bias else { return Linear(weight: at(name).tensor("weight", shape), bias: nil, engine: engine) }
+        let (weight, bias) = pair(name, shape, output)
+        return Linear(weight: weight, bias: bias, engine: engine)
     }
 
     func convolution(
         _ name: String, _ input: Int, _ output: Int, kernel: Int = 3, stride: Int = 1, padding: Padding = .symmetric
     ) -> Convolution {
-        let layer = at(name)
-        return Convolution(
-            weight: layer.tensor("weight", [output, input, kernel, kernel]), bias: layer.tensor("bias", [output]),
-            stride: stride, padding: padding, engine: engine)
+        let (weight, bias) = pair(name, [output, input, kernel, kernel], output)
+        return Convolution(weight: weight, bias: bias, stride: stride, padding: padding, engine: engine)
     }
 
     func groupNorm(_ name: String, _ channels: Int, groups: Int, epsilon: Float) -> GroupNorm {
-        let layer = at(name)
-        let (weight, bias) = (layer.tensor("weight", [channels]), layer.tensor("bias", [channels]))
+        let (weight, bias) = pair(name, [channels], channels)
         // A placeholder has one channel, which is one group.
         let isPlaceholder = source.isEmpty || weight.count != channels
         return GroupNorm(
@@ -66,10 +63,16 @@ struct LayerBuilder {
 
     /// - Parameter epsilon: 1e-5 is torch's default, which diffusers' transformer blocks use.
     func layerNorm(_ name: String, _ channels: Int, epsilon: Float = 1e-5) -> LayerNorm {
+        let (weight, bias) = pair(name, [channels], channels)
+        return LayerNorm(weight: weight, bias: bias, epsilon: epsilon, engine: engine)
+    }
+
+    /// A weight and a bias that fit each other: both from the checkpoint, or both placeholders.
+    private func pair(_ name: String, _ shape: [Int], _ output: Int) -> (weight: Weight, bias: Weight) {
         let layer = at(name)
-        return LayerNorm(
-            weight: layer.tensor("weight", [channels]), bias: layer.tensor("bias", [channels]), epsilon: epsilon,
-            engine: engine)
+        let (weight, bias) = (layer.tensor("weight", shape), layer.tensor("bias", [output]))
+        guard source.failure != nil else { return (weight, bias) }
+        return (source.placeholder(name, shape), source.placeholder(name, [output]))
     }
 }
 
@@ -109,7 +112,7 @@ private final class TensorSource {
     private let zeros = Tensor.zeros([9])
 
     /// One input, one output, kernels as they are: layers can be made of it at no cost, whatever their real size.
-    private func placeholder(_ name: String, _ shape: [Int]) -> Weight {
+    func placeholder(_ name: String, _ shape: [Int]) -> Weight {
         let kernel = shape.dropFirst(2).reduce(1, *)
         return Weight(
             name: name, shape: shape.prefix(2).map { _ in 1 } + shape.dropFirst(2), dtype: .f32,

@@ -27,6 +27,10 @@ public struct TextualInversion: Sendable {
         let stem = FileSystem.stem(path)
         let (weight, own) = try Self.find(file, path: path)
         let name = own == "*" ? stem : own ?? stem
+        if let defect = weight.defect {
+            throw FileFailure.unsupported(
+                file: path, found: "tensor \(weight.name) \(defect)", advice: "save it as float16 or float32")
+        }
         try weight.checkFinite(file: path)
         let shape = weight.shape
         guard (1...2).contains(shape.count), let width = shape.last, width > 0, weight.count > 0,

@@ -24,6 +24,10 @@ struct LoRAFile {
         var index: [String: Int] = [:]
         var unplaced: [String] = []
         for weight in file.weights {
+            if let defect = weight.defect {
+                throw FileFailure.unsupported(
+                    file: path, found: "tensor \(weight.name) \(defect)", advice: "save it as float16 or float32")
+            }
             guard let (name, part) = LoRANames.split(weight.name) else {
                 unplaced.append(weight.name)
                 continue

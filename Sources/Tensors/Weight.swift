@@ -116,6 +116,12 @@ public struct Weight: @unchecked Sendable {
         self.init(name: name, shape: shape, dtype: .i64, bytes: UnsafeRawBufferPointer(bytes), owner: storage)
     }
 
+    /// The elements of an I64 tensor; nil for the other kinds.
+    public func integers() -> [Int]? {
+        guard dtype == .i64 else { return nil }
+        return (0..<count).map { Int(bytes.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
+    }
+
     public var count: Int { shape.reduce(1, *) }
 
     /// All elements widened to float32.

@@ -19,10 +19,10 @@ import Testing
         let report = SparseLoss(autoencoder, engine: engine).evaluate(x)
         #expect(abs(evaluation.whole.fvu / report.fvu - 1) < 1e-5)
         #expect(abs(evaluation.whole.explainedVariance - report.explainedVariance) < 1e-4)
-        #expect(abs(evaluation.whole.l0 - report.active) < 1e-9)
+        #expect(abs(evaluation.whole.l0 - report.l0) < 1e-9)
         let first = SparseLoss(autoencoder, engine: engine).evaluate(x.slice(0..<20))
         #expect(abs((evaluation.byTimestep[1]?.fvu ?? 0) / first.fvu - 1) < 1e-5)
-        #expect(evaluation.activeTokens.reduce(0, +) == Int((report.active * 50).rounded()))
+        #expect(evaluation.activeTokens.reduce(0, +) == Int((report.l0 * 50).rounded()))
         #expect(evaluation.histogram.reduce(0) { $0 + $1.count } + evaluation.dead == 40)
     }
 

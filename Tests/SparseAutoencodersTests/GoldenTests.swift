@@ -88,7 +88,7 @@ import Testing
 
     private func compare(_ report: LossReport, _ run: Run, _ step: Int) {
         let pairs: [(String, Double)] = [
-            ("fvu", report.fvu), ("auxk", report.auxk), ("multi", report.multiTopK), ("l0", report.l0),
+            ("fvu", report.fvu), ("auxk", report.auxk), ("multi", report.multiTopK), ("l0", report.positives),
             ("l2", report.l2), ("explained", report.explainedVariance), ("dead", Double(report.deadCount)),
         ]
         for (key, value) in pairs {

@@ -101,7 +101,7 @@ import Testing
         let x = Tensor([2, 2], [1.1, 0, -3, 0])
         let gradients = SAEGradients(for: autoencoder)
         let report = SparseLoss(autoencoder, options: options, engine: engine).evaluate(x, gradients: gradients)
-        #expect(report.active == 0.5)
+        #expect(report.l0 == 0.5)
         // Token 0: pre 1.1, within 0.25 of the threshold, active, error 0, so d = 0; λ = 0.1 / 2 tokens.
         #expect(abs((gradients.threshold?.pointer[0] ?? 0) + 0.05 / 0.5) < 1e-6)
     }

@@ -50,11 +50,9 @@ public enum SafetensorsWriter {
         ids: [(name: String, shape: [Int], values: [Int])], metadata: [String: String] = [:], to path: String,
         overwrite: Bool = false
     ) throws {
-        let entries = ids.map { Entry(name: $0.name, dtype: .i64, shape: $0.shape) }
-        let byName = Dictionary(uniqueKeysWithValues: ids.map { ($0.name, $0.values) })
-        try stream(entries, metadata: metadata, to: path, overwrite: overwrite) { entry, sink in
-            try (byName[entry.name] ?? []).withUnsafeBytes { try sink($0) }
-        }
+        try write(
+            ids.map { Weight(name: $0.name, shape: $0.shape, integers: $0.values) }, metadata: metadata, to: path,
+            overwrite: overwrite)
     }
 
     /// Writes the header, then each tensor as `produce` hands over its bytes in any number of pieces, so that a model

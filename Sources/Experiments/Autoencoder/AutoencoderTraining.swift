@@ -62,16 +62,13 @@ public struct AutoencoderTraining {
     public func run(_ pictures: any PictureActivations, buffer: Int) throws {
         try checkBuffer(buffer, pictures)
         try OutputFile.makeFolder(folder)
-        let stream = ActivationStream(
+        let stream = try ActivationStream(
             pictures, keepsSamples: settings.keepsSamples, capacityTokens: buffer, seed: settings.training.seed)
         let runs = try zip(pictures.layers, stream.sources).map { layer, source in
             (run: try makeRun(layer.name, width: layer.width, source), source: source)
         }
         let interruption = Interruption(check)
-        // The sources do not keep their stream.
-        try withExtendedLifetime(stream) {
-            try trainTogether(runs, shallStop: interruption.isAsked, progress: { report(.step($0, $1)) })
-        }
+        try trainTogether(runs, shallStop: interruption.isAsked, progress: { report(.step($0, $1)) })
         for (run, _) in runs { try finish(run) }
         try interruption.rethrow()
         // Pictures that were stopped while being drawn end the training without an error.

@@ -18,7 +18,7 @@ enum TrainingCurves {
         }
         let charts = [
             ("Reconstruction", ["fvu", "explained_variance"]), ("Features, percent", ["dead_percent", "fired_percent"]),
-            ("Active features per token", ["active"]), ("AuxK", ["auxk"]), ("Learning rate", ["learning_rate"]),
+            ("Active features per token", ["l0"]), ("AuxK", ["auxk"]), ("Learning rate", ["learning_rate"]),
             ("Tokens per second", ["tokens_per_second"]),
         ]
         let height = 220

@@ -3,9 +3,8 @@ import Files
 import Foundation
 import Tensors
 
-/// Activations of one layer on disk: `store.json` and `shard-00000.safetensors` …, each with `activations [n, D]`
-/// in half precision, `timesteps` (one per map), and a checksum of both in its metadata. All shards but the last hold the
-/// same number of pictures, so those that are there say where to go on.
+/// Activations of one layer on disk: `store.json` and `shard-00000.safetensors` … (`ActivationShard`). All shards but
+/// the last hold the same number of pictures, so those that are there say where to go on.
 public struct ActivationStore: Sendable {
     public let folder: String
     public let layer: String
@@ -24,7 +23,7 @@ public struct ActivationStore: Sendable {
     public init(folder: String) throws {
         let path = "\(folder)/store.json"
         guard FileManager.default.fileExists(atPath: path) else {
-            throw SimpleFailure(.missingInput, "\(path): no such file; `lvo capture` makes stores of activations")
+            throw SimpleFailure(.missingInput, "\(path): no such file; expected a store of captured activations")
         }
         let file = try ConfigFile(path: path)
         self.folder = folder
@@ -36,8 +35,7 @@ public struct ActivationStore: Sendable {
         origin = file.json["origin"] ?? .null
         guard shardCount == shardsInAll else {
             throw SimpleFailure(
-                .missingInput, "\(folder): \(shardCount) of \(shardsInAll) shards; run the same `lvo capture` again to "
-                    + "complete it")
+                .missingInput, "\(folder): \(shardCount) of \(shardsInAll) shards; capture the rest to complete it")
         }
     }
 
@@ -90,76 +88,35 @@ public struct ActivationStore: Sendable {
     public var shardCount: Int { (0..<shardsInAll).count { has(shard: $0) } }
 
     /// Writes one shard, whole or not at all: maps `[positions, width]` with their time steps.
+    ///
+    /// - Precondition: as many time steps as maps, and every map has the store's size.
+    /// - Throws: `SimpleFailure(.badData)` if an activation is NaN or infinite; `FileFailure`.
     public func write(shard: Int, maps: [Tensor], timesteps: [Int]) throws {
         precondition(
             maps.count == timesteps.count && maps.allSatisfy { $0.count == positions * width }, "shard \(shard)")
-        let half = Tensor([max(1, (maps.count * positions * width + 1) / 2)])
-        let halves = UnsafeMutableRawPointer(half.pointer).bindMemory(to: UInt16.self, capacity: half.count * 2)
-        var next = 0
-        for map in maps {
-            for i in 0..<map.count { halves[next + i] = Float16(map.pointer[i]).bitPattern }
-            next += map.count
-        }
-        let steps = Tensor([maps.count], timesteps.map(Float.init))
-        let activations = Weight(
-            name: "activations", shape: [maps.count * positions, width], dtype: .f16,
-            bytes: UnsafeRawBufferPointer(start: halves, count: next * 2), owner: half.storage)
-        let timesteps = Weight(name: "timesteps", tensor: steps)
-        try SafetensorsWriter.write(
-            [activations, timesteps], metadata: ["checksum": Self.checksum([activations, timesteps])],
-            to: path(shard: shard), overwrite: false)
+        try ActivationShard.write(maps, timesteps: timesteps, width: width, to: path(shard: shard))
     }
 
-    /// Opens all shards.
+    /// Opens all shards. They are memory-mapped; nothing is read until it is used.
     ///
     /// - Parameter verify: reads everything once and compares the checksums.
-    /// - Throws: `Failure` naming the shard.
-    public func open(verify: Bool = false) throws -> [(activations: Weight, timesteps: [Int])] {
-        try (0..<shardsInAll).map { shard in
-            let file = try SafetensorsFile(path: path(shard: shard))
-            let (activations, timesteps) = (try file.weight("activations"), try file.weight("timesteps"))
-            guard activations.shape.count == 2, activations.shape[1] == width, activations.dtype == .f16,
-                activations.shape[0] == timesteps.count * positions
-            else {
-                throw FileFailure.misshapen(
-                    file: file.path, tensor: "activations", expected: [timesteps.count * positions, width],
-                    found: activations.shape)
-            }
-            if verify, file.metadata["checksum"] != Self.checksum([activations, timesteps]) {
-                throw FileFailure.malformed(
-                    file: file.path, reason: "checksum differs; delete it and run the same `lvo capture` again")
-            }
-            return (activations, timesteps.floats().map { Int($0) })
+    /// - Throws: `FileFailure` naming the shard.
+    public func open(verify: Bool = false) throws -> [ActivationShard] {
+        try (0..<shardsInAll).map {
+            try ActivationShard(path: path(shard: $0), width: width, positions: positions, verify: verify)
         }
     }
 
-    /// FNV-1a over 8-byte words (the last padded with zeros), to find damage, not forgery.
-    static func checksum(_ weights: [Weight]) -> String {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for weight in weights {
-            var offset = 0
-            while offset + 8 <= weight.bytes.count {
-                hash = (hash ^ weight.bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self)) &* 0x100_0000_01B3
-                offset += 8
-            }
-            for byte in weight.bytes[offset...] { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-        }
-        return String(hash, radix: 16)
-    }
-}
-
-extension JSON {
-    /// The first member, going down into objects, that is not alike in both.
-    func difference(from other: JSON) -> (key: String, found: String, wanted: String)? {
-        for (key, wanted) in other.object ?? JSONObject() {
-            let found = self[key] ?? .null
-            if found.object != nil, wanted.object != nil {
-                if let inner = found.difference(from: wanted) { return inner }
-            } else if found.serialized() != wanted.serialized() {
-                return (key, found.serialized(), wanted.serialized())
+    /// Calls `body` with each map `[positions, width]` and its time step, in the order in which they were stored.
+    ///
+    /// - Throws: `FileFailure` naming the shard; what `body` throws.
+    public func forEachMap(_ body: (_ map: Tensor, _ timestep: Int) throws -> Void) throws {
+        for shard in try open() {
+            for (index, timestep) in shard.timesteps.enumerated() {
+                let map = Tensor([positions, width])
+                shard.copyElements(from: index * map.count, count: map.count, to: map.pointer)
+                try body(map, timestep)
             }
         }
-        for (key, found) in object ?? JSONObject() where other[key] == nil { return (key, found.serialized(), "null") }
-        return nil
     }
 }

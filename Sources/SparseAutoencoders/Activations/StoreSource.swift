@@ -8,7 +8,7 @@ public final class StoreSource: ActivationSource {
     public let origin: JSON
     /// Tokens of the store.
     public let tokens: Int
-    private let shards: [(activations: Weight, timesteps: [Int])]
+    private let shards: [ActivationShard]
     private let starts: [Int]
     private let group: Int
     private let seed: UInt64
@@ -53,11 +53,7 @@ public final class StoreSource: ActivationSource {
             let middle = (low + high + 1) / 2
             if starts[middle] <= token { low = middle } else { high = middle - 1 }
         }
-        let offset = (token - starts[low]) * width * 2
-        let bytes = shards[low].activations.bytes
-        for i in 0..<group * width {
-            target[i] = Float(Float16(bitPattern: bytes.loadUnaligned(fromByteOffset: offset + 2 * i, as: UInt16.self)))
-        }
+        shards[low].copyElements(from: (token - starts[low]) * width, count: group * width, to: target)
     }
 
     public var state: SourceState { SourceState(json: ["drawn": .integer(drawn), "of": .integer(tokens)]) }

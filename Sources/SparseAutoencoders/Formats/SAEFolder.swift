@@ -7,12 +7,12 @@ import Tensors
 /// for JumpReLU, which those programs do not have. Tensors may be f32, f16 or bf16.
 extension SparseAutoencoder {
     /// - Throws: `FileFailure` naming file, key or tensor, expected and found.
-    public init(folder: String) throws {
+    public convenience init(folder: String) throws {
         let configuration = try SAEConfiguration(ConfigFile(path: "\(folder)/cfg.json"))
         try self.init(configuration: configuration, file: "\(folder)/sae.safetensors")
     }
 
-    init(configuration: SAEConfiguration, file path: String) throws {
+    convenience init(configuration: SAEConfiguration, file path: String) throws {
         let store = try WeightStore(path: path)
         let (d, l) = (configuration.inputWidth, configuration.numLatents)
         func take(_ name: String, _ shape: [Int]) throws -> Tensor {

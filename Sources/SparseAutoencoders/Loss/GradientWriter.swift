@@ -16,11 +16,11 @@ final class GradientWriter: @unchecked Sendable {
     private var bias: [Double]
     private var isFirst = true
 
-    init(_ loss: SparseLoss, into gradients: SAEGradients) {
-        autoencoder = loss.autoencoder
-        engine = loss.engine
+    init(_ autoencoder: SparseAutoencoder, into gradients: SAEGradients, engine: Engine) {
+        self.autoencoder = autoencoder
+        self.engine = engine
         self.gradients = gradients
-        bias = [Double](repeating: 0, count: loss.autoencoder.inputWidth)
+        bias = [Double](repeating: 0, count: autoencoder.inputWidth)
     }
 
     /// - Parameter centered: what the encoder saw of the reconstructions' tokens.

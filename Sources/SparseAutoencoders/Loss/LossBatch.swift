@@ -3,7 +3,10 @@ import Tensors
 
 /// One batch on its way through the loss: what the encoder sees, what is selected, and sums per token.
 final class LossBatch: @unchecked Sendable {
-    let loss: SparseLoss
+    private let autoencoder: SparseAutoencoder
+    private let options: LossOptions
+    private let engine: Engine
+    private let passes: PassTimes?
     /// What is reconstructed: the tokens, normalised if the configuration says so.
     let target: Tensor
     let centered: Tensor
@@ -21,26 +24,26 @@ final class LossBatch: @unchecked Sendable {
     private var nonzero = 0
     private var fired: [Bool]
 
-    private var engine: Engine { loss.engine }
-    private var autoencoder: SparseAutoencoder { loss.autoencoder }
-    private var configuration: SAEConfiguration { loss.autoencoder.configuration }
+    private var configuration: SAEConfiguration { autoencoder.configuration }
     private var tokens: Int { target.rows }
 
-    init(_ loss: SparseLoss, _ x: Tensor, positions: Int, dead: [Bool]) {
-        let (autoencoder, engine) = (loss.autoencoder, loss.engine)
-        self.loss = loss
+    init(
+        _ autoencoder: SparseAutoencoder, _ options: LossOptions, _ x: Tensor, positions: Int, dead: [Bool],
+        engine: Engine, passes: PassTimes?
+    ) {
+        (self.autoencoder, self.options, self.engine, self.passes) = (autoencoder, options, engine, passes)
         self.positions = positions
         self.dead = dead
-        deadCount = loss.options.auxkAlpha == 0 ? 0 : dead.count { $0 }
+        deadCount = options.auxkAlpha == 0 ? 0 : dead.count { $0 }
         let rows = x.reshaped([x.rows, x.channels])
-        (target, centered, variance) = loss.passes.measure("centre tokens", bytes: 20 * Double(x.count)) {
+        (target, centered, variance) = passes.measure("centre tokens", bytes: 20 * Double(x.count)) {
             let target = autoencoder.configuration.inputUnitNorm ? UnitNorm.forward(rows, engine: engine) : rows
             return (target, autoencoder.centered(rows, engine: engine), BatchVariance(target, engine: engine))
         }
-        let margin = loss.options.bandwidth / 2
+        let margin = options.bandwidth / 2
         let gate = autoencoder.threshold.map { threshold in { threshold.pointer[$0] - margin } }
         let marked = deadCount > 0 ? dead : []
-        panels = loss.passes.measure("encoder into panels", bytes: 8 * Double(autoencoder.encoderWeight.count)) {
+        panels = passes.measure("encoder into panels", bytes: 8 * Double(autoencoder.encoderWeight.count)) {
             EncoderPanels(autoencoder, dead: marked, gate: gate, engine: engine)
         }
         func perToken() -> Scratch<Float> { Scratch(rows.rows, repeating: 0, engine) }
@@ -63,7 +66,7 @@ final class LossBatch: @unchecked Sendable {
         var requests = [request(k: configuration.rule.countsK ? k : configuration.numLatents)]
         if deadCount > 0 { requests.append(request(k: auxiliaryK, dead: true)) }
         let selection = FusedSelection(
-            panels: panels, numLatents: configuration.numLatents, engine: engine, passes: loss.passes)
+            panels: panels, numLatents: configuration.numLatents, engine: engine, passes: passes)
         let (codes, positives) = selection.run(centered.slice(slice), requests)
         self.positives += positives
         var reconstructions: [Reconstruction] = []
@@ -84,7 +87,7 @@ final class LossBatch: @unchecked Sendable {
 
     private var auxiliaryK: Int { min(configuration.inputWidth / 2, deadCount) }
 
-    private func request(k: Int, dead: Bool = false) -> FusedSelection.Request {
+    private func request(k: Int, dead: Bool = false) -> SelectionRequest {
         let all = !configuration.rule.countsK
         switch configuration.rule {
         case .topK, .relu, .jumpReLU: return .init(tokensPerGroup: 1, keep: k, deadOnly: dead, positiveOnly: all)
@@ -143,9 +146,9 @@ final class LossBatch: @unchecked Sendable {
     private func penalty(_ main: Reconstruction, _ token: Int) -> Float {
         let entries = main.codes.token(token)
         switch configuration.rule {
-        case .relu: return loss.options.l1Coefficient * entries.reduce(0) { $0 + main.codes.values.pointer[$1] }
+        case .relu: return options.l1Coefficient * entries.reduce(0) { $0 + main.codes.values.pointer[$1] }
         case .jumpReLU:
-            return loss.options.l0Coefficient * Float(entries.count { main.codes.values.pointer[$0] > 0 })
+            return options.l0Coefficient * Float(entries.count { main.codes.values.pointer[$0] > 0 })
         default: return 0
         }
     }
@@ -165,7 +168,7 @@ final class LossBatch: @unchecked Sendable {
             let row = reconstruction.row(0, token)
             if reconstruction.role == .multi { _ = combine(row, scale / 8, row, 0, width, row) }
             if reconstruction.role == .auxiliary {
-                let weight = scale * loss.options.auxkAlpha * auxiliaryScale
+                let weight = scale * options.auxkAlpha * auxiliaryScale
                 _ = combine(last, 1, row, -weight, width, last)
                 _ = combine(row, weight, row, 0, width, row)
             }
@@ -178,11 +181,11 @@ final class LossBatch: @unchecked Sendable {
 
     private func addPenaltySlopes(_ main: Reconstruction, _ token: Int) {
         if configuration.rule == .relu {
-            let slope = loss.options.l1Coefficient / Float(tokens)
+            let slope = options.l1Coefficient / Float(tokens)
             for entry in main.codes.token(token) { main.codes.slopes.pointer[entry] += slope }
         } else if let threshold = autoencoder.threshold {
             main.backwardThreshold(
-                token, threshold, width: loss.options.bandwidth, lambda: loss.options.l0Coefficient / Float(tokens))
+                token, threshold, width: options.bandwidth, lambda: options.l0Coefficient / Float(tokens))
         }
     }
 
@@ -199,9 +202,9 @@ final class LossBatch: @unchecked Sendable {
         report.nested = nested.isEmpty ? 0 : nested.reduce(0, +) / Double(nested.count)
         report.penalty = sum(penalties) / count
         let fit = (nested.reduce(0, +) + report.fvu) / Double(errors.count)
-        report.loss = fit + Double(loss.options.auxkAlpha) * report.auxk + report.multiTopK / 8 + report.penalty
-        report.l0 = Double(positives) / count
-        report.active = Double(nonzero) / count
+        report.loss = fit + Double(options.auxkAlpha) * report.auxk + report.multiTopK / 8 + report.penalty
+        report.positives = Double(positives) / count
+        report.l0 = Double(nonzero) / count
         report.l2 = sum(main) / (count * Double(configuration.inputWidth))
         report.explainedVariance = (0..<tokens).reduce(0) {
             $0 + 1 - Double(main.pointer[$1]) / Double(variance.ofToken.pointer[$1])

@@ -1,47 +1,6 @@
 import Ops
 import Tensors
 
-/// Weights of what the loss adds to the reconstruction error.
-public struct LossOptions: Sendable, Equatable {
-    /// Weight of AuxK, the reconstruction of the error by dead features (Gao et al., arXiv 2406.04093).
-    public var auxkAlpha: Float = 1 / 32
-    /// ReLU: weight of the mean over tokens of the sum of the activations.
-    public var l1Coefficient: Float = 1e-3
-    /// JumpReLU: weight of the mean number of active features.
-    public var l0Coefficient: Float = 1e-3
-    /// JumpReLU: width of the window around the threshold in which it has a gradient, in units of the pre-activations.
-    public var bandwidth: Float = 1e-2
-
-    public init() {}
-}
-
-/// What one batch tells; shares and losses as in the published code.
-public struct LossReport: Sendable {
-    /// All terms, weighted.
-    public var loss = 0.0
-    /// Σ‖x̂ − x‖² / Σ‖x − mean‖².
-    public var fvu = 0.0
-    /// AuxK before its weight; 0 when nothing is dead.
-    public var auxk = 0.0
-    /// FVU with 4k features, if the configuration asks for it.
-    public var multiTopK = 0.0
-    /// Mean FVU of the nested reconstructions, if there are any.
-    public var nested = 0.0
-    /// L1 or L0 penalty, weighted.
-    public var penalty = 0.0
-    /// Mean count of positive pre-activations, before selection.
-    public var l0 = 0.0
-    /// Mean count of selected activations that are not 0.
-    public var active = 0.0
-    /// Mean squared error of an element.
-    public var l2 = 0.0
-    /// Mean over tokens of 1 − ‖x̂ − x‖² / ‖x − mean‖².
-    public var explainedVariance = 0.0
-    public var deadCount = 0
-    /// Which features were selected at least once, even at value 0.
-    public var fired: [Bool] = []
-}
-
 /// The training loss of a sparse autoencoder and its gradient.
 ///
 ///     FVU    = Σ(x̂ − x)² / V,  V = Σ(x − mean)²
@@ -55,7 +14,7 @@ public struct SparseLoss: Sendable {
     public let autoencoder: SparseAutoencoder
     public let options: LossOptions
     public let engine: Engine
-    let passes: PassTimes?
+    private let passes: PassTimes?
 
     public init(
         _ autoencoder: SparseAutoencoder, options: LossOptions = LossOptions(), engine: Engine,
@@ -75,8 +34,9 @@ public struct SparseLoss: Sendable {
         _ x: Tensor, positions: Int = 1, dead: [Bool] = [], gradients: SAEGradients? = nil
     ) -> LossReport {
         precondition(dead.isEmpty || dead.count == autoencoder.numLatents, "\(dead.count) dead flags")
-        let batch = LossBatch(self, x, positions: positions, dead: dead)
-        let writer = gradients.map { GradientWriter(self, into: $0) }
+        let batch = LossBatch(
+            autoencoder, options, x, positions: positions, dead: dead, engine: engine, passes: passes)
+        let writer = gradients.map { GradientWriter(autoencoder, into: $0, engine: engine) }
         for slice in batch.slices {
             let reconstructions = batch.select(slice)
             let entries = reconstructions.reduce(0.0) { $0 + Double($1.codes.count) * Double(x.channels) }

@@ -7,7 +7,13 @@ import Tensors
 ///     x̂   = acts · W_dec + b_dec
 ///
 /// With `inputUnitNorm`, x stands for the normalised token (`UnitNorm`) and x̂ is scaled back.
-public struct SparseAutoencoder: Sendable {
+///
+/// A class, because training changes the weights where they lie (a second set would double the memory of the largest
+/// ones): whoever holds the same autoencoder sees the change. `copy()` gives weights of one's own.
+///
+/// Everything but `normalizeDecoder`, `SAETrainer` and `SAEAdam` only reads, and may run from several threads at once.
+/// While one of those three works, nobody else may use the same autoencoder.
+public final class SparseAutoencoder: Sendable {
     public let configuration: SAEConfiguration
     /// `W_enc [L, D]`.
     public let encoderWeight: Tensor
@@ -17,9 +23,12 @@ public struct SparseAutoencoder: Sendable {
     public let decoderWeight: Tensor
     /// `b_dec [D]`.
     public let decoderBias: Tensor
-    /// JumpReLU's threshold of each feature, `[L]`.
+    /// JumpReLU's threshold of each feature, `[L]`; nil for the other rules.
     public let threshold: Tensor?
 
+    /// Takes the tensors as they are, without a copy.
+    ///
+    /// - Precondition: the shapes are those above, and there is a threshold if and only if the rule is `.jumpReLU`.
     public init(
         configuration: SAEConfiguration, encoderWeight: Tensor, encoderBias: Tensor, decoderWeight: Tensor,
         decoderBias: Tensor, threshold: Tensor? = nil
@@ -27,7 +36,7 @@ public struct SparseAutoencoder: Sendable {
         let (d, l) = (configuration.inputWidth, configuration.numLatents)
         precondition(
             encoderWeight.shape == [l, d] && decoderWeight.shape == [l, d] && encoderBias.shape == [l]
-                && decoderBias.shape == [d] && (threshold != nil) == (configuration.rule == .jumpReLU),
+                && decoderBias.shape == [d] && threshold?.shape == (configuration.rule == .jumpReLU ? [l] : nil),
             "SAE of \(l) features of \(d) got \(encoderWeight.shape), \(encoderBias.shape), \(decoderWeight.shape)")
         self.configuration = configuration
         self.encoderWeight = encoderWeight
@@ -37,7 +46,17 @@ public struct SparseAutoencoder: Sendable {
         self.threshold = threshold
     }
 
+    convenience init(zeros configuration: SAEConfiguration) {
+        let (d, l) = (configuration.inputWidth, configuration.numLatents)
+        self.init(
+            configuration: configuration, encoderWeight: Tensor.zeros([l, d]), encoderBias: Tensor.zeros([l]),
+            decoderWeight: Tensor.zeros([l, d]), decoderBias: Tensor.zeros([d]),
+            threshold: configuration.rule == .jumpReLU ? Tensor.zeros([l]) : nil)
+    }
+
+    /// Channels of the layer, `D`.
     public var inputWidth: Int { configuration.inputWidth }
+    /// Features, `L`.
     public var numLatents: Int { configuration.numLatents }
 
     /// A copy with weights of its own.
@@ -68,30 +87,5 @@ public struct SparseAutoencoder: Sendable {
             }
         }
         return result
-    }
-}
-
-/// One feature as a function of the input and back: all that an objective on a feature needs.
-extension SparseAutoencoder {
-    /// `W_enc[j]·(x − b_dec) + b_enc[j]` for every row of `x [… , D]`, before the ReLU.
-    public func preActivation(of feature: Int, _ x: Tensor, engine: Engine) -> [Float] {
-        precondition((0..<numLatents).contains(feature), "feature \(feature) of \(numLatents)")
-        let centered = centered(x, engine: engine)
-        let row = encoderWeight.pointer + feature * inputWidth
-        let bias = encoderBias.pointer[feature]
-        return (0..<x.rows).map {
-            engine.kernels.sparse.dot(centered.pointer + $0 * inputWidth, row, inputWidth) + bias
-        }
-    }
-
-    /// The gradient at `x` of `Σ_r dPre[r] · preActivation(of: feature, x)[r]`, in x's shape.
-    public func backwardInput(of feature: Int, _ dPre: [Float], x: Tensor, engine: Engine) -> Tensor {
-        precondition(dPre.count == x.rows && x.channels == inputWidth, "\(dPre.count) gradients for \(x.shape)")
-        let gradient = Tensor(x.shape, in: engine.workspace)
-        let row = encoderWeight.pointer + feature * inputWidth
-        for (index, slope) in dPre.enumerated() {
-            _ = engine.kernels.sparse.combine(row, slope, row, 0, inputWidth, gradient.pointer + index * inputWidth)
-        }
-        return configuration.inputUnitNorm ? UnitNorm.backwardInput(gradient, x: x, engine: engine) : gradient
     }
 }

@@ -39,6 +39,12 @@ public struct SparseCodes: Sendable {
     func token(_ token: Int) -> Range<Int> { tokenStart.pointer[token]..<tokenStart.pointer[token + 1] }
     func feature(_ feature: Int) -> Range<Int> { featureStart.pointer[feature]..<featureStart.pointer[feature + 1] }
 
+    /// Features and values of one token, features ascending.
+    public func entries(of token: Int) -> [(feature: Int, value: Float)] {
+        precondition((0..<tokens).contains(token), "token \(token) of \(tokens)")
+        return self.token(token).map { (Int(features.pointer[$0]), values.pointer[$0]) }
+    }
+
     /// The largest `keep` entries of every `tokensPerGroup` tokens, by the rule by which these were selected.
     func largest(_ keep: Int, tokensPerGroup: Int, engine: Engine) -> SparseCodes {
         let size = min(tokensPerGroup, tokens)
@@ -114,41 +120,4 @@ public struct SparseCodes: Sendable {
             target.tokens.pointer[position] = UInt32(payload >> 32)
         }
     }
-}
-
-/// Stable counting sort: `enumerate(range, visit)` names the bucket of every element of its items along with a payload,
-/// twice; `place(payload, position)` puts it where it belongs. Returns where each bucket starts, and the end.
-/// Items are split into at most 16 runs, a number that does not depend on the threads.
-@inline(__always)
-func countingSort(
-    items: Int, buckets: Int, engine: Engine,
-    enumerate: @escaping @Sendable (_ range: Range<Int>, _ visit: (_ bucket: Int, _ payload: UInt64) -> Void) -> Void,
-    place: @escaping @Sendable (_ payload: UInt64, _ position: Int) -> Void
-) -> Scratch<Int> {
-    let grain = max(256, (items + 15) / 16)
-    let runs = (items + grain - 1) / grain
-    let positions = Scratch<Int>(runs * buckets, repeating: 0, engine)
-    let start = Scratch<Int>(buckets + 1, engine)
-    engine.threads.forEach(runs) { run, _ in
-        let counts = positions.pointer + run * buckets
-        enumerate(run * grain..<min(items, (run + 1) * grain)) { bucket, _ in counts[bucket] += 1 }
-    }
-    var total = 0
-    for bucket in 0..<buckets {
-        start.pointer[bucket] = total
-        for run in 0..<runs {
-            let count = positions.pointer[run * buckets + bucket]
-            positions.pointer[run * buckets + bucket] = total
-            total += count
-        }
-    }
-    start.pointer[buckets] = total
-    engine.threads.forEach(runs) { run, _ in
-        let next = positions.pointer + run * buckets
-        enumerate(run * grain..<min(items, (run + 1) * grain)) { bucket, payload in
-            place(payload, next[bucket])
-            next[bucket] += 1
-        }
-    }
-    return start
 }

@@ -20,8 +20,20 @@ struct MetricsLog {
             files.append(file)
         }
         self.files = files
+        let header = TrainingMetrics.columns.joined(separator: ",")
         if lengths == nil {
-            try files[1].write(contentsOf: Data((TrainingMetrics.columns.joined(separator: ",") + "\n").utf8))
+            try files[1].write(contentsOf: Data((header + "\n").utf8))
+        } else {
+            try Self.check("\(folder)/metrics.csv", startsWith: header)
+        }
+    }
+
+    /// A log of other columns is not continued: its lines would mean something else from here on.
+    private static func check(_ path: String, startsWith header: String) throws {
+        let start = try FileHandle(forReadingFrom: URL(fileURLWithPath: path)).read(upToCount: header.utf8.count) ?? Data()
+        guard start.isEmpty || start == Data(header.utf8) else {
+            throw SimpleFailure(
+                .badData, "\(path): expected the columns \(header); it is another version's log: train in another folder")
         }
     }
 

@@ -32,7 +32,7 @@ public final class SAETrainer {
 
     /// One update on `batch [n, D]`, samples of `positions` tokens.
     ///
-    /// - Throws: `SimpleFailure` if loss or gradient is no longer finite; the weights are then as they were.
+    /// - Throws: `TrainingDivergence` if loss or gradient is not finite; the weights are then as they were.
     public func train(_ batch: Tensor, positions: Int) throws -> TrainingMetrics {
         if autoencoder.configuration.normalizeDecoder { autoencoder.normalizeDecoder(engine: engine) }
         let dead = dead
@@ -40,9 +40,10 @@ public final class SAETrainer {
             .evaluate(batch, positions: positions, dead: dead, gradients: gradients)
         let norm = gradients.norm(engine: engine)
         guard report.loss.isFinite, norm.isFinite else {
-            throw SimpleFailure(
-                .internalError, "training diverged at step \(step + 1): loss \(report.loss); the last checkpoint is "
-                    + "intact; lower the learning rate (\(options.learningRate(for: autoencoder.configuration)))")
+            throw TrainingDivergence(
+                step: step + 1, loss: report.loss, gradientNorm: norm,
+                learningRate: options.learningRate(for: autoencoder.configuration),
+                isBatchDamaged: (0..<batch.count).contains { !batch.pointer[$0].isFinite })
         }
         let rate =
             options.learningRate(for: autoencoder.configuration)
@@ -75,9 +76,7 @@ public final class SAETrainer {
             weights.append(Weight(name: "adam.mean.\(parameter.name)", tensor: optimizer.means[index]))
             weights.append(Weight(name: "adam.square.\(parameter.name)", tensor: optimizer.squares[index]))
         }
-        let counts = Scratch<Int64>(sinceFired.count, engine)
-        for (feature, count) in sinceFired.enumerated() { counts.pointer[feature] = Int64(count) }
-        return weights + [counts.weight("since_fired", dtype: .i64)]
+        return weights + [Weight(name: "since_fired", shape: [sinceFired.count], integers: sinceFired)]
     }
 
     /// Takes over what `state` gave.
@@ -92,16 +91,10 @@ public final class SAETrainer {
                 .copyFloats(into: optimizer.squares[index].pointer)
         }
         let counts = try store.take("since_fired", shape: [sinceFired.count])
-        sinceFired = sinceFired.indices.map {
-            Int(counts.bytes.loadUnaligned(fromByteOffset: $0 * 8, as: Int64.self))
+        guard let integers = counts.integers(), integers.allSatisfy({ (0...1 << 60).contains($0) }) else {
+            throw FileFailure.malformed(
+                file: store.file, reason: "tensor since_fired: expected I64 counts of tokens, found \(counts.dtype.rawValue)")
         }
-    }
-}
-
-extension Scratch {
-    func weight(_ name: String, dtype: DType) -> Weight {
-        Weight(
-            name: name, shape: [count], dtype: dtype,
-            bytes: UnsafeRawBufferPointer(start: pointer, count: count * MemoryLayout<Element>.stride), owner: storage)
+        sinceFired = integers
     }
 }

@@ -15,7 +15,8 @@ struct TrainingCheckpoint {
         self.path = path
         let file = try SafetensorsFile(path: path)
         guard let text = file.metadata["state"], let json = try? JSON.parse(text), let step = json["step"]?.int,
-            let settings = json["settings"], let lengths = json["metrics"]?.array?.compactMap(\.int)
+            let settings = json["settings"], let lengths = json["metrics"]?.array?.compactMap(\.int),
+            (1...1 << 48).contains(step), lengths.count == 2, lengths.allSatisfy({ $0 >= 0 })
         else {
             throw FileFailure.malformed(file: path, reason: "no training state in its metadata")
         }

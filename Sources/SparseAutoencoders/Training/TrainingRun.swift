@@ -19,6 +19,8 @@ public final class TrainingRun {
     private let settings: JSON
     /// What the start was made from; also the first step's batch.
     private var firstBatch: Tensor?
+    /// The step that the checkpoint holds.
+    private var savedStep = 0
 
     public static func checkpointPath(_ folder: String) -> String { "\(folder)/checkpoint.safetensors" }
 
@@ -46,6 +48,7 @@ public final class TrainingRun {
             try trainer.restore(checkpoint.store, step: checkpoint.step)
             try source.restore(checkpoint.source)
             try checkpoint.store.finish()
+            savedStep = checkpoint.step
             metrics = try MetricsLog(folder: folder, lengths: checkpoint.metricsLengths)
         } else {
             guard let batch = try source.next(options.batchTokens) else {
@@ -79,7 +82,7 @@ public final class TrainingRun {
                         + "give fewer steps or more activations")
             }
             firstBatch = nil
-            var line = try trainer.train(batch, positions: source.positions)
+            var line = try train(batch)
             let seconds = (ContinuousClock.now - start) / Duration.seconds(1)
             line.tokensPerSecond = Double(batch.rows) / max(seconds, 1e-9)
             try metrics.append(line)
@@ -92,6 +95,15 @@ public final class TrainingRun {
         if trainer.isFinished { try writeResult() }
     }
 
+    private func train(_ batch: Tensor) throws -> TrainingMetrics {
+        do {
+            return try trainer.train(batch, positions: source.positions)
+        } catch var divergence as TrainingDivergence {
+            divergence.checkpointStep = savedStep
+            throw divergence
+        }
+    }
+
     /// Writes the checkpoint. Before the first step there is nothing that a new start would not make again (and a
     /// checkpoint would lose the batch that the start was made from).
     public func save() throws {
@@ -99,20 +111,11 @@ public final class TrainingRun {
         try TrainingCheckpoint.write(
             trainer, source: source.state, settings: settings, metricsLengths: metrics.lengths(),
             to: Self.checkpointPath(folder))
+        savedStep = trainer.step
     }
 
     private func writeResult() throws {
         if trainer.autoencoder.configuration.normalizeDecoder { trainer.autoencoder.normalizeDecoder(engine: engine) }
         try trainer.autoencoder.write(folder: "\(folder)/\(hookpoint)", overwrite: true)
-    }
-}
-
-extension SparseAutoencoder {
-    init(zeros configuration: SAEConfiguration) {
-        let (d, l) = (configuration.inputWidth, configuration.numLatents)
-        self.init(
-            configuration: configuration, encoderWeight: Tensor.zeros([l, d]), encoderBias: Tensor.zeros([l]),
-            decoderWeight: Tensor.zeros([l, d]), decoderBias: Tensor.zeros([d]),
-            threshold: configuration.rule == .jumpReLU ? Tensor.zeros([l]) : nil)
     }
 }

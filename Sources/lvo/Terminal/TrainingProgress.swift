@@ -37,7 +37,7 @@ final class TrainingProgress {
             String(
                 format: "%@ %d/%d  FVU %.4f  explained %.4f  L0 %.1f  dead %.2f %%  fired %.1f %%  AuxK %.4f  lr %.2e  "
                     + "%.0f tokens/s  ETA %@",
-                run.hookpoint, metrics.step, last, report.fvu, report.explainedVariance, report.active,
+                run.hookpoint, metrics.step, last, report.fvu, report.explainedVariance, report.l0,
                 metrics.deadPercent, metrics.firedPercent, report.auxk, metrics.learningRate, metrics.tokensPerSecond,
                 ProgressLine.time(perStep * Double(steps - done))))
     }

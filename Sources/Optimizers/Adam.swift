@@ -1,24 +1,10 @@
 import Tensors
 
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
-
-/// Adam (Kingma, Ba 2015), and with a weight decay AdamW (Loshchilov, Hutter 2019), as torch computes them:
-///
-///     p ← p (1 − lr·λ)
-///     m ← m + (1 − β₁)(g − m)        v ← β₂ v + (1 − β₂) g²
-///     p ← p − lr/(1 − β₁ᵏ) · m / (√v / √(1 − β₂ᵏ) + ε)        k = 1, 2, …
+/// The rule (`AdamRule`) over a tensor of a few thousand parameters, such as a latent.
 ///
 /// Every parameter is on its own: what happens to one does not depend on the others that are updated with it.
 public struct Adam: Sendable {
-    public let beta1: Double
-    public let beta2: Double
-    public let epsilon: Double
-    /// λ, decoupled from the gradient's moments; torch's AdamW has 0.01.
-    public let weightDecay: Double
+    public let rule: AdamRule
     /// Updates so far.
     public private(set) var updates = 0
     private var firstMoments: [Float]
@@ -28,10 +14,7 @@ public struct Adam: Sendable {
     public init(
         count: Int, beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8, weightDecay: Double = 0
     ) {
-        self.beta1 = beta1
-        self.beta2 = beta2
-        self.epsilon = epsilon
-        self.weightDecay = weightDecay
+        rule = AdamRule(beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: weightDecay)
         firstMoments = [Float](repeating: 0, count: count)
         secondMoments = firstMoments
     }
@@ -40,6 +23,8 @@ public struct Adam: Sendable {
     public var moments: (first: [Float], second: [Float]) { (firstMoments, secondMoments) }
 
     /// Goes on where another optimizer of as many parameters was.
+    ///
+    /// - Precondition: moments of as many parameters.
     public mutating func restore(updates: Int, moments: (first: [Float], second: [Float])) {
         precondition(
             moments.first.count == firstMoments.count && moments.second.count == firstMoments.count,
@@ -49,22 +34,24 @@ public struct Adam: Sendable {
     }
 
     /// Updates `parameters` in place.
+    ///
+    /// - Precondition: as many parameters and gradients as `init` was told, in any shape.
     public mutating func update(_ parameters: Tensor, gradient: Tensor, learningRate: Double) {
         let count = firstMoments.count
         precondition(
             parameters.count == count && gradient.count == count,
             "Adam of \(count) parameters got \(parameters.shape) and gradient \(gradient.shape)")
         updates += 1
-        let keep = Float(1 - learningRate * weightDecay)
-        let size = Float(learningRate / (1 - pow(beta1, Double(updates))))
-        let rootCorrection = Float((1 - pow(beta2, Double(updates))).squareRoot())
-        let (gain1, decay2, gain2) = (Float(1 - beta1), Float(beta2), Float(1 - beta2))
-        let (p, g, floor) = (parameters.pointer, gradient.pointer, Float(epsilon))
+        let (size, root) = rule.corrections(update: updates, learningRate: learningRate)
+        let (stepSize, rootCorrection) = (Float(size), Float(root))
+        let keep = Float(1 - learningRate * rule.weightDecay)
+        let (gain1, decay2, gain2) = (Float(1 - rule.beta1), Float(rule.beta2), Float(1 - rule.beta2))
+        let (p, g, floor) = (parameters.pointer, gradient.pointer, Float(rule.epsilon))
         for i in 0..<count {
             let m = firstMoments[i] + gain1 * (g[i] - firstMoments[i])
             let v = decay2 * secondMoments[i] + gain2 * g[i] * g[i]
             (firstMoments[i], secondMoments[i]) = (m, v)
-            p[i] = p[i] * keep - size * m / (v.squareRoot() / rootCorrection + floor)
+            p[i] = p[i] * keep - stepSize * m / (v.squareRoot() / rootCorrection + floor)
         }
     }
 }

@@ -1,4 +1,5 @@
 import Files
+import SparseAutoencoders
 import StableDiffusion
 
 /// What a model computes, told by contents: a checksum for each part, whatever the files are called and wherever they lie.
@@ -49,7 +50,7 @@ extension ModelSession {
     /// - Throws: `SimpleFailure(.missingInput)` if there is none.
     public func autoencoderIdentity(_ layer: String) throws -> JSON {
         let path = try autoencoderFolder(layer)
-        let files = ["cfg.json", "sae.safetensors"].filter { FileSystem.isFile("\(path)/\($0)") }
+        let files = (SAEFolder.format(of: path)?.files ?? []).filter { FileSystem.isFile("\(path)/\($0)") }
         return .string(try checksums.fingerprint(folder: path, files: files))
     }
 

@@ -118,12 +118,7 @@ package enum AutoencoderFolder {
     /// - Throws: `SimpleFailure(.missingInput)` if there is none.
     package static func find(in root: String, layer: String) throws -> String {
         let root = root == EmbeddedModel.name ? try EmbeddedModel.autoencoders() : root
-        let candidates = [root, "\(root)/unet.\(layer)", "\(root)/\(layer)"]
-        guard let found = candidates.first(where: { FileSystem.isFile($0 + "/cfg.json") }) else {
-            throw SimpleFailure(
-                .missingInput, "\(root): no sparse autoencoder for \(layer) (cfg.json, or unet.\(layer)/cfg.json)")
-        }
-        return found
+        return try SAEFolder.find(layer: layer, in: root)
     }
 
     /// - Throws: `SimpleFailure(.badData)` if it is for another width; `FileFailure`.

@@ -1,35 +1,86 @@
 import Checkpoints
 import Files
+import Foundation
 import Tensors
 
-/// The folder format of the published autoencoders (SAeUron, EleutherAI's sparsify): `cfg.json` and
-/// `sae.safetensors` with `encoder.weight [L,D]`, `encoder.bias [L]`, `W_dec [L,D]`, `b_dec [D]`, and `threshold [L]`
-/// for JumpReLU, which those programs do not have. Tensors may be f32, f16 or bf16.
-extension SparseAutoencoder {
-    /// - Throws: `FileFailure` naming file, key or tensor, expected and found.
-    public convenience init(folder: String) throws {
-        let configuration = try SAEConfiguration(ConfigFile(path: "\(folder)/cfg.json"))
-        try self.init(configuration: configuration, file: "\(folder)/sae.safetensors")
+/// Folders that hold an autoencoder.
+public enum SAEFolder {
+    /// Whose files a folder holds, told apart by their names.
+    public enum Format: String, Sendable, CaseIterable {
+        /// `cfg.json`, `sae.safetensors`: SAeUron, EleutherAI's sparsify, and this program.
+        case published
+        /// `cfg.json`, `sae_weights.safetensors`: SAELens.
+        case saeLens
+        /// `config.json`, `ae.pt`: dictionary_learning.
+        case dictionaryLearning
+
+        /// The file of the weights.
+        public var weightsFile: String {
+            switch self {
+            case .published: "sae.safetensors"
+            case .saeLens: "sae_weights.safetensors"
+            case .dictionaryLearning: "ae.pt"
+            }
+        }
+
+        /// All files on which the function depends.
+        public var files: [String] { [self == .dictionaryLearning ? "config.json" : "cfg.json", weightsFile] }
     }
 
-    convenience init(configuration: SAEConfiguration, file path: String) throws {
-        let store = try WeightStore(path: path)
-        let (d, l) = (configuration.inputWidth, configuration.numLatents)
-        func take(_ name: String, _ shape: [Int]) throws -> Tensor {
-            let weight = try store.take(name, shape: shape)
-            let tensor = Tensor(shape)
-            weight.copyFloats(into: tensor.pointer)
-            return tensor
+    /// What the folder holds; nil if it is no autoencoder's. One with a `cfg.json` alone counts as published, so that
+    /// opening it names what is missing.
+    public static func format(of folder: String) -> Format? {
+        func has(_ name: String) -> Bool { FileManager.default.fileExists(atPath: "\(folder)/\(name)") }
+        return Format.allCases.first { has($0.weightsFile) } ?? (has("cfg.json") ? .published : nil)
+    }
+
+    /// The folder of a layer's autoencoder: `root` itself, or its subfolder called like the layer, with or without
+    /// `unet.` before it.
+    ///
+    /// - Throws: `SimpleFailure(.missingInput)` if none of them holds one.
+    public static func find(layer: String, in root: String) throws -> String {
+        let candidates = [root, "\(root)/unet.\(layer)", "\(root)/\(layer)"]
+        guard let found = candidates.first(where: { format(of: $0) != nil }) else {
+            let files = Format.allCases.map(\.weightsFile).joined(separator: ", ")
+            throw SimpleFailure(
+                .missingInput, "\(root): no sparse autoencoder for \(layer) (\(files), there or in unet.\(layer)/)")
         }
+        return found
+    }
+}
+
+extension SparseAutoencoder {
+    /// Reads a folder of any of `SAEFolder.Format`. Other programs' variants are rewritten without a change of the
+    /// function, so that features and reconstructions are those of the program that wrote it.
+    ///
+    /// - Throws: `SimpleFailure(.missingInput)` if it holds no autoencoder; `FileFailure` naming file, key or tensor,
+    ///   expected and found.
+    public convenience init(folder: String) throws {
+        switch SAEFolder.format(of: folder) {
+        case .published: try self.init(published: folder)
+        case .saeLens: try self.init(SAELens.weights(folder: folder))
+        case .dictionaryLearning: try self.init(DictionaryLearning.weights(folder: folder))
+        case nil:
+            let files = SAEFolder.Format.allCases.map(\.weightsFile).joined(separator: ", ")
+            throw SimpleFailure(.missingInput, "\(folder): none of \(files) is in it; give an autoencoder's folder")
+        }
+    }
+
+    /// `encoder.weight [L,D]`, `encoder.bias [L]`, `W_dec [L,D]`, `b_dec [D]`, and `threshold [L]` for JumpReLU, which the
+    /// programs of this format do not have. Tensors may be f32, f16 or bf16.
+    private convenience init(published folder: String) throws {
+        let configuration = try SAEConfiguration(ConfigFile(path: "\(folder)/cfg.json"))
+        let store = try WeightStore(path: "\(folder)/sae.safetensors")
+        let (d, l) = (configuration.inputWidth, configuration.numLatents)
         try self.init(
-            configuration: configuration, encoderWeight: take("encoder.weight", [l, d]),
-            encoderBias: take("encoder.bias", [l]), decoderWeight: take("W_dec", [l, d]),
-            decoderBias: take("b_dec", [d]),
-            threshold: configuration.rule == .jumpReLU ? take("threshold", [l]) : nil)
+            configuration: configuration, encoderWeight: store.finite("encoder.weight", [l, d]),
+            encoderBias: store.finite("encoder.bias", [l]), decoderWeight: store.finite("W_dec", [l, d]),
+            decoderBias: store.finite("b_dec", [d]),
+            threshold: configuration.rule == .jumpReLU ? store.finite("threshold", [l]) : nil)
         try store.finish()
     }
 
-    /// Writes both files into `folder`, which is made if it is missing.
+    /// Writes `cfg.json` and `sae.safetensors` into `folder`, which is made if it is missing.
     ///
     /// - Throws: `FileFailure.exists` or `.cannotWrite`.
     public func write(folder: String, dtype: DType = .f32, overwrite: Bool = false) throws {

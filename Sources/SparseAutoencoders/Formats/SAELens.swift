@@ -5,42 +5,37 @@ import Tensors
 /// SAELens' folder format: `cfg.json` and `sae_weights.safetensors` with `W_enc [D,L]`, `b_enc [L]`, `W_dec [L,D]`,
 /// `b_dec [D]`, and `threshold [L]` for JumpReLU.
 ///
-/// Two of its options are folded into the weights, which leaves the function as it is: an encoder that does not
-/// subtract `b_dec` (`b_enc + W_enc·b_dec` instead), and activations scaled by the decoder rows' norms (norms moved
-/// into the encoder).
+/// Three of its options are folded into the weights, which leaves the function as it is: an encoder that does not
+/// subtract `b_dec`, activations scaled by the decoder rows' norms, and gates. Its `layer_norm` is `UnitNorm`.
 public enum SAELens {
-    /// - Throws: `FileFailure`; `.unsupported` for architectures and normalisations without a counterpart.
-    public static func read(folder: String) throws -> SparseAutoencoder {
+    static func weights(folder: String) throws -> SAEWeights {
         let file = try ConfigFile(path: "\(folder)/cfg.json")
-        let configuration = try configuration(file)
+        try ConfigurationKey.check(file, ConfigurationKey.saeLens)
+        let (configuration, isGated) = try configuration(file)
         let store = try WeightStore(path: "\(folder)/sae_weights.safetensors")
         let (d, l) = (configuration.inputWidth, configuration.numLatents)
-        func take(_ name: String, _ shape: [Int]) throws -> Tensor {
-            try Tensor(shape, store.take(name, shape: shape).floats())
-        }
-        let encoder = transposed(try take("W_enc", [d, l]))
-        let autoencoder = try SparseAutoencoder(
-            configuration: configuration, encoderWeight: encoder, encoderBias: take("b_enc", [l]),
-            decoderWeight: take("W_dec", [l, d]), decoderBias: take("b_dec", [d]),
-            threshold: configuration.rule == .jumpReLU ? take("threshold", [l]) : nil)
+        var weights = try SAEWeights(
+            configuration: configuration, encoderWeight: store.finiteTransposed("W_enc", [l, d]),
+            encoderBias: store.finite(isGated ? "b_mag" : "b_enc", [l]), decoderWeight: store.finite("W_dec", [l, d]),
+            decoderBias: store.finite("b_dec", [d]),
+            threshold: configuration.rule == .jumpReLU ? store.finite("threshold", [l]) : nil)
+        if isGated { try weights.foldGate(scale: store.finite("r_mag", [l]), gateBias: store.finite("b_gate", [l])) }
         try store.finish()
-        if try !file.bool("apply_b_dec_to_input", default: true) { foldInputBias(autoencoder) }
-        if try file.bool("rescale_acts_by_decoder_norm", default: false) { foldNorms(autoencoder) }
-        return autoencoder
+        if try !file.bool("apply_b_dec_to_input", default: true) {
+            // A threshold is compared with the sum, which stays what it was.
+            weights.foldInputBias()
+        }
+        if try file.bool("rescale_acts_by_decoder_norm", default: false) { weights.foldDecoderNorms() }
+        return weights
     }
 
     /// Writes `autoencoder` as SAELens reads it. BatchTopK and SampleTopK become TopK, which they are at inference.
     ///
-    /// - Throws: `FileFailure`; `.unsupported` for unit-norm inputs, whose meaning there is another.
+    /// - Throws: `FileFailure.exists` or `.cannotWrite`.
     public static func write(
         _ autoencoder: SparseAutoencoder, folder: String, hook: String, dtype: DType = .f32, overwrite: Bool = false
     ) throws {
         let configuration = autoencoder.configuration
-        guard !configuration.inputUnitNorm else {
-            throw FileFailure.unsupported(
-                file: folder, found: "input_unit_norm has no counterpart in SAELens",
-                advice: "keep the published format")
-        }
         var object = JSONObject()
         switch configuration.rule {
         case .relu: object["architecture"] = "standard"
@@ -54,7 +49,7 @@ public enum SAELens {
         object["dtype"] = dtype == .f16 ? "float16" : dtype == .bf16 ? "bfloat16" : "float32"
         object["device"] = "cpu"
         object["apply_b_dec_to_input"] = true
-        object["normalize_activations"] = "none"
+        object["normalize_activations"] = configuration.inputUnitNorm ? "layer_norm" : "none"
         object["reshape_activations"] = "none"
         object["rescale_acts_by_decoder_norm"] = false
         object["metadata"] = ["hook_name": .string(hook)]
@@ -71,65 +66,41 @@ public enum SAELens {
     }
 
     /// Older files name the activation (`activation_fn_str`, `activation_fn_kwargs`), newer ones the architecture.
-    private static func configuration(_ file: ConfigFile) throws -> SAEConfiguration {
+    private static func configuration(_ file: ConfigFile) throws -> (SAEConfiguration, isGated: Bool) {
         let activation = try file.string("activation_fn_str", default: file.string("activation_fn", default: "relu"))
         let architecture = try file.string("architecture", default: "standard")
         let kwargs = try ConfigFile(file: file.file, json: file.json["activation_fn_kwargs"] ?? .object(JSONObject()))
         let rule: SelectionRule
         switch (architecture, activation) {
         case ("topk", _), ("standard", "topk"): rule = .topK
-        case ("jumprelu", _): rule = .jumpReLU
-        case ("standard", "relu"): rule = .relu
+        case ("jumprelu", "relu"): rule = .jumpReLU
+        case ("standard", "relu"), ("gated", "relu"): rule = .relu
         default:
             throw FileFailure.unsupported(
                 file: file.file, found: "architecture \(architecture) with activation \(activation)",
-                advice: "standard, topk and jumprelu can be imported")
+                advice: "standard, topk, jumprelu and gated can be read (SAELens: save_inference_model for batchtopk)")
         }
-        let normalization = try file.string("normalize_activations", default: "none")
-        guard normalization == "none" else {
+        let k = rule == .topK ? try file.json["k"]?.isNull == false ? file.size("k") : kwargs.size("k") : 1
+        var configuration = try SAEConfiguration(
+            inputWidth: file.size("d_in"), numLatents: file.size("d_sae"), k: k, rule: rule)
+        configuration.normalizeDecoder = false
+        configuration.inputUnitNorm = try normalizes(file)
+        if let problem = configuration.problem {
+            throw file.bad(problem.key, expected: problem.expected, found: problem.found)
+        }
+        return (configuration, architecture == "gated")
+    }
+
+    /// Whether tokens are normalised; SAELens 2 wrote a boolean.
+    private static func normalizes(_ file: ConfigFile) throws -> Bool {
+        let value = file.json["normalize_activations"] ?? .null
+        switch value {
+        case .null, .bool(false), .string("none"): return false
+        case .string("layer_norm"): return true
+        default:
             throw FileFailure.unsupported(
-                file: file.file, found: "normalize_activations \(normalization)",
+                file: file.file, found: "normalize_activations \(value.serialized())",
                 advice: "fold the normalisation into the weights (SAELens: fold_activation_norm_scaling_factor) first")
         }
-        let k = rule == .topK ? try file.json["k"]?.int ?? kwargs.size("k") : 1
-        return try SAEConfiguration(inputWidth: file.size("d_in"), numLatents: file.size("d_sae"), k: k, rule: rule)
-            .normalizingDecoder(false)
-    }
-
-    private static func foldInputBias(_ autoencoder: SparseAutoencoder) {
-        let (d, weight) = (autoencoder.inputWidth, autoencoder.encoderWeight.pointer)
-        for feature in 0..<autoencoder.numLatents {
-            var sum = 0.0
-            for i in 0..<d { sum += Double(weight[feature * d + i]) * Double(autoencoder.decoderBias.pointer[i]) }
-            autoencoder.encoderBias.pointer[feature] += Float(sum)
-        }
-    }
-
-    private static func foldNorms(_ autoencoder: SparseAutoencoder) {
-        let d = autoencoder.inputWidth
-        for feature in 0..<autoencoder.numLatents {
-            let decoder = autoencoder.decoderWeight.pointer + feature * d
-            let encoder = autoencoder.encoderWeight.pointer + feature * d
-            let norm = (0..<d).reduce(0.0) { $0 + Double(decoder[$1]) * Double(decoder[$1]) }.squareRoot()
-            guard norm > 0 else { continue }
-            for i in 0..<d {
-                decoder[i] /= Float(norm)
-                encoder[i] *= Float(norm)
-            }
-            autoencoder.encoderBias.pointer[feature] *= Float(norm)
-        }
-    }
-
-    private static func transposed(_ matrix: Tensor) -> Tensor {
-        let (rows, columns) = (matrix.shape[0], matrix.shape[1])
-        return matrix.reshaped([1, 1, rows, columns]).channelsFirst().reshaped([columns, rows])
-    }
-}
-
-extension SAEConfiguration {
-    func normalizingDecoder(_ normalize: Bool) -> SAEConfiguration {
-        var copy = self
-        copy.normalizeDecoder = normalize
-        return copy
     }
 }

@@ -26,10 +26,12 @@ public struct SAEConfiguration: Sendable, Equatable {
         self.rule = rule
     }
 
-    /// Reads `cfg.json`; unknown keys are ignored, as the published readers do.
+    /// Reads `cfg.json`. Of every key it is known what it does (`ConfigurationKey.sparsify`).
     ///
-    /// - Throws: `FileFailure` naming file and key.
+    /// - Throws: `FileFailure` naming file and key; also for keys that change the function in a way that is not computed
+    ///   here, or that are not known.
     public init(_ file: ConfigFile) throws(FileFailure) {
+        try ConfigurationKey.check(file, ConfigurationKey.sparsify)
         inputWidth = try file.size("d_in")
         let latents = try file.int("num_latents", default: 0)
         let expansion = try file.size("expansion_factor", default: 32)

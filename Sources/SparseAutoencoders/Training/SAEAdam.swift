@@ -1,19 +1,21 @@
 import KernelInterface
 import Ops
+import Optimizers
 import Tensors
 
-/// Adam (β 0.9 and 0.999, ε 6.25e-10) for a sparse autoencoder, with what the published trainer does around it: the
+/// Adam (`AdamRule`, ε 6.25e-10) for a sparse autoencoder, with what the published trainer does around it: the
 /// gradient's global norm is clipped, then each decoder row's gradient loses its component along the row, which
 /// normalisation would undo. All in one pass over parameters, gradients and moments (28 bytes a parameter): bound by
 /// memory. Rows without a gradient are updated too, since their moments go on.
 public final class SAEAdam: Sendable {
-    public static let epsilon: Float = 6.25e-10
+    public static let rule = AdamRule(epsilon: 6.25e-10)
 
-    /// First and second moments, in the order of `SparseAutoencoder.parameters`.
+    /// Running means of the gradients and of their squares, in the order of `SparseAutoencoder.parameters`.
     public let means: [Tensor]
     public let squares: [Tensor]
     private let engine: Engine
 
+    /// Moments of 0 for every parameter of `autoencoder`.
     public init(for autoencoder: SparseAutoencoder, engine: Engine) {
         self.engine = engine
         means = autoencoder.parameters.map { Tensor.zeros($0.tensor.shape) }
@@ -31,13 +33,11 @@ public final class SAEAdam: Sendable {
         _ autoencoder: SparseAutoencoder, _ gradients: SAEGradients, norm: Double, step: Int, learningRate: Double,
         maxNorm: Double = 1, gradientScale: Double = 1
     ) {
-        precondition(step > 0, "step \(step)")
         let factor = Float(gradientScale * min(1, maxNorm / (norm * gradientScale + 1e-6)))
-        let (beta1, beta2) = (0.9, 0.999)
+        let (size, root) = Self.rule.corrections(update: step, learningRate: learningRate)
         let numbers = AdamStep(
-            beta1: Float(beta1), beta2: Float(beta2), epsilon: Self.epsilon,
-            size: Float(learningRate / (1 - power(beta1, step))),
-            rootScale: Float(1 / (1 - power(beta2, step)).squareRoot()))
+            beta1: Float(Self.rule.beta1), beta2: Float(Self.rule.beta2), epsilon: Float(Self.rule.epsilon),
+            size: Float(size), rootScale: Float(1 / root))
         let (parameters, slopes) = (autoencoder.parameters, gradients.tensors)
         let projects = autoencoder.configuration.normalizeDecoder
         for (index, parameter) in parameters.enumerated() {
@@ -63,15 +63,5 @@ public final class SAEAdam: Sendable {
                     w, g, mean.pointer + row * width, square.pointer + row * width, width, step, factor, parallel)
             }
         }
-    }
-
-    private func power(_ base: Double, _ exponent: Int) -> Double {
-        var (result, factor, rest) = (1.0, base, exponent)
-        while rest > 0 {
-            if rest & 1 == 1 { result *= factor }
-            factor *= factor
-            rest >>= 1
-        }
-        return result
     }
 }

@@ -6,7 +6,8 @@ import SparseAutoencoders
 struct SAEOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Folder of a sparse autoencoder (cfg.json, sae.safetensors), or of such named by layer, or: embedded.",
+            "Folder of a sparse autoencoder (sparsify's, SAELens', dictionary_learning's), or of such named by layer, "
+                + "or: embedded.",
             valueName: "dir"))
     var sae: String?
 

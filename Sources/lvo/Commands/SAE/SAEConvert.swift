@@ -1,15 +1,14 @@
 import ArgumentParser
 import Files
-import Foundation
 import SparseAutoencoders
 import Tensors
 
 struct SAEConvert: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "convert", abstract: "Convert between the published folder format and SAELens', and between precisions.",
+        commandName: "convert", abstract: "Convert an autoencoder to the published folder format or SAELens', or to another precision.",
         discussion: """
-            The published format is cfg.json with sae.safetensors; SAELens has sae_weights.safetensors. Which one INPUT is \
-            follows from its files.
+            The published format is cfg.json with sae.safetensors; SAELens has sae_weights.safetensors, \
+            dictionary_learning config.json with ae.pt. Which one INPUT is follows from its files.
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable {
@@ -52,7 +51,7 @@ struct SAEConvert: ParsableCommand {
 
     func run() throws {
         try OutputCheck.folder(output)
-        let autoencoder = try read()
+        let autoencoder = try SparseAutoencoder(folder: input)
         switch to {
         case .saelens:
             try SAELens.write(autoencoder, folder: output, hook: layer ?? "unknown", dtype: dtype.dtype, overwrite: overwrite)
@@ -60,13 +59,5 @@ struct SAEConvert: ParsableCommand {
             try autoencoder.write(folder: output, dtype: dtype.dtype, overwrite: overwrite)
         }
         print(output)
-    }
-
-    private func read() throws -> SparseAutoencoder {
-        let files = FileManager.default
-        if files.fileExists(atPath: "\(input)/sae_weights.safetensors") { return try SAELens.read(folder: input) }
-        if files.fileExists(atPath: "\(input)/sae.safetensors") { return try SparseAutoencoder(folder: input) }
-        throw SimpleFailure(
-            .missingInput, "\(input): neither sae.safetensors nor sae_weights.safetensors; give an autoencoder's folder")
     }
 }

@@ -1,0 +1,114 @@
+import Files
+
+/// A key that a program writes into an autoencoder's configuration, and what is done about it here.
+///
+/// The tables of all keys of all formats are below and nowhere else. A key that is in none is refused: it might change
+/// numbers.
+package struct ConfigurationKey: Sendable {
+    package enum Treatment: String, Sendable {
+        /// Read.
+        case used
+        /// Says nothing about the function: training, provenance, devices.
+        case harmless
+        /// Changes the function in a way that is not computed here; refused unless it has one of the values `accepted`.
+        case refused
+    }
+
+    package let name: String
+    package let treatment: Treatment
+    /// Values under which a refused key changes nothing. An absent or null key always does.
+    package let accepted: [JSON]
+
+    static func used(_ names: String) -> [Self] { all(names, .used) }
+    static func harmless(_ names: String) -> [Self] { all(names, .harmless) }
+    static func refused(_ names: String, unless accepted: JSON...) -> [Self] { all(names, .refused, accepted) }
+
+    private static func all(_ names: String, _ treatment: Treatment, _ accepted: [JSON] = []) -> [Self] {
+        names.split(whereSeparator: \.isWhitespace).map {
+            Self(name: String($0), treatment: treatment, accepted: accepted)
+        }
+    }
+
+    /// - Throws: `FileFailure.badKey` for the first key that is refused, or that no table knows.
+    static func check(_ file: ConfigFile, _ keys: [Self]) throws(FileFailure) {
+        let known = Dictionary(uniqueKeysWithValues: keys.map { ($0.name, $0) })
+        for (name, value) in file.json.object ?? JSONObject() where !value.isNull {
+            guard let key = known[name] else {
+                throw file.bad(name, expected: "no such key (it may change the function)", found: value.serialized())
+            }
+            if key.treatment == .refused, !key.accepted.contains(value) {
+                let expected = key.accepted.map { $0.serialized() }.joined(separator: " or ")
+                throw file.bad(
+                    name, expected: expected.isEmpty ? "no such key (not computed here)" : expected,
+                    found: value.serialized())
+            }
+        }
+    }
+
+    /// `cfg.json` of sparsify and SAeUron, and `activation`'s further values and `prefixes` of our own. `signed` kept
+    /// negative activations in early versions; with `skip_connection` or `transcode` it is not an autoencoder.
+    package static let sparsify =
+        used(
+            """
+            d_in expansion_factor num_latents k normalize_decoder multi_topk batch_topk sample_topk input_unit_norm
+            activation prefixes
+            """) + refused("transcode skip_connection signed", unless: false)
+
+    /// `cfg.json` of SAELens 1 to 6. Up to version 2 it is the whole training configuration.
+    package static let saeLens =
+        used(
+            """
+            d_in d_sae architecture activation_fn activation_fn_str activation_fn_kwargs k apply_b_dec_to_input
+            normalize_activations rescale_acts_by_decoder_norm
+            """)
+        + refused("finetuning_scaling_factor use_error_term", unless: false)
+        + refused("reshape_activations", unless: "none")
+        + refused("d_out hook_name_out hook_layer_out hook_head_index_out hook_point_head_index hook_head_index")
+        + harmless(
+            """
+            dtype device metadata sae_lens_version sae_lens_training_version model_name model_class_name model_kwargs
+            model_from_pretrained_kwargs hook_name hook_point hook_eval hook_layer hook_point_layer seqpos_slice
+            hf_hook_name neuronpedia_id context_size prepend_bos exclude_special_tokens dataset_path
+            dataset_trust_remote_code streaming is_dataset_tokenized use_cached_activations cached_activations_path
+            b_dec_init_method normalize_sae_decoder noise_scale from_pretrained_path decoder_orthogonal_init
+            decoder_heuristic_init decoder_heuristic_init_norm decoder_init_norm init_encoder_as_decoder_transpose
+            expansion_factor n_batches_in_buffer training_tokens finetuning_tokens finetuning_method
+            store_batch_size_prompts store_batch_size train_batch_size train_batch_size_tokens act_store_device seed
+            autocast autocast_lm compile_llm llm_compilation_mode compile_sae sae_compilation_mode adam_beta1
+            adam_beta2 mse_loss_normalization l1_coefficient l0_lambda lp_norm scale_sparsity_penalty_by_decoder_norm
+            l1_warm_up_steps l0_coefficient l0_warm_up_steps lr lr_scheduler_name lr_warm_up_steps lr_end
+            lr_decay_steps n_restart_cycles use_ghost_grads feature_sampling_window dead_feature_window
+            dead_feature_threshold n_eval_batches eval_batch_size_prompts log_to_wandb log_activations_store_to_wandb
+            log_optimizer_state_to_wandb log_weights_to_wandb wandb_project wandb_id run_name wandb_entity
+            wandb_log_frequency eval_every_n_wandb_logs resume n_checkpoints checkpoint_path save_final_checkpoint
+            output_path verbose tokens_per_buffer jumprelu_init_threshold jumprelu_bandwidth
+            aux_loss_coefficient topk_threshold_lr
+            """)
+
+    /// Member `trainer` of dictionary_learning's `config.json`. Its `ae.pt` has the normalisation of the activations
+    /// (`norm_factor`) in its biases already.
+    package static let dictionaryLearning =
+        used("dict_class activation_dim dict_size k group_sizes")
+        + harmless(
+            """
+            trainer_class lr steps seed device layer lm_name wandb_name submodule_name warmup_steps decay_start
+            l1_penalty sparsity_warmup_steps resample_steps auxk_alpha threshold_beta threshold_start_step top_k_aux
+            group_fractions group_weights bandwidth sparsity_penalty sparsity_function target_l0 p_start p_end
+            anneal_start anneal_end sparsity_queue_length n_sparsity_updates norm_factor
+            """)
+
+    /// The tables as Markdown, for docs/models.md.
+    package static var markdown: String {
+        [("sparsify, SAeUron", sparsify), ("SAELens", saeLens), ("dictionary_learning", dictionaryLearning)]
+            .flatMap { format, keys in
+                [Treatment.used, .refused, .harmless].map { treatment in
+                    let names = keys.filter { $0.treatment == treatment }.map { key in
+                        let values = key.accepted.map { $0.serialized() }.joined(separator: ", ")
+                        return "`\(key.name)`" + (values.isEmpty ? "" : " (unless \(values))")
+                    }
+                    return "| \(format) | \(treatment.rawValue) | \(names.isEmpty ? "–" : names.joined(separator: " ")) |\n"
+                }
+            }
+            .reduce("| Format | Keys are | Keys |\n|---|---|---|\n", +)
+    }
+}

@@ -112,7 +112,7 @@ enum DictionaryLearning {
     /// BatchTopK's inference: all activations above one threshold, learned beside the weights; −1 while it was not.
     private static func thresholded(_ weights: SAEWeights, _ store: WeightStore) throws -> SAEWeights {
         var weights = weights
-        let value = try store.finite("threshold", []).pointer[0]
+        let value = try store.finite("threshold", []).array[0]
         let latents = weights.configuration.numLatents
         weights.threshold = Tensor([latents], [Float](repeating: max(0, value), count: latents))
         weights.configuration.rule = .jumpReLU

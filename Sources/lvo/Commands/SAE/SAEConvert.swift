@@ -5,7 +5,7 @@ import Tensors
 
 struct SAEConvert: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "convert", abstract: "Convert an autoencoder to the published folder format or SAELens', or to another precision.",
+        commandName: "convert", abstract: "Convert an autoencoder to another format or precision.",
         discussion: """
             The published format is cfg.json with sae.safetensors; SAELens has sae_weights.safetensors, \
             dictionary_learning config.json with ae.pt. Which one INPUT is follows from its files.

@@ -4,6 +4,7 @@ import Tensors
 ///
 /// Every parameter is on its own: what happens to one does not depend on the others that are updated with it.
 public struct Adam: Sendable {
+    /// β₁, β₂, ε and λ.
     public let rule: AdamRule
     /// Updates so far.
     public private(set) var updates = 0

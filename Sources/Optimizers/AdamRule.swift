@@ -17,12 +17,14 @@ import Musl
 public struct AdamRule: Sendable, Equatable {
     /// β₁ and β₂: how much of the running means of g and g² is kept.
     public let beta1: Double
+    /// β₂: of g².
     public let beta2: Double
     /// ε, on the scale of the gradient.
     public let epsilon: Double
     /// λ, decoupled from the gradient's moments; torch's AdamW has 0.01.
     public let weightDecay: Double
 
+    /// torch's defaults.
     public init(beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8, weightDecay: Double = 0) {
         self.beta1 = beta1
         self.beta2 = beta2

@@ -8,6 +8,7 @@ import Tensors
 /// Activations are kept in half precision. A shard in which one of them exceeds it (65504) keeps all of its own in single
 /// precision instead, and says so in its metadata: an infinity would spoil every training step that draws it.
 public struct ActivationShard: Sendable {
+    /// `[n · positions, D]`, F16 or F32.
     public let activations: Weight
     /// The time step of each map.
     public let timesteps: [Int]

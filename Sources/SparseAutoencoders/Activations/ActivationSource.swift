@@ -20,9 +20,12 @@ public protocol ActivationSource: AnyObject {
 
 /// A source's place, for a checkpoint.
 public struct SourceState: Sendable {
+    /// Counters.
     public var json: JSON
+    /// What is held in memory, by name.
     public var tensors: [(name: String, tensor: Tensor)]
 
+    /// A place of these counters and tensors.
     public init(json: JSON, tensors: [(name: String, tensor: Tensor)] = []) {
         self.json = json
         self.tensors = tensors

@@ -6,13 +6,17 @@ import Tensors
 /// Activations of one layer on disk: `store.json` and `shard-00000.safetensors` … (`ActivationShard`). All shards but
 /// the last hold the same number of pictures, so those that are there say where to go on.
 public struct ActivationStore: Sendable {
+    /// Where the files are.
     public let folder: String
+    /// The hook point's name.
     public let layer: String
+    /// Channels of a token, `D`.
     public let width: Int
     /// Tokens of one map.
     public let positions: Int
     /// Pictures of the complete store.
     public let pictures: Int
+    /// Pictures of every shard but the last.
     public let picturesPerShard: Int
     /// What the activations were made from.
     public let origin: JSON
@@ -75,13 +79,16 @@ public struct ActivationStore: Sendable {
         shard * picturesPerShard..<min(pictures, (shard + 1) * picturesPerShard)
     }
 
+    /// The shard's file.
     public func path(shard: Int) -> String {
         let digits = String(shard)
         return "\(folder)/shard-" + String(repeating: "0", count: max(0, 5 - digits.count)) + digits + ".safetensors"
     }
 
+    /// Shards of the complete store.
     public var shardsInAll: Int { (pictures + picturesPerShard - 1) / picturesPerShard }
 
+    /// Whether the shard is there.
     public func has(shard: Int) -> Bool { FileManager.default.fileExists(atPath: path(shard: shard)) }
 
     /// Shards that are there; each was written whole.

@@ -6,6 +6,7 @@ import Tensors
 ///
 /// What comes out depends on what was put in, in which order, and on the seed; not on when.
 public final class ShuffleBuffer {
+    /// Channels of a token.
     public let width: Int
     /// Tokens that leave together.
     public let group: Int
@@ -19,6 +20,9 @@ public final class ShuffleBuffer {
     /// Maps that came while the buffer was full.
     private var waiting: [Tensor] = []
 
+    /// An empty buffer.
+    ///
+    /// - Precondition: `capacityTokens` holds two groups at least.
     public init(width: Int, group: Int, capacityTokens: Int, seed: UInt64) {
         precondition(width > 0 && group > 0 && capacityTokens >= 2 * group, "buffer of \(capacityTokens) tokens")
         self.width = width
@@ -94,5 +98,6 @@ public final class ShuffleBuffer {
         }
     }
 
+    /// Groups of each map that waits outside.
     public var waitingSizes: [Int] { waiting.map(\.rows) }
 }

@@ -3,8 +3,11 @@ import Tensors
 
 /// Tokens of a store in a random order over all of its shards, a new order in each epoch, without end.
 public final class StoreSource: ActivationSource {
+    /// Channels of a token, `D`.
     public let width: Int
+    /// Tokens of one map.
     public let positions: Int
+    /// The store's origin.
     public let origin: JSON
     /// Tokens of the store.
     public let tokens: Int
@@ -30,6 +33,7 @@ public final class StoreSource: ActivationSource {
         guard total > 0 else { throw SimpleFailure(.missingInput, "\(store.folder): no activations in it") }
     }
 
+    /// Never nil. Throws `SimpleFailure(.usage)` if `count` is not a multiple of a sample that stays whole.
     public func next(_ count: Int) throws -> Tensor? {
         guard count % group == 0 else {
             throw SimpleFailure(.usage, "batch of \(count) tokens: not a multiple of the \(group) of a sample")
@@ -56,8 +60,10 @@ public final class StoreSource: ActivationSource {
         shards[low].copyElements(from: (token - starts[low]) * width, count: group * width, to: target)
     }
 
+    /// How many groups were drawn.
     public var state: SourceState { SourceState(json: ["drawn": .integer(drawn), "of": .integer(tokens)]) }
 
+    /// Throws `SimpleFailure(.badData)` for a place in a store of another size.
     public func restore(_ state: SourceState) throws {
         guard let drawn = state.json["drawn"]?.int, drawn >= 0, state.json["of"]?.int == tokens else {
             throw SimpleFailure(.badData, "checkpoint: no place in the activations, or one in a store of another size")

@@ -3,8 +3,11 @@ import Tensors
 
 /// One layer of an `ActivationStream`.
 public final class StreamSource: ActivationSource {
+    /// Tokens of one map.
     public let positions: Int
+    /// Channels of a token, `D`.
     public var width: Int { buffer.width }
+    /// The producer's origin and the buffer's size.
     public var origin: JSON { ["pictures": queue.producer.origin, "buffer_tokens": .integer(buffer.capacity * buffer.group)] }
     /// Pictures taken so far.
     public private(set) var picture = 0
@@ -41,6 +44,7 @@ public final class StreamSource: ActivationSource {
     /// Lets the stream forget pictures that only this layer has not taken.
     public func release() { queue.note(nil, layer: layer) }
 
+    /// Pictures taken and the buffer's contents.
     public var state: SourceState {
         SourceState(
             json: [

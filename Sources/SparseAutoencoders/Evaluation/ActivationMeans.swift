@@ -4,13 +4,16 @@ import Tensors
 /// Mean tokens, over everything and per time step; a first pass over the activations.
 public struct ActivationMeans: Sendable {
     private var sums: [Int: (tokens: Int, sum: [Double])] = [:]
+    /// Mean over everything that was added, `[D]`.
     public private(set) var whole: Tensor
     private var steps: [Int: Tensor] = [:]
 
+    /// Of nothing yet.
     public init(width: Int) {
         whole = Tensor.zeros([width])
     }
 
+    /// Adds tokens `[n, D]` of one time step.
     public mutating func add(_ x: Tensor, timestep: Int, engine: Engine) {
         let columns = columnSums(x, engine: engine)
         let old = sums[timestep] ?? (0, [Double](repeating: 0, count: x.channels))

@@ -12,6 +12,7 @@ import Musl
 public struct SAEEvaluation: Sendable {
     /// Sums over some tokens.
     public struct Part: Sendable {
+        /// How many tokens.
         public var tokens = 0
         var squaredError = 0.0
         var variance = 0.0
@@ -20,6 +21,7 @@ public struct SAEEvaluation: Sendable {
 
         /// Σ‖x̂ − x‖² / Σ‖x − mean‖², the mean over these tokens.
         public var fvu: Double { squaredError / variance }
+        /// Mean over tokens of 1 − ‖x̂ − x‖² / ‖x − mean‖².
         public var explainedVariance: Double { explained / Double(tokens) }
         /// Mean number of active features of a token.
         public var l0: Double { Double(active) / Double(tokens) }
@@ -28,7 +30,9 @@ public struct SAEEvaluation: Sendable {
     /// A feature that is active in more than this share of all tokens counts as ultra-dense.
     public static let ultraDense = 0.1
 
+    /// All tokens, about their common mean.
     public private(set) var whole = Part()
+    /// The tokens of each time step, about their own mean.
     public private(set) var byTimestep: [Int: Part] = [:]
     /// Tokens in which each feature is active.
     public private(set) var activeTokens: [Int]
@@ -36,6 +40,7 @@ public struct SAEEvaluation: Sendable {
     private let means: ActivationMeans
     private let engine: Engine
 
+    /// `means` of the same activations: a first pass over them.
     public init(_ autoencoder: SparseAutoencoder, means: ActivationMeans, engine: Engine) {
         self.autoencoder = autoencoder
         self.means = means
@@ -68,9 +73,11 @@ public struct SAEEvaluation: Sendable {
         byTimestep[timestep] = own
     }
 
+    /// Share of the tokens in which each feature is active.
     public var density: [Double] { activeTokens.map { Double($0) / Double(max(1, whole.tokens)) } }
     /// Features that are active in no token of these.
     public var dead: Int { activeTokens.count { $0 == 0 } }
+    /// Features that are denser than `Self.ultraDense`.
     public var ultraDense: Int { density.count { $0 > Self.ultraDense } }
 
     /// Features by log₁₀ of their density, in steps of a half from −6 to 0; the rarer ones in the first.
@@ -82,6 +89,7 @@ public struct SAEEvaluation: Sendable {
         return counts.enumerated().map { (Double($0) / 2 - 6, $1) }
     }
 
+    /// All of it, as in `eval.json`.
     public var json: JSON {
         func part(_ part: Part) -> JSON {
             [

@@ -27,7 +27,7 @@ final class GradientWriter: @unchecked Sendable {
     func add(_ reconstructions: [Reconstruction], centered: Tensor) {
         if isFirst { clear(exceptIn: reconstructions[0].codes) }
         for reconstruction in reconstructions {
-            for (i, sum) in columnSums(reconstruction.levels[0], engine: engine).enumerated() { bias[i] += sum }
+            for (i, sum) in columnSums(reconstruction.gradients[0], engine: engine).enumerated() { bias[i] += sum }
             let pass = FeaturePass(
                 autoencoder: autoencoder, engine: engine, gradients: gradients, reconstruction: reconstruction,
                 centered: centered, overwrite: isFirst)
@@ -77,7 +77,7 @@ private struct FeaturePass: Sendable {
             }
         }
         reconstruction.dense?.addRows(
-            reconstruction.levels[0], codes.values, to: gradients.decoderWeight, overwrite: overwrite)
+            reconstruction.gradients[0], codes.values, to: gradients.decoderWeight, overwrite: overwrite)
         reconstruction.dense?.addRows(centered, codes.slopes, to: gradients.encoderWeight, overwrite: overwrite)
     }
 
@@ -101,7 +101,7 @@ private struct FeaturePass: Sendable {
     private func add(_ feature: Int, _ values: Scratch<Float>, _ slopes: Scratch<Float>) {
         let places = codes.feature(feature)
         let tokens = codes.entryTokens.pointer + places.lowerBound
-        let gradient = reconstruction.levels[reconstruction.level(of: feature)]
+        let gradient = reconstruction.gradients[reconstruction.level(of: feature)]
         let (sumRows, target) = (engine.kernels.sparse.sumRows, feature * width)
         sumRows(
             tokens, values.pointer + places.lowerBound, places.count, gradient.pointer, width, width,

@@ -96,7 +96,7 @@ final class LossBatch: @unchecked Sendable {
         }
     }
 
-    /// Decodes, measures, and leaves the loss's gradients in the reconstructions' levels and slopes.
+    /// Decodes, measures, and leaves the loss's gradients in the reconstructions' buffers and slopes.
     func decode(_ reconstructions: [Reconstruction], _ slice: Range<Int>, gradient: Bool) {
         engine.threads.forRanges(slice.count, grain: 64) { [self] tokens, _ in
             for reconstruction in reconstructions {
@@ -128,8 +128,8 @@ final class LossBatch: @unchecked Sendable {
         let x = target.pointer + index * width
         var main: UnsafeMutablePointer<Float>?
         for reconstruction in reconstructions {
-            for level in reconstruction.levels.indices {
-                let row = reconstruction.row(level, token)
+            for level in reconstruction.levels {
+                let row = reconstruction.reconstructionRow(level, token)
                 switch reconstruction.role {
                 case .main:
                     errors[level].pointer[index] = combine(row, 1, x, -1, width, row)
@@ -159,13 +159,13 @@ final class LossBatch: @unchecked Sendable {
         let (width, combine) = (configuration.inputWidth, engine.kernels.sparse.combine)
         let main = reconstructions[0]
         let scale = Float(2 / variance.total)
-        let last = main.row(main.levels.count - 1, token)
-        for level in main.levels.indices {
-            let row = main.row(level, token)
+        let last = main.errorRow(main.levels.count - 1, token)
+        for level in main.levels {
+            let row = main.errorRow(level, token)
             _ = combine(row, scale / Float(main.levels.count), row, 0, width, row)
         }
         for reconstruction in reconstructions {
-            let row = reconstruction.row(0, token)
+            let row = reconstruction.errorRow(0, token)
             if reconstruction.role == .multi { _ = combine(row, scale / 8, row, 0, width, row) }
             if reconstruction.role == .auxiliary {
                 let weight = scale * options.auxkAlpha * auxiliaryScale
@@ -173,9 +173,9 @@ final class LossBatch: @unchecked Sendable {
                 _ = combine(row, weight, row, 0, width, row)
             }
         }
-        for level in main.levels.indices.dropLast().reversed() {
-            let row = main.row(level, token)
-            _ = combine(row, 1, main.row(level + 1, token), 1, width, row)
+        for level in main.levels.dropLast().reversed() {
+            let row = main.gradientRow(level, token)
+            _ = combine(row, 1, main.gradientRow(level + 1, token), 1, width, row)
         }
     }
 

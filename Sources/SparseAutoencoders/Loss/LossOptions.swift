@@ -9,5 +9,6 @@ public struct LossOptions: Sendable, Equatable {
     /// JumpReLU: width of the window around the threshold in which it has a gradient, in units of the pre-activations.
     public var bandwidth: Float = 1e-2
 
+    /// The published trainer's weights.
     public init() {}
 }

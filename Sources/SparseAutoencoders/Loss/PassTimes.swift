@@ -2,17 +2,21 @@ import Synchronization
 
 /// How long each pass of a training step takes, added up over steps: what `lvo bench sae` prints.
 public final class PassTimes: Sendable {
+    /// One pass of a step.
     public struct Pass: Sendable {
+        /// What it does.
         public let name: String
         /// Seconds of each call.
         public var seconds: [Double] = []
         /// Floating-point operations, and bytes that are read and written at least, of the last call.
         public var flops = 0.0
+        /// Bytes read and written at least, of the last call.
         public var bytes = 0.0
     }
 
     private let state = Mutex<[Pass]>([])
 
+    /// Nothing measured yet.
     public init() {}
 
     /// In the order of their first calls.

@@ -4,15 +4,17 @@ import Tensors
 /// One decode of some selected activations, and the way back from it.
 ///
 /// With nested dictionaries there is a level for each prefix: level i decodes the features below `bounds[i]`.
-/// `levels[i]` holds, in turn, the reconstruction, its error, and the loss's gradient with respect to the entries of
-/// its features.
+///
+/// A level has one buffer `[n, D]`, which passes three phases in place, because memory is what a step is bound by: the
+/// reconstruction (after `decode`), its error (after `LossBatch.measure`), and the loss's gradient with respect to the entries
+/// of the level's features (after `LossBatch.differentiate`). `reconstructionRow`, `errorRow` and `gradientRow` name the
+/// phase at hand.
 struct Reconstruction: Sendable {
     enum Role { case main, auxiliary, multi }
 
     let role: Role
     let codes: SparseCodes
-    /// `[n, D]` each.
-    let levels: [Tensor]
+    private let buffers: [Tensor]
     let bounds: [Int]
     /// JumpReLU: pre-activations of the entries, and the loss's derivative with respect to their thresholds.
     let jump: (pre: Scratch<Float>, slopes: Scratch<Float>)?
@@ -23,13 +25,21 @@ struct Reconstruction: Sendable {
         self.role = role
         self.codes = codes
         bounds = (role == .main ? autoencoder.configuration.prefixes : []) + [autoencoder.numLatents]
-        levels = bounds.map { _ in Tensor([codes.tokens, autoencoder.inputWidth], in: engine.workspace) }
+        buffers = bounds.map { _ in Tensor([codes.tokens, autoencoder.inputWidth], in: engine.workspace) }
         self.jump = jump ? (Scratch(codes.count, engine), Scratch(codes.count, engine)) : nil
         dense = bounds.count == 1 ? DenseProducts(codes, autoencoder, engine) : nil
     }
 
-    func row(_ level: Int, _ token: Int) -> UnsafeMutablePointer<Float> {
-        levels[level].pointer + token * levels[level].channels
+    var levels: Range<Int> { buffers.indices }
+    /// In the last phase, by level.
+    var gradients: [Tensor] { buffers }
+
+    func reconstructionRow(_ level: Int, _ token: Int) -> UnsafeMutablePointer<Float> { row(level, token) }
+    func errorRow(_ level: Int, _ token: Int) -> UnsafeMutablePointer<Float> { row(level, token) }
+    func gradientRow(_ level: Int, _ token: Int) -> UnsafeMutablePointer<Float> { row(level, token) }
+
+    private func row(_ level: Int, _ token: Int) -> UnsafeMutablePointer<Float> {
+        buffers[level].pointer + token * buffers[level].channels
     }
 
     /// The entries of a token that belong to a level and not to the one before.
@@ -62,14 +72,14 @@ struct Reconstruction: Sendable {
     func decode(_ tokens: Range<Int>, _ autoencoder: SparseAutoencoder, _ engine: Engine) {
         let width = autoencoder.inputWidth
         if let dense {
-            for token in tokens { row(0, token).update(from: autoencoder.decoderBias.pointer, count: width) }
-            return dense.decode(tokens, into: row(0, tokens.lowerBound))
+            for token in tokens { reconstructionRow(0, token).update(from: autoencoder.decoderBias.pointer, count: width) }
+            return dense.decode(tokens, into: reconstructionRow(0, tokens.lowerBound))
         }
         for strip in Self.strips(width) {
             for token in tokens {
-                for level in levels.indices {
-                    let target = row(level, token) + strip.lowerBound
-                    let base = level == 0 ? autoencoder.decoderBias.pointer : row(level - 1, token)
+                for level in levels {
+                    let target = reconstructionRow(level, token) + strip.lowerBound
+                    let base = level == 0 ? autoencoder.decoderBias.pointer : reconstructionRow(level - 1, token)
                     target.update(from: base + strip.lowerBound, count: strip.count)
                     let range = entries(token, level)
                     engine.kernels.sparse.sumRows(
@@ -81,10 +91,10 @@ struct Reconstruction: Sendable {
         }
     }
 
-    /// The derivative of every entry of some tokens from the gradients in `levels`; 0 for entries at value 0.
+    /// The derivative of every entry of some tokens from the gradients; 0 for entries at value 0.
     func backward(_ tokens: Range<Int>, _ autoencoder: SparseAutoencoder, _ engine: Engine) {
         if let dense {
-            dense.slopes(tokens, gradient: levels[0])
+            dense.slopes(tokens, gradient: buffers[0])
         } else {
             gatherSlopes(tokens, autoencoder, engine)
         }
@@ -97,10 +107,10 @@ struct Reconstruction: Sendable {
         let width = autoencoder.inputWidth
         for strip in Self.strips(width) {
             for token in tokens {
-                for level in levels.indices {
+                for level in levels {
                     let range = entries(token, level)
                     engine.kernels.sparse.dotRows(
-                        row(level, token) + strip.lowerBound, codes.features.pointer + range.lowerBound, range.count,
+                        gradientRow(level, token) + strip.lowerBound, codes.features.pointer + range.lowerBound, range.count,
                         autoencoder.decoderWeight.pointer + strip.lowerBound, width, strip.count,
                         codes.slopes.pointer + range.lowerBound, strip.lowerBound > 0)
                 }

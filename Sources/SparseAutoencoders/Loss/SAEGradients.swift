@@ -3,10 +3,15 @@ import Tensors
 
 /// The gradient of a loss at each parameter, in the parameters' shapes.
 public struct SAEGradients: Sendable {
+    /// `[L, D]`.
     public let encoderWeight: Tensor
+    /// `[L]`.
     public let encoderBias: Tensor
+    /// `[L, D]`.
     public let decoderWeight: Tensor
+    /// `[D]`.
     public let decoderBias: Tensor
+    /// `[L]`; nil unless the rule is JumpReLU.
     public let threshold: Tensor?
 
     /// Memory for the gradients of `autoencoder`, contents undefined.

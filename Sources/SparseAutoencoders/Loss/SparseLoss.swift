@@ -11,11 +11,15 @@ import Tensors
 /// With `prefixes` (Matryoshka) the first term is the mean of the FVUs of all nested reconstructions.
 /// The gradient of AuxK reaches e as well as ê, as published.
 public struct SparseLoss: Sendable {
+    /// What is evaluated; only read.
     public let autoencoder: SparseAutoencoder
+    /// Weights of the terms.
     public let options: LossOptions
+    /// Kernels, threads and memory.
     public let engine: Engine
     private let passes: PassTimes?
 
+    /// `passes` hears how long each pass takes, if somebody wants to know.
     public init(
         _ autoencoder: SparseAutoencoder, options: LossOptions = LossOptions(), engine: Engine,
         passes: PassTimes? = nil

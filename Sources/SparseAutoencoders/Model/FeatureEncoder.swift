@@ -3,10 +3,12 @@ import Tensors
 
 /// Every feature's pre-activation, with the encoder packed once for many calls.
 public struct FeatureEncoder: Sendable {
+    /// Whose encoder it is.
     public let autoencoder: SparseAutoencoder
     private let encoder: Linear
     private let engine: Engine
 
+    /// Packs the encoder; later changes of its weights are not seen.
     public init(_ autoencoder: SparseAutoencoder, engine: Engine) {
         self.autoencoder = autoencoder
         self.engine = engine

@@ -7,7 +7,9 @@ public struct SAEConfiguration: Sendable, Equatable {
     public var inputWidth: Int
     /// Features, `L`.
     public var numLatents: Int
+    /// Features that `rule` keeps; of no meaning for `.relu` and `.jumpReLU`.
     public var k: Int
+    /// Which activations are kept.
     public var rule: SelectionRule
     /// Trains a second reconstruction with 4k features, so that more than k may be used at inference.
     public var multiTopK = false
@@ -19,6 +21,7 @@ public struct SAEConfiguration: Sendable, Equatable {
     /// the input alone; ascending, all less than `numLatents`.
     public var prefixes: [Int] = []
 
+    /// The published defaults beside these. Not checked: see `problem`.
     public init(inputWidth: Int, numLatents: Int, k: Int, rule: SelectionRule = .topK) {
         self.inputWidth = inputWidth
         self.numLatents = numLatents
@@ -71,6 +74,7 @@ public struct SAEConfiguration: Sendable, Equatable {
         return nil
     }
 
+    /// As in `cfg.json`.
     public var json: JSON {
         var object = JSONObject()
         object["d_in"] = .integer(inputWidth)

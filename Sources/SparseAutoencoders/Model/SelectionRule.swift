@@ -11,5 +11,6 @@ public enum SelectionRule: String, Sendable, CaseIterable {
     /// All above a learned threshold of each feature (Rajamanoharan et al., arXiv 2407.14435).
     case jumpReLU = "jumprelu"
 
+    /// Whether a number k of activations is kept.
     public var countsK: Bool { self == .topK || self == .batchTopK || self == .sampleTopK }
 }

@@ -14,6 +14,7 @@ import Tensors
 /// Everything but `normalizeDecoder`, `SAETrainer` and `SAEAdam` only reads, and may run from several threads at once.
 /// While one of those three works, nobody else may use the same autoencoder.
 public final class SparseAutoencoder: Sendable {
+    /// Sizes, rule and normalisations.
     public let configuration: SAEConfiguration
     /// `W_enc [L, D]`.
     public let encoderWeight: Tensor

@@ -15,6 +15,7 @@ public enum UnitNorm {
         return (Float(mean), Float((squares / Double(width - 1)).squareRoot()))
     }
 
+    /// y of every row of `x [… , D]`.
     public static func forward(_ x: Tensor, engine: Engine) -> Tensor {
         let y = Tensor(x.shape, in: engine.workspace)
         let width = x.channels

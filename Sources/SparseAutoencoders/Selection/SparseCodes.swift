@@ -5,8 +5,11 @@ import Tensors
 /// a token, and listed by feature too, with the tokens ascending. Every sum over them runs in one of these orders,
 /// whatever the order in which they were found.
 public struct SparseCodes: Sendable {
+    /// Entries in all.
     public let count: Int
+    /// Tokens of the batch, n.
     public let tokens: Int
+    /// Features, `L`.
     public let numLatents: Int
     /// `tokenStart[t] ..< tokenStart[t + 1]`: the entries of token t.
     let tokenStart: Scratch<Int>

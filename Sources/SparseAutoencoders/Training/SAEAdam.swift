@@ -8,10 +8,12 @@ import Tensors
 /// normalisation would undo. All in one pass over parameters, gradients and moments (28 bytes a parameter): bound by
 /// memory. Rows without a gradient are updated too, since their moments go on.
 public final class SAEAdam: Sendable {
+    /// The published trainer's.
     public static let rule = AdamRule(epsilon: 6.25e-10)
 
     /// Running means of the gradients and of their squares, in the order of `SparseAutoencoder.parameters`.
     public let means: [Tensor]
+    /// Second moments, in the same order.
     public let squares: [Tensor]
     private let engine: Engine
 

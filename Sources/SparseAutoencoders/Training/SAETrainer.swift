@@ -6,8 +6,11 @@ import Tensors
 /// Trains one sparse autoencoder, a batch at a time. Everything that the next step depends on is in the autoencoder,
 /// the optimizer's moments, `sinceFired` and the step count; random draws are functions of the seed and the step.
 public final class SAETrainer {
+    /// What is trained.
     public let autoencoder: SparseAutoencoder
+    /// How.
     public let options: TrainingOptions
+    /// Updates done.
     public private(set) var step = 0
     /// Tokens gone by since each feature was last selected.
     public private(set) var sinceFired: [Int]
@@ -25,6 +28,7 @@ public final class SAETrainer {
         gradients = SAEGradients(for: autoencoder)
     }
 
+    /// Whether all updates are done.
     public var isFinished: Bool { step >= options.steps }
 
     /// Features that count as dead now.

@@ -4,7 +4,9 @@ import Files
 public struct TrainingDivergence: Failure, Equatable {
     /// The step that was not taken, from 1.
     public let step: Int
+    /// The loss of the step.
     public let loss: Double
+    /// Its gradient's norm.
     public let gradientNorm: Double
     /// The rate of the settings, before schedule and warm-up.
     public let learningRate: Double
@@ -16,6 +18,7 @@ public struct TrainingDivergence: Failure, Equatable {
     /// The settings or the activations, not the program.
     public var kind: FailureKind { .badData }
 
+    /// One line: what happened, what is left, what to do.
     public var description: String {
         let what = "training diverged at step \(step): loss \(loss), gradient's norm \(gradientNorm)"
         let kept = checkpointStep.map { $0 > 0 ? "; the checkpoint of step \($0) is intact" : "; no checkpoint yet" } ?? ""

@@ -9,19 +9,25 @@ public struct TrainingOptions: Sendable, Equatable {
     public var steps = 1000
     /// Nil: 2e-4 / √(L / 2¹⁴).
     public var learningRate: Double?
+    /// How the learning rate changes after the warm-up.
     public var schedule = LearningRateSchedule.constant
     /// Updates over which the learning rate rises from 0.
     public var warmUp = 0
+    /// Weights of the loss's terms.
     public var loss = LossOptions()
+    /// Bound on the gradient's global norm.
     public var maxGradientNorm = 1.0
     /// A feature that was not selected for more than so many tokens counts as dead.
     public var deadAfterTokens = 10_000_000
     /// Every so many updates dead features start anew from badly reconstructed tokens; 0: never.
     public var resampleEvery = 0
+    /// Of the start, of new starts, and of a store's order.
     public var seed: UInt64 = 0
 
+    /// The published trainer's.
     public init() {}
 
+    /// The rate before schedule and warm-up.
     public func learningRate(for configuration: SAEConfiguration) -> Double {
         learningRate ?? 2e-4 / (Double(configuration.numLatents) / 16384).squareRoot()
     }

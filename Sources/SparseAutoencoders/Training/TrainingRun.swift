@@ -9,8 +9,11 @@ import Tensors
 /// Killed at any time, the run goes on from its checkpoint and ends as if it had not been: at most `interval` steps are
 /// done twice. Metrics behind the checkpoint are cut off when it goes on.
 public final class TrainingRun {
+    /// Where checkpoint, metrics and result are.
     public let folder: String
+    /// The result's subfolder, such as `unet.mid_block.attentions.0`.
     public let hookpoint: String
+    /// The state of the training.
     public let trainer: SAETrainer
     private let source: any ActivationSource
     private let interval: Int
@@ -22,6 +25,7 @@ public final class TrainingRun {
     /// The step that the checkpoint holds.
     private var savedStep = 0
 
+    /// The checkpoint of the run in a folder.
     public static func checkpointPath(_ folder: String) -> String { "\(folder)/checkpoint.safetensors" }
 
     /// Starts a run, or goes on with the one that the folder holds.
@@ -64,6 +68,7 @@ public final class TrainingRun {
         self.settings = settings
     }
 
+    /// Whether all updates are done.
     public var isFinished: Bool { trainer.isFinished }
 
     /// Up to `count` further steps, ending early at the end of the run.

@@ -154,7 +154,8 @@ let package = Package(
             ],
             resources: [.copy("Fixtures")]),
         .testTarget(
-            name: "lvoTests", dependencies: ["Checkpoints", "Files", "Pictures", "Tensors", "TestSupport"]),
+            name: "lvoTests",
+            dependencies: ["Checkpoints", "Files", "Pictures", "StableDiffusion", "Tensors", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

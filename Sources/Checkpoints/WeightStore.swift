@@ -76,14 +76,19 @@ public final class WeightStore: Sendable {
     /// How many tensors there are of each dtype.
     public var dtypes: [DType: Int] { weights.values.reduce(into: [:]) { $0[$1.dtype, default: 0] += 1 } }
 
-    /// - Throws: `FileFailure.missingTensors`, `.unsupported` for one that cannot be read, or `.misshapen`.
+    /// - Throws: `FileFailure.missingTensors`, `.misshapen`, or `.unsupported` for one that cannot be read, or for NaN and
+    ///   infinity.
     public func take(_ name: String, shape: [Int]) throws(FileFailure) -> Weight {
         guard let weight = weights[name] else { throw missing([name]) }
         guard weight.shape == shape else {
             throw .misshapen(file: file, tensor: name, expected: shape, found: weight.shape)
         }
         taken.withLock { _ = $0.insert(name) }
-        return edits[name]?(weight) ?? weight
+        try weight.checkFinite(file: file)
+        guard let edit = edits[name] else { return weight }
+        let edited = edit(weight)
+        try edited.checkFinite(file: "\(file), changed by LoRA files")
+        return edited
     }
 
     /// The files that the tensors come from.

@@ -20,23 +20,26 @@ public struct Prompt: Sendable, Equatable {
         return Int(digest.prefix(8), radix: 16) ?? 0
     }
 
-    /// Reads prompts, one a line, or JSON lines with a `text` and optional `factors`. Empty lines and repeated prompts
-    /// are left out: a repeated one would draw the same pictures.
+    /// Reads prompts, one a line, or JSON lines with a `text` and optional `factors`: in files named `.jsonl`, and from pipes
+    /// where the first line begins with a brace. Empty lines and repeated prompts are left out: a repeated one would draw
+    /// the same pictures.
     ///
-    /// - Throws: `SimpleFailure`: `.missingInput` without the file, `.badData` naming the line.
+    /// - Throws: `FileFailure` without the file or for text that is not UTF-8, `SimpleFailure(.badData)` naming the line.
     public static func read(_ path: String) throws -> [Prompt] {
-        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-            throw SimpleFailure(.missingInput, "\(path): prompts cannot be read; expected one prompt a line")
-        }
+        try parse(TextLines.read(path), name: path, isPipe: !FileSystem.isFile(path))
+    }
+
+    /// - Parameter name: of the file, which tells its kind.
+    package static func parse(_ lines: [String], name: String, isPipe: Bool = false) throws -> [Prompt] {
         var seen: Set<String> = []
         var prompts: [Prompt] = []
-        for (number, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            let line = line.trimmingCharacters(in: .whitespaces)
-            guard !line.isEmpty else { continue }
-            let prompt = path.hasSuffix(".jsonl") ? try parse(line, "\(path), line \(number + 1)") : Prompt(text: line)
+        let trimmed = lines.map { $0.trimmingCharacters(in: .whitespaces) }
+        let isJSON = name.hasSuffix(".jsonl") || isPipe && trimmed.first { !$0.isEmpty }?.hasPrefix("{") == true
+        for (number, line) in trimmed.enumerated() where !line.isEmpty {
+            let prompt = isJSON ? try parse(line, "\(name), line \(number + 1)") : Prompt(text: line)
             if seen.insert(prompt.text).inserted { prompts.append(prompt) }
         }
-        guard !prompts.isEmpty else { throw SimpleFailure(.badData, "\(path): no prompts in it") }
+        guard !prompts.isEmpty else { throw SimpleFailure(.badData, "\(name): no prompts in it") }
         return prompts
     }
 

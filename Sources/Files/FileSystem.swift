@@ -30,6 +30,11 @@ public enum FileSystem {
         return names.sorted()
     }
 
+    /// What stands behind the last slash.
+    public static func name(_ path: String) -> String {
+        path.split(separator: "/").last.map(String.init) ?? path
+    }
+
     private static func mode(_ path: String) -> mode_t? {
         var status = stat()
         return stat(path, &status) == 0 ? status.st_mode & S_IFMT : nil

@@ -25,9 +25,8 @@ public struct UnitLog {
         var sums: [String: (seconds: Double, count: Double)] = [:]
         let names = (try? FileManager.default.contentsOfDirectory(atPath: "\(study)/log")) ?? []
         for name in names where name.hasSuffix(".ndjson") {
-            guard let text = try? String(contentsOfFile: "\(study)/log/\(name)", encoding: .utf8) else { continue }
-            for line in text.split(separator: "\n") {
-                guard let entry = try? JSON.parse(String(line)), let stage = entry["stage"]?.string,
+            for line in (try? TextLines.read("\(study)/log/\(name)")) ?? [] {
+                guard let entry = try? JSON.parse(line), let stage = entry["stage"]?.string,
                     let seconds = entry["seconds"]?.double
                 else { continue }
                 let sum = sums[stage] ?? (0, 0)

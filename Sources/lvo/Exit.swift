@@ -10,6 +10,7 @@ extension ParsableCommand {
         case FileFailure.exists: "pass --overwrite to replace it"
         case let shortage as MemoryShortage where !shortage.isWhatIsFree:
             "give --memory \(formatBytes(shortage.needed).replacing(" ", with: ""))"
+        case let missing as MissingComponent where missing.component == .vae: "give it with --vae"
         default: nil
         }
     }

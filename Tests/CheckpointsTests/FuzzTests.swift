@@ -128,7 +128,9 @@ import TestSupport
     }
 
     @Test func loras() throws {
-        let corpus = try Self.corpus(["containers/lora/kohya.safetensors"])
+        let people = ["diffusers-header", "kohya-dora", "kohya-locon", "kohya-loha", "kohya-lokr", "kohya-ia3"]
+        let corpus = try Self.corpus(
+            ["containers/lora/kohya.safetensors"] + people.map { "people/lora/\($0).safetensors" })
         let campaign = FuzzCampaign("lora", corpus: corpus, words: Self.safetensorsWords)
         let base = try Fixtures.path("containers/folder-fp16")
         let folder = try TemporaryFolder()

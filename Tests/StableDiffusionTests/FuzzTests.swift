@@ -1,3 +1,4 @@
+import Checkpoints
 import Files
 import Foundation
 import StableDiffusion
@@ -100,6 +101,87 @@ import TestSupport
                 }
                 _ = sampler.addNoise(sample, noise: sample, at: 0)
             }
+        }
+    }
+
+    @Test func tokenizerFiles() throws {
+        let corpus = [try Self.smallTokenizer()]
+        let campaign = FuzzCampaign(
+            "tokenizer.json", corpus: corpus,
+            words: ["16777215", "-1", "[\"a\",\"b\"]", "\"a b\"", "null", "true", "{\"id\":3,\"content\":\"x\"}", "\"</w>\""])
+        campaign.check(1000) { input in
+            let tokenizer = try Tokenizer(tokenizerJSON: ConfigFile(file: "fuzz", json: JSON.parse(input.bytes)))
+            for prompt in Self.prompts + ["a <cat-toy> x", "Two  WORDSsingle"] {
+                guard tokenizer.encode(prompt).ids.count == 77 else { throw PropertyError() }
+            }
+        }
+    }
+
+    /// A `tokenizer.json` of the bytes and three merges: short, so that damage hits what is read.
+    private static func smallTokenizer() throws -> [UInt8] {
+        var json = try #require(try JSON.read(fixture("people/tokenizer-json/tokenizer.json")).object)
+        var model = try #require(json["model"]?.object)
+        let merges = Array(try #require(model["merges"]?.array).prefix(3))
+        let merged = Set(merges.compactMap { $0.array }.map { ($0[0].string ?? "") + ($0[1].string ?? "") })
+        let kept = try #require(model["vocab"]?.object).filter { key, _ in
+            key.replacing("</w>", with: "").unicodeScalars.count <= 1 || merged.contains(key) || key.hasPrefix("<|")
+        }
+        model["merges"] = .array(merges)
+        model["vocab"] = JSON(kept.map { ($0.key, $0.value) })
+        json["model"] = .object(model)
+        return Array(JSON.object(json).serialized().utf8)
+    }
+
+    @Test func textualInversions() throws {
+        let files = ["web.pt", "shiny.safetensors", "learned_embeds.safetensors", "learned_embeds.bin"]
+        let corpus = try files.map { [UInt8](try Data(contentsOf: URL(fileURLWithPath: fixture("people/" + $0)))) }
+        let campaign = FuzzCampaign(
+            "textual inversion", corpus: corpus, words: ["string_to_param", "emb_params", "clip_l", "\"shape\":[1,768]", "PK"])
+        campaign.check(1000) { input in
+            let file = try WeightFile(MappedFile(name: "fuzz", bytes: input.bytes, owner: input))
+            let word = try TextualInversion(file, path: "fuzz.pt", token: nil)
+            guard word.vectors > 0, !word.token.isEmpty else { throw PropertyError() }
+        }
+    }
+
+    @Test func emphasis() throws {
+        let campaign = FuzzCampaign(
+            "emphasis", corpus: try Self.corpus("emphasis"),
+            words: ["(", ")", "[", "]", ":1.5)", ":-", " BREAK ", "\\(", "<lora:", ">", ":1e9)", ":.)", ", ", "((((((((", "word "])
+        let tokenizer = try Tokenizer(folder: fixture("people/tokenizer-added"))
+        campaign.check(1000) { input in
+            let prompt = EmphasizedPrompt(try Self.text(input))
+            let chunks = TokenChunks(prompt, tokenizer: tokenizer)
+            let isWhole = zip(chunks.ids, chunks.weights).allSatisfy { $0.count == 77 && $1.count == 77 }
+            guard isWhole, !chunks.ids.isEmpty, prompt.pieces.allSatisfy({ !$0.weight.isNaN }) else {
+                throw PropertyError()
+            }
+        }
+    }
+
+    @Test func adapterConfigurations() throws {
+        let campaign = FuzzCampaign(
+            "adapter", corpus: try Self.corpus("adapter"),
+            words: ["\"r\":0", "1e308", "-1", "null", "{\"x\":1}", "\"^down\":", "true", "\"pissa\"", "\"IA3\"", "0.5"])
+        let module = "down_blocks.0.resnets.0.conv1"
+        campaign.check(1000) { input in
+            let config = try AdapterConfig(ConfigFile(file: "fuzz", json: JSON.parse(input.bytes)))
+            _ = try config.scale(module, rank: nil)
+            _ = try config.scale("text_model.encoder.layers.0.mlp.fc1", rank: 4)
+        }
+    }
+
+    /// What is read as lines holds no line end, and every byte of it was in the file.
+    @Test func lines() throws {
+        let campaign = FuzzCampaign(
+            "lines", corpus: try Self.corpus("lines"),
+            words: ["\r\n", "\r", "\n", "\u{FEFF}", "\0", "\u{301}", "\u{2028}", "\u{85}", "\n\r"])
+        campaign.check(1000) { input in
+            let lines = try TextLines.split(Array(input.bytes), file: "fuzz")
+            let bytes = lines.map(\.utf8.count).reduce(0, +)
+            guard !lines.contains(where: { $0.utf8.contains(0x0A) || $0.utf8.contains(0x0D) || $0.utf8.contains(0) }),
+                bytes <= input.bytes.count
+            else { throw PropertyError() }
         }
     }
 }

@@ -10,6 +10,8 @@ final class TorchFile: Sendable {
     let weights: [Weight]
     /// Names that the pickle mentions and that are not known, sorted. Nothing of them was executed.
     let unknownNames: [String]
+    /// Texts of the dictionary, by their keys.
+    let texts: [String: String]
 
     init(_ file: MappedFile) throws {
         let path = file.path
@@ -26,7 +28,16 @@ final class TorchFile: Sendable {
             }
         }
         unknownNames = contents.reader.unknownNames.sorted()
+        texts = Self.texts(contents.top, contents.reader)
         self.path = path
+    }
+
+    private static func texts(_ top: PickleValue, _ reader: PickleReader) -> [String: String] {
+        guard case .dictionary(let index) = top else { return [:] }
+        let pairs = reader.dictionaries[index].compactMap { key, value in
+            key.string.flatMap { key in value.string.map { (key, $0) } }
+        }
+        return Dictionary(pairs, uniquingKeysWith: { _, last in last })
     }
 
     /// What a pickle leaves, with the bytes of its storages by their keys.
@@ -75,7 +86,17 @@ final class TorchFile: Sendable {
         guard case .dictionary(let index) = top else {
             throw FileFailure.malformed(file: reader.file, reason: "its pickle is not a dictionary of tensors")
         }
-        return reader.dictionaries[index].compactMap { key, value in key.string.map { ($0, value) } }
+        var result = members(of: index, prefix: "", reader)
+        // Textual inversions keep their one tensor in a dictionary of its own.
+        let member = reader.dictionaries[index].first { $0.key.string == "string_to_param" }
+        if case .dictionary(let inner)? = member?.value { result += members(of: inner, prefix: "string_to_param.", reader) }
+        return result
+    }
+
+    private static func members(
+        of dictionary: Int, prefix: String, _ reader: PickleReader
+    ) -> [(name: String, value: PickleValue)] {
+        reader.dictionaries[dictionary].compactMap { key, value in key.string.map { (prefix + $0, value) } }
     }
 }
 

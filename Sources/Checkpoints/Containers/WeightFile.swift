@@ -15,7 +15,7 @@ public struct WeightFile: Sendable {
     public let path: String
     public let container: Container
     public let weights: [Weight]
-    /// Safetensors' `__metadata__`, the text entries of GGUF; empty for others.
+    /// Safetensors' `__metadata__`, the text entries of GGUF, the texts beside a pickle's tensors.
     public let metadata: [String: String]
     /// Names of Python's that a pickle mentions and that are not known here, sorted. Nothing of them was executed, and no
     /// sound weight depends on them.
@@ -36,7 +36,7 @@ public struct WeightFile: Sendable {
         if Self.isTorch(file) {
             let container = withExtendedLifetime(file) { LegacyTorch.isOne(file.bytes) } ? Container.legacyTorch : .torch
             let contents = try TorchFile(file)
-            self.init(path: file.path, container: container, weights: contents.weights, metadata: [:])
+            self.init(path: file.path, container: container, weights: contents.weights, metadata: contents.texts)
             unknownNames = contents.unknownNames
         } else if withExtendedLifetime(file, { GGUFFile.isOne(file.bytes) }) {
             let contents = try GGUFFile(file)

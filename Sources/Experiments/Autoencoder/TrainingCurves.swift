@@ -8,10 +8,7 @@ enum TrainingCurves {
     /// - Throws: `Failure` if `FOLDER/metrics.csv` cannot be read or `FOLDER/curves.svg` not written.
     static func write(folder: String) throws {
         let path = "\(folder)/metrics.csv"
-        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-            throw SimpleFailure(.missingInput, "\(path): cannot be read")
-        }
-        let lines = text.split(separator: "\n").map { $0.split(separator: ",").map { Double($0) ?? .nan } }
+        let lines = try TextLines.read(path).map { $0.split(separator: ",").map { Double($0) ?? .nan } }
         func points(_ column: String) -> [(x: Double, y: Double)] {
             guard let index = TrainingMetrics.columns.firstIndex(of: column) else { return [] }
             return thinned(lines.dropFirst().filter { $0.count > index }.map { (x: $0[0], y: $0[index]) })

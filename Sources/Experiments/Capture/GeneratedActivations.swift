@@ -44,7 +44,7 @@ public final class GeneratedActivations: PictureActivations {
         _ session: ModelSession, _ request: CaptureRequest, size: (width: Int, height: Int)
     ) throws -> JSON {
         let parameters = request.parameters
-        return [
+        var origin: JSON = [
             "model": try session.identity().json,
             "prompts": .string(Fingerprint.of(.array(request.prompts.map { .string($0.text) }))),
             "picture_seed": .integer(request.seed),
@@ -54,6 +54,11 @@ public final class GeneratedActivations: PictureActivations {
             "half": .string(request.half.rawValue),
             "size": [.integer(size.width), .integer(size.height)],
         ]
+        if parameters.emphasis, case .object(var members) = origin {
+            members["emphasis"] = true
+            origin = .object(members)
+        }
+        return origin
     }
 
     public func picture(_ index: Int) throws -> [[Tensor]]? {

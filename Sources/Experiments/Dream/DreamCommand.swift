@@ -11,6 +11,7 @@ struct DreamCommand {
         var words = ["lvo", "dream", "--model", reference.model]
         if let vae = reference.vae { words += ["--vae", vae] }
         for lora in reference.loras { words += ["--lora", "\(lora.path):\(lora.scale)"] }
+        for word in reference.embeddings { words += ["--embedding", word.path + (word.token.map { ":" + $0 } ?? "")] }
         words += ["--layer", experiment.hook.name]
         words += objective(request.objectives[items[0].objective])
         words += ["--timestep", "\(items[0].timestep)", "--seed"] + seeds(items).map { "\($0)" }
@@ -33,6 +34,7 @@ struct DreamCommand {
         } else if !text.prompt.isEmpty {
             words += ["--prompt", text.prompt]
         }
+        if text.emphasis { words.append("--emphasis") }
         return words + (text.clipSkip == 0 ? [] : ["--clip-skip", "\(text.clipSkip)"])
     }
 

@@ -95,6 +95,8 @@ public struct PictureDrawing {
         var extra = [("Model", session.name)]
         let loras = reference.loras.map { "\(name($0.path)):\($0.scale)" }
         if !loras.isEmpty { extra.append(("LoRA", loras.joined(separator: " "))) }
+        let words = reference.embeddings.map { name($0.path) + ($0.token.map { ":" + $0 } ?? "") }
+        if !words.isEmpty { extra.append(("Embeddings", words.joined(separator: " "))) }
         if let vae = reference.vae { extra.append(("VAE", name(vae))) }
         if !steering.isEmpty { extra.append(("Steering", steering.map(\.text).joined(separator: " "))) }
         extra.append(("Version", software))

@@ -8,6 +8,7 @@ import StableDiffusion
 ///     tokenizer                 the folder's files; `clip` for CLIP's published one; absent without any
 ///     scheduler                 its configuration
 ///     lora:FILE                 the file's bytes and the scale
+///     embedding:WORD            the word and its vectors
 ///
 /// The same weights in a folder and in a single file have the same checksums where the configurations agree.
 public struct ModelIdentity: Sendable, Equatable {
@@ -40,6 +41,7 @@ extension ModelSession {
         parts["tokenizer"] = try tokenizerChecksum().map { .string($0) }
         parts["scheduler"] = .string(Fingerprint.of(try folder.source.scheduler().json))
         for lora in reference.loras { try add(lora, to: &parts) }
+        for word in folder.source.embeddings { parts["embedding:" + word.token] = .string(word.fingerprint) }
         let identity = ModelIdentity(json: .object(parts))
         knownIdentity = identity
         return identity

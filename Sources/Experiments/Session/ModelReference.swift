@@ -13,23 +13,37 @@ public struct ModelReference: Sendable, Equatable {
         }
     }
 
+    /// A textual inversion and the word that prompts say; nil: the file's own.
+    public struct Embedding: Sendable, Equatable {
+        public var path: String
+        public var token: String?
+
+        public init(path: String, token: String? = nil) {
+            self.path = path
+            self.token = token
+        }
+    }
+
     /// A folder in diffusers layout, a single `.safetensors` or `.ckpt` file, or `embedded`.
     public var model: String
     /// A VAE file or folder in place of the model's own.
     public var vae: String?
     /// Merged in this order.
     public var loras: [LoRA]
+    public var embeddings: [Embedding]
     /// Folder of one sparse autoencoder, or of several named by layer, or `embedded`; nil: none.
     public var autoencoders: String?
     /// The folder from which relative paths are meant; nil: the process's own.
     public var base: String?
 
     public init(
-        _ model: String, vae: String? = nil, loras: [LoRA] = [], autoencoders: String? = nil, base: String? = nil
+        _ model: String, vae: String? = nil, loras: [LoRA] = [], embeddings: [Embedding] = [],
+        autoencoders: String? = nil, base: String? = nil
     ) {
         self.model = model
         self.vae = vae
         self.loras = loras
+        self.embeddings = embeddings
         self.autoencoders = autoencoders
         self.base = base
     }
@@ -57,6 +71,7 @@ public struct ModelReference: Sendable, Equatable {
         func whole(_ path: String) -> String { path == EmbeddedModel.name ? path : resolved(path) }
         return ModelReference(
             whole(model), vae: vae.map(whole), loras: loras.map { LoRA(path: whole($0.path), scale: $0.scale) },
+            embeddings: embeddings.map { Embedding(path: whole($0.path), token: $0.token) },
             autoencoders: autoencoders.map(whole))
     }
 }

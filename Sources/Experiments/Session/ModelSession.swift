@@ -56,7 +56,10 @@ public final class ModelSession {
         try ModelFolder(
             ModelSource(
                 path: reference.modelPath(), vae: reference.vae.map(reference.resolved),
-                loras: reference.loras.map { (reference.resolved($0.path), $0.scale) }))
+                loras: reference.loras.map { (reference.resolved($0.path), $0.scale) },
+                embeddings: reference.embeddings.map {
+                    try TextualInversion(path: reference.resolved($0.path), token: $0.token)
+                }))
     }
 
     /// For headings: the last part of the model's path.

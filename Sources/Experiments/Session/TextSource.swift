@@ -7,12 +7,15 @@ public struct TextSource: Sendable, Hashable {
     public var prompt: String
     /// Layers of the text encoder left out at its end, as diffusers counts.
     public var clipSkip: Int
+    /// Whether the prompt is in the web interfaces' syntax, see `EmphasizedPrompt`.
+    public var emphasis: Bool
     /// A safetensors file with `context [B or 1, T, C]`; it wins over the prompt.
     public var contextFile: String?
 
-    public init(prompt: String = "", clipSkip: Int = 0, contextFile: String? = nil) {
+    public init(prompt: String = "", clipSkip: Int = 0, emphasis: Bool = false, contextFile: String? = nil) {
         self.prompt = prompt
         self.clipSkip = clipSkip
+        self.emphasis = emphasis
         self.contextFile = contextFile
     }
 }
@@ -39,7 +42,9 @@ extension ModelSession {
 
     private func encode(_ source: TextSource) throws -> EncodedText {
         let encoder = try loadedPrompts ?? PromptEncoder(folder, engine: engine)
-        let encoded = try encoder.encode([source.prompt], clipSkip: source.clipSkip)
+        let encoded = source.emphasis
+            ? try encoder.encodeEmphasized([source.prompt], clipSkip: source.clipSkip)
+            : try encoder.encode([source.prompt], clipSkip: source.clipSkip)
         return EncodedText(context: encoded.context, dropped: encoded.dropped[0])
     }
 

@@ -27,6 +27,8 @@ public struct Inspection: Sendable {
     public let leftovers: [String]
     /// Python's names in a pickle that are not known; nothing of them was executed.
     public let unknownNames: [String]
+    /// What else there is to say: where a LoRA's scale is from, by what methods it changes weights.
+    public let notes: [String]
 
     /// Whether it would load.
     public var isSupported: Bool { family == .stableDiffusion1 && parts.allSatisfy(\.isComplete) }
@@ -42,6 +44,7 @@ public struct Inspection: Sendable {
             let folder = family == .stableDiffusion1 ? try DiffusersFolder(path: path) : nil
             (parts, leftovers, unknownNames) = (folder.map(Self.parts) ?? [], [], [])
             predictionType = (try? folder?.scheduler()).map { $0.json["prediction_type"]?.string ?? "epsilon" }
+            notes = []
             return
         }
         let file = try WeightFile(path: path)
@@ -52,11 +55,29 @@ public struct Inspection: Sendable {
         leftovers = single?.leftovers ?? []
         unknownNames = file.unknownNames
         predictionType = try single?.scheduler().string("prediction_type")
+        notes = Self.notes(on: file, family)
+    }
+
+    private static func notes(on file: WeightFile, _ family: ModelFamily) -> [String] {
+        do {
+            switch family {
+            case .lora: return try LoRAFile(file, path: file.path).notes
+            case .embedding:
+                let embedding = try TextualInversion(file, path: file.path, token: nil)
+                return ["\(embedding.token): \(embedding.vectors) vectors of \(embedding.width)"]
+            default: return []
+            }
+        } catch {
+            return ["\(error)"]
+        }
     }
 
     private static func parts(_ model: some ModelContainer) -> [Part] {
         ModelComponent.allCases.map { component in
             do {
+                guard model.hasComponent(component) else {
+                    return Part(name: component.rawValue, problem: "there is none")
+                }
                 let config = try model.config(component)
                 let weights = try model.weights(component)
                 return Part(
@@ -135,12 +156,14 @@ extension Inspection {
             "supported": .bool(isSupported), "prediction_type": predictionType.map { .string($0) } ?? .null,
             "parts": JSON(parts.map { ($0.name, $0.json) }), "leftovers": .array(leftovers.map { .string($0) }),
             "unknown_names": .array(unknownNames.map { .string($0) }),
+            "notes": .array(notes.map { .string($0) }),
         ]
     }
 
     public var text: String {
         var text = "\(path): \(family.rawValue), \(container)\n"
         if let predictionType { text += "  prediction type: \(predictionType)\n" }
+        for note in notes { text += "  \(note)\n" }
         for part in parts { text += part.text }
         if !leftovers.isEmpty {
             let shown = leftovers.prefix(5).joined(separator: ", ") + (leftovers.count > 5 ? ", …" : "")

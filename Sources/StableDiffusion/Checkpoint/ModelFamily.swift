@@ -16,6 +16,8 @@ public enum ModelFamily: String, Sendable, CaseIterable {
     case controlNet = "a ControlNet"
     case inpainting = "an inpainting model (9 input channels)"
     case otherInput = "a U-Net whose input is not a 4-channel latent"
+    case averageOnly = "only the running average (EMA) of a U-Net"
+    case embedding = "a textual inversion"
     case unknown = "a file of unknown kind"
 
     /// What to do instead of loading it as a model.
@@ -24,6 +26,8 @@ public enum ModelFamily: String, Sendable, CaseIterable {
         case .vae: "give a whole model and pass this file with --vae"
         case .lora: "give a whole model and pass this file with --lora"
         case .unet, .textEncoder: "put it into a diffusers folder beside its config.json and the other parts"
+        case .averageOnly: "take the file that holds the weights themselves; the average's names do not tell its layers"
+        case .embedding: "give a whole model and pass this file with --embedding"
         case .unknown: "`lvo inspect` lists its tensors; single files must have the original (LDM) names"
         default: "this program runs Stable Diffusion 1.x"
         }
@@ -48,6 +52,8 @@ public enum ModelFamily: String, Sendable, CaseIterable {
         }
         if anyPrefix("first_stage_model.decoder.", "decoder.conv_in.") { return .vae }
         if any({ $0.hasSuffix("embeddings.token_embedding.weight") }) { return .textEncoder }
+        if anyPrefix("model_ema.diffusion_model") { return .averageOnly }
+        if anyPrefix("emb_params", "string_to_param.") { return .embedding }
         return .unknown
     }
 

@@ -58,8 +58,7 @@ public enum ModelFolderWriter {
 
     private static func copyTokenizer(from: String, to: String, overwrite: Bool) throws {
         try OutputFile.makeFolder(to)
-        for name in ["vocab.json", "merges.txt", "tokenizer_config.json", "special_tokens_map.json"]
-        where FileSystem.isFile("\(from)/\(name)") {
+        for name in TokenizerFolder.files where FileSystem.isFile("\(from)/\(name)") {
             try OutputFile.copy("\(from)/\(name)", to: "\(to)/\(name)", overwrite: overwrite)
         }
     }

@@ -12,18 +12,24 @@ public struct ModelSource: Sendable {
 
     /// What was opened.
     public let path: String
-    /// The folder with `vocab.json` and `merges.txt`, if there is one.
+    /// The folder with the tokenizer's files, if there is one.
     public let tokenizerFolder: String?
     private let base: any ModelContainer
     private let separateVAE: SeparateVAE?
     private let loras: LoRASet
+    /// Words of their own for prompts.
+    public let embeddings: [TextualInversion]
 
     /// - Parameters:
     ///   - path: a diffusers folder, or a `.safetensors` or `.ckpt` file.
     ///   - vae: a VAE file or folder to use instead of the model's own.
     ///   - loras: files with the scale each is merged at.
+    ///   - embeddings: textual inversions.
     /// - Throws: `FileFailure`; for a model of another family it names the family.
-    public init(path: String, vae: String? = nil, loras: [(path: String, scale: Float)] = []) throws {
+    public init(
+        path: String, vae: String? = nil, loras: [(path: String, scale: Float)] = [],
+        embeddings: [TextualInversion] = []
+    ) throws {
         guard FileSystem.isFolder(path) || FileSystem.isFile(path) else {
             throw FileFailure.cannotRead(file: path, reason: "no such folder or file")
         }
@@ -32,6 +38,17 @@ public struct ModelSource: Sendable {
         tokenizerFolder = base.tokenizerFolder
         separateVAE = try vae.map { try SeparateVAE(path: $0) }
         self.loras = loras.isEmpty ? LoRASet() : try LoRASet(loras, for: base)
+        self.embeddings = embeddings
+        if !embeddings.isEmpty { try checkWidths() }
+    }
+
+    private func checkWidths() throws {
+        let width = try TextEncoderConfig(sizesOf: config(.textEncoder)).width
+        for embedding in embeddings where embedding.width != width {
+            throw FileFailure.unsupported(
+                file: embedding.path, found: "vectors of \(embedding.width) numbers, the text encoder has \(width)",
+                advice: "an embedding must be made for Stable Diffusion 1.x")
+        }
     }
 
     /// `scheduler_config.json`; where there is none, Stable Diffusion 1.5's with the file's prediction type.
@@ -42,15 +59,18 @@ public struct ModelSource: Sendable {
     }
 
     /// A component's configuration, without looking at its weights where it is in a file of its own.
+    ///
+    /// - Throws: `MissingComponent` if the model has none.
     public func config(_ component: ModelComponent) throws -> ConfigFile {
         if component == .vae, let separateVAE { return separateVAE.config }
+        guard base.hasComponent(component) else { throw MissingComponent(path: path, component: component) }
         return try base.config(component)
     }
 
     /// A component with LoRAs merged; missing, extra and misshapen tensors have been refused.
     public func component(_ component: ModelComponent) throws -> Component {
         if component == .vae, let separateVAE { return try separateVAE.component() }
-        let config = try base.config(component)
+        let config = try self.config(component)
         let weights = try base.weights(component)
         try weights.verify(component.manifest(config))
         return Component(config: config, weights: weights.edited(loras.edits(component)))
@@ -69,6 +89,22 @@ public struct ModelSource: Sendable {
     public var leftovers: [String] { base.leftovers }
 }
 
+/// A model that lacks one of its networks.
+public struct MissingComponent: Failure {
+    public let path: String
+    public let component: ModelComponent
+
+    public var kind: FailureKind { .missingInput }
+
+    public var description: String {
+        switch component {
+        case .unet: "\(path): it has no U-Net, which nothing else can stand for"
+        case .vae: "\(path): it has no VAE; a VAE of another file or folder must be given"
+        case .textEncoder: "\(path): it has no text encoder; without one nothing can be made from prompts"
+        }
+    }
+}
+
 /// Where the parts of a model are found.
 protocol ModelContainer: Sendable {
     var leftovers: [String] { get }
@@ -84,6 +120,13 @@ extension FileSystem {
     /// The folder `tokenizer` in `folder`, if it has a vocabulary.
     static func tokenizer(in folder: String) -> String? {
         let path = folder + "/tokenizer"
-        return isFile(path + "/vocab.json") && isFile(path + "/merges.txt") ? path : nil
+        return TokenizerFolder.isOne(path) ? path : nil
+    }
+
+    /// A file's name without folders and ending.
+    static func stem(_ path: String) -> String {
+        let name = path.split(separator: "/").last ?? path[...]
+        guard let dot = name.lastIndex(of: "."), dot != name.startIndex else { return String(name) }
+        return String(name[..<dot])
     }
 }

@@ -76,12 +76,13 @@ public struct TextEncoderConfig: Sendable, Equatable {
         }
         usesQuickGelu = activation == "quick_gelu"
         layerNormEps = Float(try config.double("layer_norm_eps", default: 1e-5))
-        // Files written before transformers 4.30 say 0 and 2 here, which are not CLIP's ids; its vocabulary always
-        // ends with start and end.
+        // Files written before transformers 4.30 say 0 and 2 here, which are not CLIP's ids; its vocabulary ends with
+        // start and end, and what was added stands behind.
         let stated = (try config.int("bos_token_id", default: 49406), try config.int("eos_token_id", default: 49407))
         let isOld = stated.0 == 0 && stated.1 == 2
-        bosTokenID = isOld ? vocabularySize - 2 : stated.0
-        eosTokenID = isOld ? vocabularySize - 1 : stated.1
+        let end = min(vocabularySize, Vocabulary.clipCount)
+        bosTokenID = isOld ? end - 2 : stated.0
+        eosTokenID = isOld ? end - 1 : stated.1
         // 1 is transformers' unused default (SD 1.5's own file has it too): the tokenizer pads with the end token then.
         let pad = try config.int("pad_token_id", default: 1)
         padTokenID = pad == 1 ? eosTokenID : pad

@@ -17,6 +17,9 @@ public struct GenerationParameters: Sendable, Equatable {
     /// How much of the way from noise is gone when starting from a picture: 1 forgets it.
     public var strength = 0.8
 
+    /// Whether prompts are in the web interfaces' syntax, see `EmphasizedPrompt`.
+    public var emphasis = false
+
     public init() {}
 
     public var isGuided: Bool { guidanceScale > 1 }

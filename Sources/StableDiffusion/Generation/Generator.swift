@@ -131,17 +131,25 @@ private struct TextKey: Equatable {
     /// nil without guidance.
     let negative: String?
     let clipSkip: Int
+    let emphasis: Bool
 }
 
 extension Generator {
     private func text(of parameters: GenerationParameters) throws -> GuidedText {
         let key = TextKey(
             prompt: parameters.prompt, negative: parameters.isGuided ? parameters.negativePrompt : nil,
-            clipSkip: parameters.clipSkip)
+            clipSkip: parameters.clipSkip, emphasis: parameters.emphasis)
         if let last = lastText, last.key == key { return last.text }
-        let conditional = try prompts.encode([key.prompt], clipSkip: key.clipSkip).context
+        let chunks = key.emphasis
+            ? [key.prompt, key.negative ?? ""].map(prompts.chunkCount).max() ?? 1 : 1
+        func context(_ prompt: String, clipSkip: Int) throws -> Tensor {
+            key.emphasis
+                ? try prompts.encodeEmphasized([prompt], clipSkip: clipSkip, chunks: chunks).context
+                : try prompts.encode([prompt], clipSkip: clipSkip).context
+        }
+        let conditional = try context(key.prompt, clipSkip: key.clipSkip)
         // diffusers leaves no layers out for the negative prompt, and its pictures are what seeds are compared by.
-        let unconditional = try key.negative.map { try prompts.encode([$0]).context }
+        let unconditional = try key.negative.map { try context($0, clipSkip: 0) }
         let text = GuidedText(
             conditioning: unet.prepare(context: unconditional.map { $0.stacked(on: conditional) } ?? conditional),
             halves: unconditional == nil ? [.conditional] : [.unconditional, .conditional])

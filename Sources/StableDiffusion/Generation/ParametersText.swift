@@ -14,6 +14,9 @@ public enum ParametersText {
 
     private static let negative = "Negative prompt:"
 
+    /// The web interface's name for weights after which the mean is brought back. It does not write it, as its default.
+    private static let originalEmphasis = "Original"
+
     /// - Parameters:
     ///   - sampler: what `parameters.sampler` stands for if that is nil.
     ///   - usesPicture: whether the picture was made from another, so that `strength` means something.
@@ -30,6 +33,7 @@ public enum ParametersText {
             ("Size", "\(width)x\(height)"),
         ]
         if parameters.clipSkip > 0 { pairs.append(("Clip skip", "\(parameters.clipSkip + 1)")) }
+        if parameters.emphasis { pairs.append(("Emphasis", originalEmphasis)) }
         if usesPicture { pairs.append(("Denoising strength", "\(parameters.strength)")) }
         var lines = [parameters.prompt]
         if !parameters.negativePrompt.isEmpty { lines.append("\(negative) \(parameters.negativePrompt)") }
@@ -87,6 +91,7 @@ public enum ParametersText {
         result.seed = try number("Seed") { _ in true } ?? result.seed
         result.strength = try number("Denoising strength") { (0...1).contains($0) } ?? result.strength
         result.clipSkip = max(0, (try number("Clip skip") { $0 >= 0 } ?? 1) - 1)
+        result.emphasis = values["Emphasis"] == originalEmphasis
         if let size = values["Size"] {
             let sides = size.split(separator: "x").map { Int($0) }
             guard sides.count == 2, let width = sides[0], let height = sides[1] else {

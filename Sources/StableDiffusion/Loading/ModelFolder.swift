@@ -68,7 +68,8 @@ public struct ModelFolder: Sendable {
     /// - Throws: `FileFailure` for a configuration that is not supported, or tensors that do not fit it.
     public func loadTextEncoder(engine: Engine) throws -> TextEncoder {
         try TextEncoder(
-            config: TextEncoderConfig(config(.textEncoder)), weights: weights(.textEncoder), engine: engine)
+            config: TextEncoderConfig(config(.textEncoder)), weights: weights(.textEncoder),
+            addedRows: source.embeddings.flatMap(\.values), engine: engine)
     }
 
     /// The VAE's configuration.

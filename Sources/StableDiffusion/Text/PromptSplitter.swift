@@ -1,57 +1,61 @@
 import Foundation
 
-/// A piece of a prompt: a word for byte pair encoding, or one of the two special tokens written out.
+/// A piece of a prompt: a word for byte pair encoding, or a token written out.
 enum PromptPiece: Equatable {
     case word(String)
-    case start
-    case end
+    /// The token's ids: several for an embedding of several vectors.
+    case token([Int32])
 }
 
 /// Cuts a prompt into words as the published CLIP tokenizer does.
 ///
-/// Special tokens written in a prompt are found first, in the text as typed. The rest is brought to Unicode
-/// normalization form C, lower-cased scalar by scalar (full mapping: İ → i + U+0307, and no final sigma), and split
-/// by `'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+`. White space separates and is dropped.
+/// Tokens of their own (start, end, and those that people add) are found first: those that are not normalized in the
+/// text as typed, the others after normalization, as the library `tokenizers` does; the longest at the leftmost place
+/// wins. The rest is brought to Unicode normalization form C, lower-cased scalar by scalar (full mapping: İ → i + U+0307,
+/// and no final sigma), and split by `'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+`. White space separates
+/// and is dropped.
 struct PromptSplitter {
-    let start: String
-    let end: String
+    private let raw: TokenTable
+    private let normalized: TokenTable
 
-    func pieces(of prompt: String) -> [PromptPiece] {
-        var result: [PromptPiece] = []
-        let scalars = Array(prompt.unicodeScalars)
-        let specials: [(text: [Unicode.Scalar], piece: PromptPiece)] = [
-            (Array(start.unicodeScalars), .start), (Array(end.unicodeScalars), .end),
-        ]
-        var plain = String.UnicodeScalarView()
-        var position = 0
-        while position < scalars.count {
-            if let special = specials.first(where: { scalars[position...].starts(with: $0.text) }) {
-                result += words(in: String(plain)).map(PromptPiece.word)
-                plain = String.UnicodeScalarView()
-                result.append(special.piece)
-                position += special.text.count
-            } else {
-                plain.append(scalars[position])
-                position += 1
-            }
-        }
-        return result + words(in: String(plain)).map(PromptPiece.word)
+    init(_ tokens: [AddedToken]) {
+        raw = TokenTable(tokens.filter { !$0.isNormalized }) { Array($0.unicodeScalars) }
+        normalized = TokenTable(tokens.filter(\.isNormalized), spelled: Self.normalized)
     }
 
-    private func words(in text: String) -> [String] {
-        let normal = text.precomposedStringWithCanonicalMapping
-        let scalars = normal.unicodeScalars.flatMap { Array($0.properties.lowercaseMapping.unicodeScalars) }
+    func pieces(of prompt: String) -> [PromptPiece] {
+        raw.cut(Array(prompt.unicodeScalars)).flatMap { piece -> [PromptPiece] in
+            switch piece {
+            case .token(let ids): return [.token(ids)]
+            case .text(let scalars):
+                return normalized.cut(Self.normalized(Self.string(scalars))).flatMap { piece -> [PromptPiece] in
+                    switch piece {
+                    case .token(let ids): [.token(ids)]
+                    case .text(let scalars): Self.words(in: scalars).map(PromptPiece.word)
+                    }
+                }
+            }
+        }
+    }
+
+    private static func normalized(_ text: String) -> [Unicode.Scalar] {
+        text.precomposedStringWithCanonicalMapping.unicodeScalars.flatMap {
+            Array($0.properties.lowercaseMapping.unicodeScalars)
+        }
+    }
+
+    private static func words(in scalars: ArraySlice<Unicode.Scalar>) -> [String] {
         var result: [String] = []
-        var position = 0
-        while position < scalars.count {
+        var position = scalars.startIndex
+        while position < scalars.endIndex {
             let rest = scalars[position...]
-            if let special = Self.loweredSpecials.first(where: { rest.starts(with: $0.joined()) }) {
-                result += special.map { Self.string($0[...]) }
+            if let special = loweredSpecials.first(where: { rest.starts(with: $0.joined()) }) {
+                result += special.map { string($0[...]) }
                 position += special.joined().count
                 continue
             }
-            let length = Self.lengthOfWord(in: rest)
-            if length > 0 { result.append(Self.string(rest.prefix(length))) }
+            let length = lengthOfWord(in: rest)
+            if length > 0 { result.append(string(rest.prefix(length))) }
             position += max(length, 1)
         }
         return result

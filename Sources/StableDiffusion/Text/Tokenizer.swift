@@ -1,9 +1,4 @@
 import Files
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#endif
 
 /// CLIP's tokenizer: byte pair encoding with an end-of-word mark, framed by a start and an end token and padded to
 /// the text encoder's length.
@@ -22,18 +17,29 @@ public struct Tokenizer: Sendable {
     public let startID: Int32
     public let endID: Int32
     public let padID: Int32
+    /// Tokens beside the vocabulary's words: start and end, those of the folder, and embeddings.
+    public let added: [AddedToken]
     private let splitter: PromptSplitter
+    private let addedTexts: [Int32: String]
 
-    /// Reads a model folder's `tokenizer` folder: `vocab.json`, `merges.txt`, and the names of the special tokens from
-    /// `tokenizer_config.json` and `special_tokens_map.json` where these exist.
+    /// Reads a model folder's `tokenizer` folder: `tokenizer.json`, else `vocab.json` and `merges.txt`; added tokens and
+    /// the names of the special ones from the files that go with them (see `TokenizerFolder`).
     ///
     /// - Parameter contextLength: the text encoder's `max_position_embeddings`.
     /// Throws `Failure` naming the file, the line and what was expected.
     public init(folder: String, contextLength: Int = 77) throws {
-        let vocabulary = try Vocabulary(vocabFile: folder + "/vocab.json", mergesFile: folder + "/merges.txt")
+        let contents = try TokenizerFolder(folder)
         try self.init(
-            vocabulary: vocabulary, specials: SpecialTokens(folder: folder), contextLength: contextLength,
-            source: folder + "/vocab.json")
+            vocabulary: contents.vocabulary, specials: contents.specials, added: contents.added,
+            contextLength: contextLength, source: contents.source)
+    }
+
+    /// From the contents of a `tokenizer.json` alone, with special tokens spelled as CLIP's.
+    package init(tokenizerJSON file: ConfigFile, contextLength: Int = 77) throws {
+        let contents = try TokenizerFile(file)
+        try self.init(
+            vocabulary: contents.vocabulary, specials: SpecialTokens(), added: contents.added,
+            contextLength: contextLength, source: file.file)
     }
 
     /// CLIP's own tokenizer, for checkpoints that come without one.
@@ -47,10 +53,12 @@ public struct Tokenizer: Sendable {
             vocabulary: vocabulary, specials: SpecialTokens(), contextLength: contextLength, source: "the vocabulary")
     }
 
-    init(vocabulary: Vocabulary, specials: SpecialTokens, contextLength: Int, source: String) throws {
+    init(
+        vocabulary: Vocabulary, specials: SpecialTokens, added: [AddedToken] = [], contextLength: Int, source: String
+    ) throws {
         precondition(contextLength > 2, "context length \(contextLength) leaves no room for a prompt")
         func id(_ token: String) throws -> Int32 {
-            if let id = vocabulary.id(of: token) { return id }
+            if let id = vocabulary.id(of: token) ?? added.first(where: { $0.text == token })?.ids.first { return id }
             throw SimpleFailure(.badData, "\(source): the special token '\(token)' is not in the vocabulary")
         }
         self.vocabulary = vocabulary
@@ -58,7 +66,34 @@ public struct Tokenizer: Sendable {
         startID = try id(specials.start)
         endID = try id(specials.end)
         padID = try id(specials.pad)
-        splitter = PromptSplitter(start: specials.start, end: specials.end)
+        let framing = [AddedToken(text: specials.start, ids: [startID]), AddedToken(text: specials.end, ids: [endID])]
+        self.added = framing + added.filter { token in !framing.contains { $0.text == token.text } }
+        splitter = PromptSplitter(self.added)
+        addedTexts = Dictionary(
+            self.added.flatMap { token in token.ids.map { ($0, token.text) } }, uniquingKeysWith: { first, _ in first })
+    }
+
+    /// The same tokenizer with further tokens.
+    ///
+    /// - Throws: `SimpleFailure(.usage)` for one that is there already.
+    func adding(_ tokens: [AddedToken]) throws -> Tokenizer {
+        for (index, token) in tokens.enumerated() {
+            let before = added + tokens[..<index]
+            guard vocabulary.id(of: token.text) == nil, !before.contains(where: { $0.text == token.text }) else {
+                throw SimpleFailure(
+                    .usage, "the token '\(token.text)' is in the vocabulary already; give the embedding another name")
+            }
+        }
+        return Tokenizer(self, added: added + tokens)
+    }
+
+    private init(_ other: Tokenizer, added: [AddedToken]) {
+        (vocabulary, contextLength) = (other.vocabulary, other.contextLength)
+        (startID, endID, padID) = (other.startID, other.endID, other.padID)
+        self.added = added
+        splitter = PromptSplitter(added)
+        addedTexts = Dictionary(
+            added.flatMap { token in token.ids.map { ($0, token.text) } }, uniquingKeysWith: { first, _ in first })
     }
 
     /// The ids the text encoder gets. Tokens beyond the context length are dropped from the end.
@@ -73,12 +108,14 @@ public struct Tokenizer: Sendable {
     }
 
     /// The prompt's tokens without start, end and padding.
-    public func tokens(of prompt: String) -> [Int32] {
-        splitter.pieces(of: prompt).flatMap { piece -> [Int32] in
+    public func tokens(of prompt: String) -> [Int32] { groups(of: prompt).flatMap { $0 } }
+
+    /// The prompt's tokens, those together that must not be parted: the vectors of an embedding.
+    func groups(of prompt: String) -> [[Int32]] {
+        splitter.pieces(of: prompt).flatMap { piece -> [[Int32]] in
             switch piece {
-            case .start: [startID]
-            case .end: [endID]
-            case .word(let word): merge(word)
+            case .token(let ids): [ids]
+            case .word(let word): merge(word).map { [$0] }
             }
         }
     }
@@ -88,7 +125,7 @@ public struct Tokenizer: Sendable {
         var bytes: [UInt8] = []
         for token in tokens {
             let text = self.text(of: token)
-            guard token != startID, token != endID, let symbols = ByteSymbols.bytes(of: Self.withoutEndOfWord(text))
+            guard addedTexts[token] == nil, let symbols = ByteSymbols.bytes(of: Self.withoutEndOfWord(text))
             else {
                 bytes += Array(text.utf8) + [0x20]
                 continue
@@ -101,6 +138,7 @@ public struct Tokenizer: Sendable {
 
     /// A token as the vocabulary spells it.
     public func text(of token: Int32) -> String {
+        if let text = addedTexts[token] { return text }
         guard vocabulary.texts.indices.contains(Int(token)) else { return "" }
         return vocabulary.texts[Int(token)] ?? ""
     }
@@ -138,36 +176,5 @@ public struct Tokenizer: Sendable {
             if rule.rank < best?.rank ?? .max { best = (rule.rank, i, rule.merged) }
         }
         return best.map { (symbols[$0.index], symbols[$0.index + 1], $0.merged) }
-    }
-}
-
-/// How a tokenizer folder spells its start, end and padding tokens; CLIP's spelling where it says nothing.
-struct SpecialTokens {
-    var start = "<|startoftext|>"
-    var end = "<|endoftext|>"
-    var pad: String
-
-    init() { pad = end }
-
-    /// `special_tokens_map.json` wins over `tokenizer_config.json`. A token stands as a string, or as an object with
-    /// `content`.
-    init(folder: String) throws {
-        self.init()
-        var named: [String: String] = [:]
-        for file in ["tokenizer_config.json", "special_tokens_map.json"] {
-            let path = folder + "/" + file
-            guard access(path, F_OK) == 0 else { continue }
-            let json = try JSON.read(path)
-            for key in ["bos_token", "eos_token", "pad_token"] {
-                guard let value = json[key], !value.isNull else { continue }
-                guard let token = value.string ?? value["content"]?.string, !token.isEmpty else {
-                    throw SimpleFailure(.badData, "\(path): \(key) is neither a string nor has a string 'content'")
-                }
-                named[key] = token
-            }
-        }
-        start = named["bos_token"] ?? start
-        end = named["eos_token"] ?? end
-        pad = named["pad_token"] ?? end
     }
 }

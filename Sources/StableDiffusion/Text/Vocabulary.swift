@@ -26,15 +26,17 @@ public struct Vocabulary: Sendable {
         UInt64(UInt32(bitPattern: a)) << 32 | UInt64(UInt32(bitPattern: b))
     }
 
+    /// A merge rule with where it stands, for messages.
+    typealias Merge = (left: Substring, right: Substring, place: String)
+
     /// Reads `vocab.json` and `merges.txt`.
     ///
     /// Throws `SimpleFailure`: `.missingInput` for a file that is not there, `.badData` naming file and line (or
     /// token) for anything that is not a vocabulary.
     public init(vocabFile: String, mergesFile: String) throws {
         let tokens = try JSON.read(vocabFile)
-        let merges = try MappedFile(path: mergesFile)
-        defer { withExtendedLifetime(merges) {} }
-        try self.init(tokens: tokens, merges: merges.bytes, vocabFile: vocabFile, mergesFile: mergesFile)
+        let merges = try Self.merges(lines: TextLines.read(mergesFile), file: mergesFile)
+        try self.init(tokens: tokens, merges: merges, vocabFile: vocabFile)
     }
 
     /// - Parameters:
@@ -42,6 +44,11 @@ public struct Vocabulary: Sendable {
     ///   - merges: the contents of `merges.txt`.
     ///   - vocabFile: for messages, as `mergesFile` is.
     public init(tokens: JSON, merges: UnsafeRawBufferPointer, vocabFile: String, mergesFile: String) throws {
+        let lines = try TextLines.split(Array(merges), file: mergesFile).map { String($0) }
+        try self.init(tokens: tokens, merges: Self.merges(lines: lines, file: mergesFile), vocabFile: vocabFile)
+    }
+
+    init(tokens: JSON, merges: [Merge], vocabFile: String) throws {
         guard let members = tokens.object else {
             throw SimpleFailure(.badData, "\(vocabFile): expected an object of token: id")
         }
@@ -62,17 +69,15 @@ public struct Vocabulary: Sendable {
             texts[id] = text
             ids[text] = Int32(id)
         }
-        try self.init(ids: ids, texts: texts, merges: merges, vocabFile: vocabFile, mergesFile: mergesFile)
+        try self.init(ids: ids, texts: texts, merges: merges, vocabFile: vocabFile)
     }
 
-    private init(
-        ids: [String: Int32], texts: [String?], merges: UnsafeRawBufferPointer, vocabFile: String, mergesFile: String
-    ) throws {
+    private init(ids: [String: Int32], texts: [String?], merges: [Merge], vocabFile: String) throws {
         self.ids = ids
         self.texts = texts
         inner = try Self.byteIDs(ids, suffix: "", file: vocabFile)
         final = try Self.byteIDs(ids, suffix: Self.endOfWord, file: vocabFile)
-        self.merges = try Self.readMerges(merges, file: mergesFile, tokens: ids)
+        self.merges = try Self.rules(merges, tokens: ids)
     }
 
     /// CLIP's published vocabulary, which Stable Diffusion 1.x uses, from the `merges.txt` that comes with the program
@@ -80,16 +85,12 @@ public struct Vocabulary: Sendable {
     /// merge rule, start and end. Single-file checkpoints come without a tokenizer.
     public static func clip() throws -> Vocabulary {
         let path = try ResourceFile.path(clipMerges, module: "StableDiffusion", what: "CLIP's vocabulary")
-        let file = try MappedFile(path: path)
-        defer { withExtendedLifetime(file) {} }
+        let merges = try Self.merges(lines: TextLines.read(path), file: path)
         let bytes = ByteSymbols.characters.sorted().map { String($0) }
-        let merged = lines(file.bytes).dropFirst().filter { !$0.isEmpty }.map { line in
-            String(decoding: line.filter { $0 != UInt8(ascii: " ") }, as: UTF8.self)
-        }
-        let texts = bytes + bytes.map { $0 + endOfWord } + merged + [SpecialTokens().start, SpecialTokens().end]
+        let texts = bytes + bytes.map { $0 + endOfWord } + merges.map { String($0.left + $0.right) }
+            + [SpecialTokens().start, SpecialTokens().end]
         let ids = Dictionary(texts.enumerated().map { ($1, Int32($0)) }, uniquingKeysWith: { first, _ in first })
-        return try Vocabulary(
-            ids: ids, texts: texts, merges: file.bytes, vocabFile: "CLIP's vocabulary", mergesFile: path)
+        return try Vocabulary(ids: ids, texts: texts, merges: merges, vocabFile: "CLIP's vocabulary")
     }
 
     /// Writes CLIP's published vocabulary as `vocab.json` and `merges.txt`.
@@ -111,33 +112,40 @@ public struct Vocabulary: Sendable {
         }
     }
 
-    private static func lines(_ bytes: UnsafeRawBufferPointer) -> [Slice<UnsafeRawBufferPointer>] {
-        bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+    /// One merge a line, two symbols with a space between; a first line starting with `#version` is skipped.
+    private static func merges(lines: [String], file: String) throws -> [Merge] {
+        try lines.enumerated().compactMap { index, line in
+            if line.isEmpty || index == 0 && line.hasPrefix("#version") { return nil }
+            return try merge(line, place: "\(file):\(index + 1)")
+        }
     }
 
-    /// One merge a line, two symbols with a space between; a first line starting with `#version` is skipped.
-    private static func readMerges(
-        _ bytes: UnsafeRawBufferPointer, file: String, tokens: [String: Int32]
+    /// `left right`.
+    static func merge(_ text: String, place: String) throws -> Merge {
+        let parts = text.split(separator: " ", omittingEmptySubsequences: false)
+        guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else {
+            throw SimpleFailure(
+                .badData, "\(place): expected two symbols with a space between, found '\(text.prefix(40))'")
+        }
+        return (parts[0], parts[1], place)
+    }
+
+    private static func rules(
+        _ merges: [Merge], tokens: [String: Int32]
     ) throws -> [UInt64: (rank: Int32, merged: Int32)] {
         var result: [UInt64: (rank: Int32, merged: Int32)] = [:]
-        for (index, line) in lines(bytes).enumerated() {
-            let trimmed = line.last == UInt8(ascii: "\r") ? line.dropLast() : line
-            if trimmed.isEmpty || index == 0 && trimmed.starts(with: Array("#version".utf8)) { continue }
+        result.reserveCapacity(merges.count)
+        for merge in merges {
             func fail(_ problem: String) -> SimpleFailure {
-                SimpleFailure(.badData, "\(file):\(index + 1): \(problem)")
+                let text = "\(merge.left) \(merge.right)".prefix(40)
+                return SimpleFailure(.badData, "\(merge.place): merge '\(text)'\(problem)")
             }
-            guard let text = String(validating: trimmed, as: UTF8.self) else { throw fail("not valid UTF-8") }
-            let parts = text.split(separator: " ", omittingEmptySubsequences: false)
-            guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else {
-                throw fail("expected two symbols with a space between, found '\(text.prefix(40))'")
-            }
-            let ids = [String(parts[0]), String(parts[1]), String(parts[0] + parts[1])].map { tokens[$0] }
-            guard let left = ids[0], let right = ids[1], let merged = ids[2] else {
-                throw fail("merge '\(text.prefix(40))': a symbol or the result is not in the vocabulary")
-            }
+            guard let left = tokens[String(merge.left)], let right = tokens[String(merge.right)],
+                let merged = tokens[String(merge.left + merge.right)]
+            else { throw fail(": a symbol or the result is not in the vocabulary") }
             let rank = Int32(result.count)
             guard result.updateValue((rank, merged), forKey: pairKey(left, right)) == nil else {
-                throw fail("merge '\(text.prefix(40))' stands twice")
+                throw fail(" stands twice")
             }
         }
         return result

@@ -17,17 +17,23 @@ public final class TextEncoder: Sendable {
     private let positionEmbedding: [Float]
     private let layers: [TextEncoderLayer]
     private let finalLayerNorm: LayerNorm
+    /// Rows behind the vocabulary's, `[n · C]`.
+    private let addedRows: [Float]
 
     /// Packs all layers' weights; the token embedding stays in its file.
+    ///
+    /// - Parameter addedRows: token embeddings for ids from the vocabulary's size on, `[n · C]`.
     /// - Throws: `FileFailure` for missing or misshapen tensors.
-    public convenience init(config: TextEncoderConfig, weights: WeightStore, engine: Engine) throws {
+    public convenience init(
+        config: TextEncoderConfig, weights: WeightStore, addedRows: [Float] = [], engine: Engine
+    ) throws {
         let build = LayerBuilder(weights: weights, engine: engine)
-        self.init(build, config: config)
+        self.init(build, config: config, addedRows: addedRows)
         try build.finish()
         weights.releasePages()
     }
 
-    init(_ root: LayerBuilder, config: TextEncoderConfig) {
+    init(_ root: LayerBuilder, config: TextEncoderConfig, addedRows: [Float] = []) {
         let build = root.at("text_model")
         tokenEmbedding = build.tensor("embeddings.token_embedding.weight", [config.vocabularySize, config.width])
         positionEmbedding = build.tensor("embeddings.position_embedding.weight", [config.positions, config.width])
@@ -35,6 +41,7 @@ public final class TextEncoder: Sendable {
         layers = (0..<config.layers).map { TextEncoderLayer(build.at("encoder.layers.\($0)"), config: config) }
         finalLayerNorm = build.layerNorm("final_layer_norm", config.width, epsilon: config.layerNormEps)
         self.config = config
+        self.addedRows = addedRows
         engine = root.engine
     }
 
@@ -68,16 +75,23 @@ public final class TextEncoder: Sendable {
         let hidden = Tensor([ids.count, length, width])
         for (sample, row) in ids.enumerated() {
             for (position, id) in row.enumerated() {
-                guard (0..<config.vocabularySize).contains(id) else {
-                    throw SimpleFailure(
-                        .usage, "token id \(id) is outside 0..<\(config.vocabularySize), the vocabulary")
-                }
                 let target = hidden.pointer + (sample * length + position) * width
-                tokenEmbedding.row(id).copyFloats(into: target)
+                try copyEmbedding(of: id, into: target)
                 for i in 0..<width { target[i] += positionEmbedding[position * width + i] }
             }
         }
         return hidden
+    }
+
+    private func copyEmbedding(of id: Int, into target: UnsafeMutablePointer<Float>) throws {
+        let (size, width) = (config.vocabularySize, config.width)
+        let added = addedRows.count / width
+        guard (0..<size + added).contains(id) else {
+            throw SimpleFailure(
+                .usage, "token id \(id) is outside 0..<\(size + added), the text encoder's table of embeddings")
+        }
+        if id < size { return tokenEmbedding.row(id).copyFloats(into: target) }
+        for i in 0..<width { target[i] = addedRows[(id - size) * width + i] }
     }
 }
 

@@ -10,10 +10,12 @@ public enum SettingsFile {
     /// - Throws: `SimpleFailure`: `.missingInput` without the file, `.usage` for anything wrong in it, naming file, line,
     ///   key, what was expected, and the nearest key there is.
     public static func read(_ path: String, overrides: [String] = []) throws -> SettingValues {
-        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else {
-            throw SimpleFailure(.missingInput, "\(path): cannot be read; lvo study init writes a commented one")
+        do {
+            return try parse(TextLines.text(of: path), name: path, overrides: overrides)
+        } catch FileFailure.cannotRead(let file, let reason) {
+            throw SimpleFailure(
+                .missingInput, "\(file): cannot be read: \(reason); lvo study init writes a commented one")
         }
-        return try parse(text, name: path, overrides: overrides)
     }
 
     public static func parse(_ text: String, name: String, overrides: [String] = []) throws -> SettingValues {

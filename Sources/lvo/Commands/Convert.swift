@@ -15,6 +15,8 @@ struct Convert: ParsableCommand {
     @Option(help: "A LoRA to merge, FILE[:SCALE]; may be repeated.")
     var lora: [LoRAArgument] = []
 
+    @OptionGroup var unused: UnusedKeysOption
+
     @Option(help: "Precision of the written weights.")
     var dtype = Synthesize.Precision.f16
 
@@ -27,9 +29,15 @@ struct Convert: ParsableCommand {
     func run() throws {
         try OutputCheck.folder(output)
         let source = try ModelSource(path: input, vae: vae, loras: lora.map { ($0.path, $0.scale) })
-        for key in source.unusedLoRAKeys { note("unused: \(key)") }
+        try UnusedKeysOption.check(source, allowUnused: unused.allowUnused)
         let text = try TextEncoderConfig(source.config(.textEncoder))
         let isCLIP = source.tokenizerFolder == nil && text.vocabularySize == Vocabulary.clipCount
+        guard isCLIP || source.tokenizerFolder != nil else {
+            throw SimpleFailure(
+                .missingInput,
+                "\(input): it has no tokenizer, and its vocabulary of \(text.vocabularySize) is not CLIP's; put a folder "
+                    + "'tokenizer' beside it")
+        }
         try ModelFolderWriter.write(
             source, to: output, dtype: dtype.dtype, overwrite: overwrite,
             tokenizer: isCLIP ? { try Vocabulary.writeCLIP(to: $0, overwrite: overwrite) } : nil)

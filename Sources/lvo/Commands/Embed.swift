@@ -15,6 +15,8 @@ struct Embed: ParsableCommand {
     @Option(parsing: .upToNextOption, help: "Prompts, one per sample. Default: the empty one.")
     var prompt: [String] = [""]
 
+    @OptionGroup var syntax: EmphasisOption
+
     @Option(help: "Layers of the text encoder left out at its end, as diffusers counts.")
     var clipSkip = 0
 
@@ -29,8 +31,7 @@ struct Embed: ParsableCommand {
     func run() throws {
         try OutputCheck.file(output, overwrite: overwrite)
         let encoder = try PromptEncoder(model.folder(), engine: runtime.engine())
-        let encoded = try encoder.encode(prompt, clipSkip: clipSkip)
-        warnAboutDropped(encoded.dropped)
+        let encoded = try syntax.encode(prompt, encoder, clipSkip: clipSkip)
         let shape = [encoded.ids.count, encoded.ids.first?.count ?? 0]
         try SafetensorsWriter.write(
             [

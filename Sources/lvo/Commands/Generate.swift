@@ -102,7 +102,10 @@ struct Generate: ParsableCommand {
         _ stop: StopFlag
     ) throws {
         let begin = ContinuousClock.now
-        warnAboutDropped([parameters.prompt, parameters.negativePrompt].map(drawing.dropped))
+        for prompt in [parameters.prompt, parameters.negativePrompt] {
+            EmphasisOption.warnAboutSyntax(prompt, isRead: parameters.emphasis)
+            if !parameters.emphasis { warnAboutDropped([drawing.dropped(of: prompt)]) }
+        }
         let picture = try drawing.draw(parameters) {
             progress.advance("seed \(parameters.seed)")
             try stop.check()

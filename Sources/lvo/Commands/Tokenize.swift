@@ -19,7 +19,8 @@ struct Tokenize: ParsableCommand {
         let folder = try model.folder()
         let config = try TextEncoderConfig(folder.config(.textEncoder))
         guard let tokenizer = try folder.loadTokenizer(for: config) else {
-            throw SimpleFailure(.missingInput, "\(folder.path)/tokenizer: vocab.json and merges.txt are missing")
+            throw SimpleFailure(
+                .missingInput, "\(folder.path)/tokenizer: tokenizer.json, or vocab.json and merges.txt, are missing")
         }
         for prompt in text {
             let encoding = tokenizer.encode(prompt)

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Experiments
+import Files
 import Ops
 import StableDiffusion
 
@@ -17,31 +18,85 @@ struct ModelOptions: ParsableArguments {
     @Option(help: ArgumentHelp("LoRA file to merge into the model; may be repeated.", valueName: "file[:scale]"))
     var lora: [LoRAArgument] = []
 
+    @OptionGroup var unused: UnusedKeysOption
+
+    @OptionGroup var words: EmbeddingOptions
+
     /// Its files alone.
     func folder() throws -> ModelFolder {
         let folder = try ModelSession.open(reference())
-        for key in folder.source.unusedLoRAKeys { note("unused: \(key)") }
+        try UnusedKeysOption.check(folder.source, allowUnused: unused.allowUnused)
         return folder
     }
 
     private func reference(autoencoders: String? = nil) -> ModelReference {
         let loras = lora.map { ModelReference.LoRA(path: $0.path, scale: $0.scale) }
-        return ModelReference(model, vae: vae, loras: loras, autoencoders: autoencoders)
+        return ModelReference(model, vae: vae, loras: loras, embeddings: words.references, autoencoders: autoencoders)
     }
 
     /// Opens it for what needs more than its files; says on standard error which keys of LoRA files fit nothing.
     func session(
         autoencoders: String? = nil, engine: Engine, memory: MemorySize? = nil
     ) throws -> ModelSession {
-        try Self.session(reference(autoencoders: autoencoders), engine: engine, memory: memory)
+        try Self.session(
+            reference(autoencoders: autoencoders), allowUnused: unused.allowUnused, engine: engine, memory: memory)
     }
 
     static func session(
-        _ reference: ModelReference, engine: Engine, memory: MemorySize? = nil
+        _ reference: ModelReference, allowUnused: Bool = false, engine: Engine, memory: MemorySize? = nil
     ) throws -> ModelSession {
         let session = try ModelSession(reference, engine: engine, memoryBudget: memory?.bytes)
-        for key in session.folder.source.unusedLoRAKeys { note("unused: \(key)") }
+        try UnusedKeysOption.check(session.folder.source, allowUnused: allowUnused)
         return session
+    }
+}
+
+/// What to do about tensors of LoRA files that cannot be merged.
+struct UnusedKeysOption: ParsableArguments {
+    @Flag(help: "Go on when parts of a LoRA file fit nothing in the model or are not understood.")
+    var allowUnused = false
+
+    /// Lists them on standard error.
+    /// - Throws: `SimpleFailure(.badData)` if there are any and that is not allowed.
+    static func check(_ source: ModelSource, allowUnused: Bool) throws {
+        let keys = source.unusedLoRAKeys
+        for key in keys { note("unused: \(key)") }
+        guard keys.isEmpty || allowUnused else {
+            throw SimpleFailure(
+                .badData,
+                "\(keys.count) tensors of LoRA files were not merged, so pictures would not be what was trained; "
+                    + "--allow-unused goes on without them")
+        }
+    }
+}
+
+/// Textual inversions.
+struct EmbeddingOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Textual inversion (AUTOMATIC1111's or diffusers'); prompts name it by TOKEN, by default its own. Repeatable.",
+            valueName: "file[:token]"))
+    var embedding: [EmbeddingArgument] = []
+
+    var references: [ModelReference.Embedding] {
+        embedding.map { ModelReference.Embedding(path: $0.path, token: $0.token) }
+    }
+
+}
+
+/// `FILE` or `FILE:TOKEN`.
+struct EmbeddingArgument: ExpressibleByArgument {
+    let path: String
+    let token: String?
+
+    init?(argument: String) {
+        let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
+        if parts.count > 1, !FileSystem.isFile(argument) {
+            (path, token) = (parts.dropLast().joined(separator: ":"), parts.last.map(String.init))
+        } else {
+            (path, token) = (argument, nil)
+        }
+        if path.isEmpty || token?.isEmpty == true { return nil }
     }
 }
 
@@ -85,19 +140,56 @@ struct PromptOptions: ParsableArguments {
     @Option(help: "Layers of the text encoder left out at its end, as diffusers counts.")
     var clipSkip = 0
 
+    @OptionGroup var syntax: EmphasisOption
+
     func validate() throws {
         if prompt != nil, context != nil { throw ValidationError("--prompt and --context exclude each other") }
+        if context != nil, syntax.emphasis { throw ValidationError("--emphasis goes with --prompt, not with --context") }
         if context != nil, clipSkip != 0 { throw ValidationError("--clip-skip goes with --prompt, not with --context") }
         try ClipSkip.check(clipSkip)
     }
 
-    var source: TextSource { TextSource(prompt: prompt ?? "", clipSkip: clipSkip, contextFile: context) }
+    /// Says on standard error what of the prompt may be meant otherwise.
+    var source: TextSource {
+        EmphasisOption.warnAboutSyntax(prompt ?? "", isRead: syntax.emphasis)
+        return TextSource(
+            prompt: prompt ?? "", clipSkip: clipSkip, emphasis: syntax.emphasis, contextFile: context)
+    }
 }
 
 /// Layers of the text encoder that are left out.
 enum ClipSkip {
     static func check(_ layers: Int?) throws {
         if let layers, layers < 0 { throw ValidationError("--clip-skip \(layers): expected 0 or more") }
+    }
+}
+
+/// Whether prompts are written in the web interfaces' syntax.
+struct EmphasisOption: ParsableArguments {
+    @Flag(
+        help: ArgumentHelp(
+            "Read prompts as AUTOMATIC1111 does: (word:1.2), (word), [word], BREAK; long ones in chunks.",
+            discussion: "Without it every character is taken as it stands."))
+    var emphasis = false
+
+    /// Says on standard error what does not fit, or is taken otherwise than it may be meant.
+    func encode(_ prompts: [String], _ encoder: PromptEncoder, clipSkip: Int) throws -> PromptEncoder.Encoded {
+        for prompt in prompts { Self.warnAboutSyntax(prompt, isRead: emphasis) }
+        let encoded = emphasis
+            ? try encoder.encodeEmphasized(prompts, clipSkip: clipSkip)
+            : try encoder.encode(prompts, clipSkip: clipSkip)
+        warnAboutDropped(encoded.dropped)
+        return encoded
+    }
+
+    static func warnAboutSyntax(_ prompt: String, isRead: Bool) {
+        let read = EmphasizedPrompt(prompt)
+        if !isRead, read.isSyntax {
+            note("'\(prompt.prefix(60))': brackets, weights and <…> are taken as they stand; --emphasis reads them")
+        }
+        if isRead {
+            for network in read.networks { note("<\(network)> is left out of the prompt; give its file with --lora") }
+        }
     }
 }
 

@@ -24,11 +24,13 @@ struct SamplingOptions: ParsableArguments {
 
     @Option(
         parsing: .unconditional,
-        help: "Seed of the first picture; the next ones count up. Default: \(GenerationParameters().seed).")
-    var seed: UInt64?
+        help: "Seed of the first picture; the next ones count up; -1 draws one. Default: \(GenerationParameters().seed).")
+    var seed: SeedArgument?
 
     @Option(help: "Layers of the text encoder left out at its end, as diffusers counts. Default: 0.")
     var clipSkip: Int?
+
+    @OptionGroup var syntax: EmphasisOption
 
     @Option(help: "What the U-Net predicts. Default: what the model says.")
     var prediction: PredictionType?
@@ -36,7 +38,7 @@ struct SamplingOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "PNG whose 'parameters' text gives prompt, seed and the rest; other options override it.",
-            discussion: "Web interfaces draw noise on GPUs and weigh words by (word:1.2); neither is repeated here.",
+            discussion: "Web interfaces draw noise on GPUs, which is not repeated here; --emphasis weighs words as they do.",
             valueName: "png"))
     var paramsFrom: String?
 
@@ -52,7 +54,8 @@ struct SamplingOptions: ParsableArguments {
         parameters.steps = steps ?? parameters.steps
         parameters.guidanceScale = cfgScale ?? parameters.guidanceScale
         parameters.sampler = sampler ?? parameters.sampler
-        parameters.seed = seed ?? parameters.seed
+        parameters.seed = seed?.value() ?? parameters.seed
+        parameters.emphasis = syntax.emphasis || parameters.emphasis
         parameters.clipSkip = clipSkip ?? parameters.clipSkip
         return parameters
     }
@@ -62,16 +65,40 @@ struct SamplingOptions: ParsableArguments {
             throw SimpleFailure(.badData, "\(path): has no '\(ParametersText.keyword)' text; give the prompt instead")
         }
         let parameters = try ParametersText.parse(text, name: path, sampler: sampler)
-        if parameters.prompt.contains("<lora:") || parameters.prompt.contains("(") {
-            note("warning: \(path): emphasis and <lora:…> in its prompt are taken as plain words")
-        }
         let values = ParametersText.values(of: text)
         if values["Denoising strength"] != nil, !fromPicture {
             note("warning: \(path) was made from another picture; give that with --init-image to repeat it")
         }
-        for (key, option) in [("Steering", "--steer"), ("LoRA", "--lora"), ("VAE", "--vae")] {
+        for (key, option) in [("Steering", "--steer"), ("LoRA", "--lora"), ("VAE", "--vae"), ("Embeddings", "--embedding")] {
             if let value = values[key] { note("\(path) was made with \(option) \(value); to repeat it, give that too") }
         }
         return parameters
+    }
+}
+
+/// A seed, or -1 for one that is drawn.
+enum SeedArgument: ExpressibleByArgument {
+    case fixed(UInt64)
+    case drawn
+
+    init?(argument: String) {
+        if argument == "-1" {
+            self = .drawn
+        } else if let seed = UInt64(argument) {
+            self = .fixed(seed)
+        } else {
+            return nil
+        }
+    }
+
+    /// Draws anew at each call, from as many seeds as the web interfaces know, and tells it on standard error.
+    func value() -> UInt64 {
+        switch self {
+        case .fixed(let seed): return seed
+        case .drawn:
+            let seed = UInt64.random(in: 0...UInt64(UInt32.max))
+            note("seed \(seed)")
+            return seed
+        }
     }
 }

@@ -14,6 +14,9 @@ struct ActivationOptions: ParsableArguments {
     @Option(help: ArgumentHelp("File of prompts, one a line, or JSON lines with a 'text'.", valueName: "file"))
     var prompts: String?
 
+    @OptionGroup var words: EmbeddingOptions
+    @OptionGroup var syntax: EmphasisOption
+
     @Option(help: "Which half of guidance is recorded. Default: \(GuidanceHalf.conditional.rawValue).")
     var half: GuidanceHalf?
 
@@ -38,13 +41,15 @@ struct ActivationOptions: ParsableArguments {
         let options = [
             ("--model", model != nil), ("--layer", !layer.isEmpty), ("--prompts", prompts != nil), ("--half", half != nil),
             ("--sampler-steps", samplerSteps != nil), ("--cfg-scale", cfgScale != nil), ("--sampler", sampler != nil),
+            ("--embedding", !words.embedding.isEmpty), ("--emphasis", syntax.emphasis),
         ]
         return options.filter(\.1).map(\.0)
     }
 
     func session(engine: Engine) throws -> ModelSession {
         guard let model else { throw ValidationError("give --model, --layer and --prompts") }
-        return try ModelOptions.session(ModelReference(model), engine: engine)
+        return try ModelOptions.session(
+            ModelReference(model, embeddings: words.references), engine: engine)
     }
 
     func request(seed: UInt64) throws -> CaptureRequest {
@@ -53,6 +58,7 @@ struct ActivationOptions: ParsableArguments {
         request.parameters.steps = samplerSteps ?? request.parameters.steps
         request.parameters.guidanceScale = cfgScale ?? request.parameters.guidanceScale
         request.parameters.sampler = sampler
+        request.parameters.emphasis = syntax.emphasis
         request.half = half ?? request.half
         request.seed = Int(truncatingIfNeeded: seed)
         return request

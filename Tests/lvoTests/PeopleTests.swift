@@ -83,10 +83,12 @@ import TestSupport
             #expect(try pictures("'\(path)'", folder).contains(": 2 pictures"))
         },
         Case("prompts from a pipe", "https://github.com/AbdBarho/stable-diffusion-webui-docker/pull/19") { folder in
-            #expect(try pictures("<(printf 'a\\r\\nb\\nc')", folder).contains(": 3 pictures"))
-            #expect(try pictures("/dev/stdin", folder, before: "printf 'a\\nb' |").contains(": 2 pictures"))
-            let lines = "printf '{\"text\": \"a\"}\\n{\"text\": \"a\"}' |"
-            #expect(try pictures("/dev/stdin", folder, before: lines).contains(": 1 pictures"))
+            let substituted = try pictures("<(printf 'a\\r\\nb\\nc')", folder)
+            #expect(substituted.contains(": 3 pictures"), "\(substituted)")
+            let piped = try pictures("/dev/stdin", folder, before: "printf 'a\\nb' |")
+            #expect(piped.contains(": 2 pictures"), "\(piped)")
+            let lines = try pictures("/dev/stdin", folder, before: "printf '{\"text\": \"a\"}\\n{\"text\": \"a\"}' |")
+            #expect(lines.contains(": 1 pictures"), "\(lines)")
         },
         Case("prompts in UTF-16 and Latin-1", "https://github.com/rizonesoft/Notepad3/pull/5298") { folder in
             let wide = try folder.write("wide.txt", [0xFF, 0xFE] + "a\n".utf16.flatMap { [UInt8($0 & 255), 0] })

@@ -33,12 +33,12 @@ import TestSupport
 
     /// Everything of `tokenizer.json` that would make other tokens is refused.
     @Test(arguments: [
-        ("model", "end_of_word_suffix", "" as JSON), ("model", "type", "WordPiece"), ("model", "dropout", 0.1),
+        ("model", "end_of_word_suffix", ""), ("model", "type", "WordPiece"), ("model", "dropout", 0.1),
         ("model", "continuing_subword_prefix", "##"), ("model", "byte_fallback", true), ("model", "merges", "x"),
         ("model", "merges", [["a", "b", "c"]]), ("model", "vocab", []), ("", "normalizer", .null),
         ("", "pre_tokenizer", ["type": "ByteLevel"]), ("", "added_tokens", [["id": -1, "content": "x"]]),
         ("", "added_tokens", 7), ("", "model", .null),
-    ]) func otherTokenizersAreRefused(_ section: String, _ key: String, _ value: JSON) throws {
+    ] as [(String, String, JSON)]) func otherTokenizersAreRefused(_ section: String, _ key: String, _ value: JSON) throws {
         let folder = try TemporaryFolder()
         var json = try #require(try JSON.read(fixture("people/tokenizer-json/tokenizer.json")).object)
         if section.isEmpty {
@@ -80,7 +80,7 @@ import TestSupport
 
     @Test(arguments: [
         ("web.pt", nil), ("shiny.safetensors", nil), ("shiny.safetensors", "Shiny"),
-    ]) func severalVectorsStandForOneWord(_ file: String, _ token: String?) throws {
+    ] as [(String, String?)]) func severalVectorsStandForOneWord(_ file: String, _ token: String?) throws {
         let context = try Self.encoder([(file, token)]).encode(["a shiny red star, shiny"]).context
         #expect(try Self.difference(context, "shiny") < 2e-5)
     }

@@ -108,7 +108,10 @@ import TestSupport
         let corpus = [try Self.smallTokenizer()]
         let campaign = FuzzCampaign(
             "tokenizer.json", corpus: corpus,
-            words: ["16777215", "-1", "[\"a\",\"b\"]", "\"a b\"", "null", "true", "{\"id\":3,\"content\":\"x\"}", "\"</w>\""])
+            words: [
+                "16777215", "-1", "[\"a\",\"b\"]", "\"a b\"", "null", "true", "{\"id\":3,\"content\":\"x\"}",
+                "\"</w>\"",
+            ])
         campaign.check(1000) { input in
             let tokenizer = try Tokenizer(tokenizerJSON: ConfigFile(file: "fuzz", json: JSON.parse(input.bytes)))
             for prompt in Self.prompts + ["a <cat-toy> x", "Two  WORDSsingle"] {
@@ -147,7 +150,9 @@ import TestSupport
     @Test func emphasis() throws {
         let campaign = FuzzCampaign(
             "emphasis", corpus: try Self.corpus("emphasis"),
-            words: ["(", ")", "[", "]", ":1.5)", ":-", " BREAK ", "\\(", "<lora:", ">", ":1e9)", ":.)", ", ", "((((((((", "word "])
+            words: [
+                "(", ")", "[", "]", ":1.5)", ":-", " BREAK ", "\\(", "<lora:", ">", ":1e9)", ":.)", ", ", "((((((((", "word ",
+            ])
         let tokenizer = try Tokenizer(folder: fixture("people/tokenizer-added"))
         campaign.check(1000) { input in
             let prompt = EmphasizedPrompt(try Self.text(input))

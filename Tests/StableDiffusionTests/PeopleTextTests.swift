@@ -50,7 +50,9 @@ import TestSupport
         }
         try JSON.object(json).write(to: folder.file("tokenizer.json"), overwrite: false)
         #expect { try Tokenizer(folder: folder.path) } throws: {
-            "\($0)".hasPrefix(folder.file("tokenizer.json")) && "\($0)".contains(key)
+            // A vocabulary that is none is refused by the reader of `vocab.json` too, and added tokens are named as such.
+            let names = ["vocab": "token: id", "added_tokens": "added"]
+            return "\($0)".hasPrefix(folder.file("tokenizer.json")) && "\($0)".contains(names[key] ?? key)
         }
     }
 

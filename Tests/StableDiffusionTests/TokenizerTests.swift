@@ -142,7 +142,7 @@ import TestSupport
         let vocab = try Data(contentsOf: URL(fileURLWithPath: good + "/vocab.json"))
         #expect(failure(of: good) == "no error")
         let bad = try write(vocab: Array(vocab), merges: [0x61, 0x20, 0xFF])
-        #expect(failure(of: bad).contains("merges.txt:1: not valid"))
+        #expect(failure(of: bad).contains("merges.txt: line 1 is not UTF-8"))
     }
 
     @Test func missingSpecialToken() throws {

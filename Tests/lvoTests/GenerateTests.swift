@@ -121,7 +121,7 @@ import TestSupport
 
     private static let mistakes: [(arguments: [String], status: Int32, message: String)] = [
         (["--sampler", "best"], 2, "euler_a"), (["-W", "63"], 2, "multiples of 4"),
-        (["--steps", "0"], 2, "0 steps"), (["--seed", "-1"], 2, "'-1'"), (["--strength", "0.5"], 2, "--init-image"),
+        (["--steps", "0"], 2, "0 steps"), (["--seed", "-2"], 2, "'-2'"), (["--strength", "0.5"], 2, "--init-image"),
         (["--steer", "nowhere:channel=1:2"], 2, "nowhere"), (["--steer", "conv_in:channel=99:2"], 2, "0 to 31"),
         (["--steer", "conv_in:feature=1:2"], 2, "--sae"), (["--steer", "conv_in"], 2, "expected LAYER"),
         (["--capture", "conv_in", "--capture", "conv_in@1"], 2, "twice"),

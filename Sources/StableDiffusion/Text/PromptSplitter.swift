@@ -38,10 +38,17 @@ struct PromptSplitter {
         }
     }
 
+    /// Runs of white space become one space, which matters to tokens of several words only.
     private static func normalized(_ text: String) -> [Unicode.Scalar] {
-        text.precomposedStringWithCanonicalMapping.unicodeScalars.flatMap {
-            Array($0.properties.lowercaseMapping.unicodeScalars)
+        var result: [Unicode.Scalar] = []
+        for scalar in text.precomposedStringWithCanonicalMapping.unicodeScalars {
+            if !scalar.properties.isWhitespace {
+                result += scalar.properties.lowercaseMapping.unicodeScalars
+            } else if result.last != " " {
+                result.append(" ")
+            }
         }
+        return result
     }
 
     private static func words(in scalars: ArraySlice<Unicode.Scalar>) -> [String] {

@@ -90,14 +90,13 @@ public struct PictureDrawing {
     }
 
     private func text(_ parameters: GenerationParameters) -> String {
-        func name(_ path: String) -> String { path.split(separator: "/").last.map(String.init) ?? path }
         let reference = session.reference
         var extra = [("Model", session.name)]
-        let loras = reference.loras.map { "\(name($0.path)):\($0.scale)" }
+        let loras = reference.loras.map { "\(FileSystem.name($0.path)):\($0.scale)" }
         if !loras.isEmpty { extra.append(("LoRA", loras.joined(separator: " "))) }
-        let words = reference.embeddings.map { name($0.path) + ($0.token.map { ":" + $0 } ?? "") }
+        let words = reference.embeddings.map { FileSystem.name($0.path) + ($0.token.map { ":" + $0 } ?? "") }
         if !words.isEmpty { extra.append(("Embeddings", words.joined(separator: " "))) }
-        if let vae = reference.vae { extra.append(("VAE", name(vae))) }
+        if let vae = reference.vae { extra.append(("VAE", FileSystem.name(vae))) }
         if !steering.isEmpty { extra.append(("Steering", steering.map(\.text).joined(separator: " "))) }
         extra.append(("Version", software))
         return ParametersText.text(

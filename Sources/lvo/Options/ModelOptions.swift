@@ -81,7 +81,6 @@ struct EmbeddingOptions: ParsableArguments {
     var references: [ModelReference.Embedding] {
         embedding.map { ModelReference.Embedding(path: $0.path, token: $0.token) }
     }
-
 }
 
 /// `FILE` or `FILE:TOKEN`.

@@ -5,7 +5,7 @@
 #endif
 
 /// Checksums of large files, remembered by path, size and times of change: four gigabytes need not be read again by every
-/// command and every process. Links are followed: a file behind a link is the file.
+/// command and every process. Links are followed: a linked file is the file.
 public final class ChecksumCache {
     private let path: String?
     private var known: [String: JSON]

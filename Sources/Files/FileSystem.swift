@@ -32,7 +32,7 @@ public enum FileSystem {
         return names.sorted()
     }
 
-    /// What stands behind the last slash.
+    /// What follows the last slash.
     public static func name(_ path: String) -> String {
         path.split(separator: "/").last.map(String.init) ?? path
     }

@@ -71,8 +71,8 @@ public struct GemmKernels: Sendable {
     ) -> Void
 
     /// `y[r, j] = value · geluErf(gate)` for `columns` (whole panels) columns, where value and gate are sums with their
-    /// bias, the panels of gates behind those of values; rows of y are `stride` apart. Unless `projected` is nil, value goes
-    /// to `projected[2·stride·r + j]` and gate `stride` behind it.
+    /// bias, the panels of gates after those of values; rows of y are `stride` apart. Unless `projected` is nil, value goes
+    /// to `projected[2·stride·r + j]` and gate `stride` after it.
     public let writeGated: WriteGated
 
     public init(

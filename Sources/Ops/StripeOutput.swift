@@ -2,7 +2,7 @@ import KernelInterface
 
 /// Where the sums of a `FilterProduct` go, and what is added or applied to them on the way.
 struct StripeOutput: @unchecked Sendable {
-    /// `[rows, columns]`, or `[rows, columns/2]` behind a gate.
+    /// `[rows, columns]`, or `[rows, columns/2]` after a gate.
     private let y: UnsafeMutablePointer<Float>
     private let bias: UnsafePointer<Float>?
     private let residual: UnsafePointer<Float>?
@@ -23,7 +23,7 @@ struct StripeOutput: @unchecked Sendable {
         (self.y, self.bias, self.residual, self.sampleBias, gate) = (y, bias, residual, sampleBias, nil)
     }
 
-    /// Behind a gate nothing but the bias is added.
+    /// With a gate nothing but the bias is added.
     init(y: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>?, gate: Gate) {
         (self.y, self.bias, self.gate, residual, sampleBias) = (y, bias, gate, nil, nil)
     }

@@ -2,7 +2,7 @@
 import RealModule
 
 /// The sizes of a convolution `[B, height, width, inputs]` → `[B, outHeight, outWidth, outputs]`: square filters of
-/// `size`, zero padding of `before` rows and columns ahead and of `after` behind.
+/// `size`, zero padding of `before` rows and columns ahead and `after` at the end.
 public struct ReferenceConvolution: Sendable {
     /// Number of samples, size of the input map, channels, side of the filter, step, padding at both ends.
     public var batch, height, width, inputs, outputs, size, stride, before, after: Int

@@ -3,7 +3,7 @@ import SparseAutoencoders
 import Tensors
 import Testing
 
-/// Where training starts, and where dead features start anew.
+/// Where training starts, and where dead latents start anew.
 @Suite struct StartTests {
     let configuration = SAEConfiguration(inputWidth: 12, numLatents: 48, k: 4, rule: .batchTopK)
 

@@ -45,7 +45,7 @@ import Visualization
             let augmentation = Augmentation(angle: angle, scale: scale, warps: true)
             let warped = augmentation.apply(try golden("\(parts[0])/latent"))
             #expect(relativeError(warped, try golden(key)) < Self.tolerance, "\(key)")
-            let pulled = augmentation.pullBack(try golden(key + "/cotangent"))
+            let pulled = augmentation.backwardInput(try golden(key + "/cotangent"))
             #expect(relativeError(pulled, try golden(key + "/vjp")) < Self.tolerance, "\(key)")
         }
     }
@@ -55,7 +55,7 @@ import Visualization
         let augmentation = Augmentation(rollY: 1, rollX: -2)
         let rolled = augmentation.apply(latent)
         #expect(bits(rolled) == bits(try golden("\(index)/roll/1/-2")))
-        #expect(bits(augmentation.pullBack(rolled)) == bits(latent))
+        #expect(bits(augmentation.backwardInput(rolled)) == bits(latent))
     }
 
     /// Against the definition, for lengths with small, large and repeated prime factors.

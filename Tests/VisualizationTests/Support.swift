@@ -70,7 +70,7 @@ struct LinearLayer: DreamLayer {
         return result
     }
 
-    func forward(_ latent: Tensor) -> (activation: Tensor, pullBack: (Tensor) -> Tensor) {
+    func forward(_ latent: Tensor) -> (activation: Tensor, vjp: (Tensor) -> Tensor) {
         (
             activation(latent),
             { gradient in

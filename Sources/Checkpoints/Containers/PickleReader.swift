@@ -32,7 +32,7 @@ struct PickleReader {
         reader = try ByteReader(bytes)
     }
 
-    /// A pickle with something behind it.
+    /// A pickle with something after it.
     init(upTo bytes: UnsafeRawBufferPointer, file: String) throws {
         try self.init(UnsafeRawBufferPointer(rebasing: bytes.prefix(Self.sizeLimit)), file: file)
     }

@@ -120,7 +120,7 @@ struct ZipArchive {
         }
     }
 
-    /// The bytes behind the entry's local header, whose name and extra field may differ in length from the directory's.
+    /// The bytes after the entry's local header, whose name and extra field may differ in length from the directory's.
     private static func content(
         _ bytes: UnsafeRawBufferPointer, _ entry: Entry, file: String
     ) throws -> UnsafeRawBufferPointer {

@@ -80,7 +80,7 @@ public struct AutoencoderReport {
             ("Tokens", "\(whole.tokens)"), ("FVU", String(format: "%.4f", whole.fvu)),
             ("Explained variance", String(format: "%.4f", whole.explainedVariance)),
             ("Active features per token", String(format: "%.2f", whole.l0)),
-            ("Dead features", share(evaluation.dead)),
+            ("Dead latents", share(evaluation.dead)),
             ("Ultra-dense features (active in more than a tenth)", share(evaluation.ultraDense)),
             ("Features with a decoder neighbour above cosine 0.9", share(neighbours.count { $0.cosine > 0.9 })),
         ]

@@ -9,6 +9,6 @@ public protocol PictureActivations: AnyObject {
     /// Channels and positions of a map, by layer.
     var layers: [(name: String, width: Int, positions: Int)] { get }
 
-    /// Per layer the maps of a picture's time steps, `[positions, width]` each; nil behind the last picture.
+    /// Per layer the maps of a picture's time steps, `[positions, width]` each; nil after the last picture.
     func picture(_ index: Int) throws -> [[Tensor]]?
 }

@@ -73,7 +73,7 @@ public final class ShuffleBuffer {
     /// The largest batch that can ever be drawn before the end.
     public var largestBatch: Int { (capacity - capacity / 2) * group }
 
-    /// Contents, with what waits outside behind them.
+    /// Contents, followed by what waits outside.
     public var contents: Tensor {
         let rows = filled + waiting.reduce(0) { $0 + $1.rows }
         let result = Tensor([max(rows, 1), group * width])

@@ -1,6 +1,6 @@
 /// Weights of what the loss adds to the reconstruction error.
 public struct LossOptions: Sendable, Equatable {
-    /// Weight of AuxK, the reconstruction of the error by dead features (Gao et al., arXiv 2406.04093).
+    /// Weight of AuxK, the reconstruction of the error by dead latents (Gao et al., arXiv 2406.04093).
     public var auxkAlpha: Float = 1 / 32
     /// ReLU: weight of the mean over tokens of the sum of the activations.
     public var l1Coefficient: Float = 1e-3

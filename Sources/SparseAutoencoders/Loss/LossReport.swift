@@ -20,7 +20,7 @@ public struct LossReport: Sendable {
     public var l2 = 0.0
     /// Mean over tokens of 1 − ‖x̂ − x‖² / ‖x − mean‖².
     public var explainedVariance = 0.0
-    /// Features that were given as dead.
+    /// How many dead latents were given.
     public var deadCount = 0
     /// Which features were selected at least once, even at value 0.
     public var fired: [Bool] = []

@@ -32,7 +32,7 @@ public struct SparseLoss: Sendable {
 
     /// - Parameters:
     ///   - x: tokens `[n, D]`; consecutive runs of `positions` tokens are one sample (SampleTopK).
-    ///   - dead: which features count as dead, `[L]`; empty if none.
+    ///   - dead: which features are dead latents, `[L]`; empty if none.
     ///   - gradients: overwritten with the gradient; nil computes the report alone.
     public func evaluate(
         _ x: Tensor, positions: Int = 1, dead: [Bool] = [], gradients: SAEGradients? = nil

@@ -2,7 +2,7 @@ import Ops
 import Tensors
 
 /// The encoder's rows in the column panels that the matrix kernel multiplies with, the features that are dead in
-/// panels of their own behind the others: the auxiliary selection looks at these alone.
+/// panels of their own after the others: the auxiliary selection looks at these alone.
 ///
 /// Made anew for every step, because the step before changed the weights: one read and one write of `W_enc`, about
 /// a hundredth of the product's time.

@@ -4,7 +4,7 @@ import Ops
 struct SelectionRequest: Sendable {
     let tokensPerGroup: Int
     let keep: Int
-    /// Only dead features, and only activations greater than 0: the auxiliary reconstruction sees no others.
+    /// Only dead latents, and only activations greater than 0: the auxiliary reconstruction sees no others.
     var deadOnly = false
     /// Only activations greater than 0.
     var positiveOnly = false

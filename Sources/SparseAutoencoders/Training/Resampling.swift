@@ -12,7 +12,7 @@ extension SAEAdam {
 }
 
 extension SparseAutoencoder {
-    /// Gives dead features a new start at tokens of `x [n, D]` that are reconstructed badly (Bricken et al., Towards
+    /// Gives dead latents a new start at tokens of `x [n, D]` that are reconstructed badly (Bricken et al., Towards
     /// Monosemanticity, 2023): a token is drawn with a probability proportional to its squared error; its direction
     /// becomes the decoder row, and the encoder row at a fifth of the living rows' mean norm.
     func resample(_ dead: [Bool], from x: Tensor, optimizer: SAEAdam, random: CounterRandom, engine: Engine) {

@@ -31,7 +31,7 @@ public final class SAETrainer {
     /// Whether all updates are done.
     public var isFinished: Bool { step >= options.steps }
 
-    /// Features that count as dead now.
+    /// The present dead latents.
     public var dead: [Bool] { sinceFired.map { $0 > options.deadAfterTokens } }
 
     /// One update on `batch [n, D]`, samples of `positions` tokens.

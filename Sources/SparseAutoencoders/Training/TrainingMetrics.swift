@@ -23,7 +23,7 @@ public struct TrainingMetrics: Sendable {
         "multi_topk_fvu", "nested_fvu", "penalty", "learning_rate", "gradient_norm", "tokens_per_second",
     ]
 
-    /// Dead features before this update.
+    /// Dead latents before this update.
     public var deadPercent: Double { 100 * Double(report.deadCount) / Double(numLatents) }
     /// Features that this batch selected.
     public var firedPercent: Double { 100 * Double(report.fired.count { $0 }) / Double(numLatents) }

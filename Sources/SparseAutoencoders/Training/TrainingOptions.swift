@@ -17,9 +17,9 @@ public struct TrainingOptions: Sendable, Equatable {
     public var loss = LossOptions()
     /// Bound on the gradient's global norm.
     public var maxGradientNorm = 1.0
-    /// A feature that was not selected for more than so many tokens counts as dead.
+    /// A feature that was not selected for more than so many tokens is a dead latent.
     public var deadAfterTokens = 10_000_000
-    /// Every so many updates dead features start anew from badly reconstructed tokens; 0: never.
+    /// Every so many updates dead latents start anew from badly reconstructed tokens; 0: never.
     public var resampleEvery = 0
     /// Of the start, of new starts, and of a store's order.
     public var seed: UInt64 = 0

@@ -7,7 +7,7 @@ import Tensors
 /// `metrics.ndjson` and `metrics.csv`, and at the end `HOOKPOINT/cfg.json` and `sae.safetensors`.
 ///
 /// Killed at any time, the run goes on from its checkpoint and ends as if it had not been: at most `interval` steps are
-/// done twice. Metrics behind the checkpoint are cut off when it goes on.
+/// done twice. Metrics after the checkpoint are cut off when it goes on.
 public final class TrainingRun {
     /// Where checkpoint, metrics and result are.
     public let folder: String

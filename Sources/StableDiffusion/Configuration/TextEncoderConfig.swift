@@ -77,7 +77,7 @@ public struct TextEncoderConfig: Sendable, Equatable {
         usesQuickGelu = activation == "quick_gelu"
         layerNormEps = Float(try config.double("layer_norm_eps", default: 1e-5))
         // Files written before transformers 4.30 say 0 and 2 here, which are not CLIP's ids; its vocabulary ends with
-        // start and end, and what was added stands behind.
+        // start and end, and what was added follows.
         let stated = (try config.int("bos_token_id", default: 49406), try config.int("eos_token_id", default: 49407))
         let isOld = stated.0 == 0 && stated.1 == 2
         let end = min(vocabularySize, Vocabulary.clipCount)

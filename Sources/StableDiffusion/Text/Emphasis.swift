@@ -175,7 +175,7 @@ package struct TokenChunks {
     private var factors: [Float] = []
     private var lastComma: Int?
 
-    /// How far back a comma may stand for a full chunk to end behind it.
+    /// How far back a comma may stand for a full chunk to end after it.
     private static let commaReach = 20
 
     package init(_ prompt: EmphasizedPrompt, tokenizer: Tokenizer) {

@@ -84,7 +84,7 @@ public final class PromptEncoder: Sendable {
 
 extension ModelFolder {
     /// The folder's tokenizer; CLIP's published one if it has none and the text encoder's vocabulary is of its size.
-    /// Embeddings that were given beside the model are tokens of it, with ids behind the text encoder's.
+    /// Embeddings that were given beside the model are tokens of it, with ids after the text encoder's.
     public func loadTokenizer(for config: TextEncoderConfig) throws -> Tokenizer? {
         guard let tokenizer = try ownTokenizer(config) else {
             guard let first = source.embeddings.first else { return nil }

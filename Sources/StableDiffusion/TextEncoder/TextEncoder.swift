@@ -17,7 +17,7 @@ public final class TextEncoder: Sendable {
     private let positionEmbedding: [Float]
     private let layers: [TextEncoderLayer]
     private let finalLayerNorm: LayerNorm
-    /// Rows behind the vocabulary's, `[n · C]`.
+    /// Rows after the vocabulary's, `[n · C]`.
     private let addedRows: [Float]
 
     /// Packs all layers' weights; the token embedding stays in its file.

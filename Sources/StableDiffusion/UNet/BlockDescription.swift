@@ -18,7 +18,7 @@ public struct BlockDescription: Sendable, Equatable {
     public let ordinal: Int
     /// Channels that arrive from the block before.
     public let inChannels: Int
-    /// Channels of the skip that is concatenated behind them: `[hidden | skip]`; 0 if none is taken.
+    /// Channels of the skip that is concatenated after them: `[hidden | skip]`; 0 if none is taken.
     public let skipChannels: Int
     /// Channels of the result.
     public let outChannels: Int

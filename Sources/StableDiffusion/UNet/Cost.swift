@@ -59,7 +59,7 @@ extension BlockDescription {
         return products + selfAttention + crossAttention
     }
 
-    /// The first hook point of the block behind a weight.
+    /// The first hook point of the block that depends on a weight.
     private func point(of tensor: String) -> InnerPoint {
         InnerPoint.allCases.first { tensor.hasPrefix(name + $0.suffix + ".") } ?? .output
     }

@@ -28,7 +28,7 @@ struct SpatialTransformer: Sendable {
         engine = build.engine
     }
 
-    /// What backward needs: `18·B·N·C` floats if all parts were computed. Parts behind the hook point are nil.
+    /// What backward needs: `18·B·N·C` floats if all parts were computed. Parts after the hook point are nil.
     struct Saved {
         let x: Tensor
         let norm: GroupNorm.Saved

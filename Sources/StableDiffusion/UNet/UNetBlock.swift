@@ -43,7 +43,7 @@ enum BlockCall {
     case convolution(Convolution)
     /// `size`: of the skip that comes next, to which the map is enlarged.
     case upsample(Convolution, size: (height: Int, width: Int), engine: Engine)
-    /// `timeBias`: `[B, Cout]`, the time step's share. `skip`: on the way up, concatenated behind the input.
+    /// `timeBias`: `[B, Cout]`, the time step's share. `skip`: on the way up, concatenated after the input.
     case resnet(ResnetBlock, timeBias: Tensor, skip: Tensor?, engine: Engine)
     case transformer(SpatialTransformer, SpatialTransformer.Call)
     case output(OutputHead)

@@ -8,6 +8,7 @@ public protocol DreamLayer {
     /// The activation `[B, N, D]` of latents `[B, 4, H, W]`.
     func activation(_ latent: Tensor) -> Tensor
 
-    /// The activation, and what turns a gradient there into one at the latent; to be called at most once.
-    func forward(_ latent: Tensor) -> (activation: Tensor, pullBack: (_ gradient: Tensor) -> Tensor)
+    /// The activation and its vector-Jacobian product: the gradient at the latent from the one at the activation. It may
+    /// be taken once.
+    func forward(_ latent: Tensor) -> (activation: Tensor, vjp: (_ gradient: Tensor) -> Tensor)
 }

@@ -47,15 +47,15 @@ struct DreamLoss {
     func evaluate(_ latent: Tensor, draws: StepDraws) -> LossGradient {
         let coupling = settings.coupling
         let augmented = coupling.map(latent) { draws.augmentations[$0].apply($1) }
-        let (activation, pullBack) = layer.forward(mixed(augmented, draws.noise))
+        let (activation, vjp) = layer.forward(mixed(augmented, draws.noise))
         let upper = objectiveGradient(activation)
-        let seen = pullBack(upper.gradient)
+        let seen = vjp(upper.gradient)
         let signal: Float = draws.noise == nil ? 1 : shares.signal
         var penalties: [PenaltyValues] = []
         let gradient = coupling.map(seen) { group, part in
             let own = settings.penalties.evaluate(coupling.groups(latent)[group])
             penalties.append(own.values)
-            let total = draws.augmentations[group].pullBack(part)
+            let total = draws.augmentations[group].backwardInput(part)
             for i in 0..<total.count { own.gradient.pointer[i] += signal * total.pointer[i] }
             return own.gradient
         }

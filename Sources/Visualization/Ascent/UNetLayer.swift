@@ -36,7 +36,7 @@ public struct UNetLayer: DreamLayer {
 
     /// The layer's output `[B, N, C]` for latents `[B, 4, H, W]`, and the vector-Jacobian product
     /// there, which may be taken once.
-    public func forward(_ latent: Tensor) -> (activation: Tensor, pullBack: (_ gradient: Tensor) -> Tensor) {
+    public func forward(_ latent: Tensor) -> (activation: Tensor, vjp: (_ gradient: Tensor) -> Tensor) {
         let trace = unet.forward(latent, to: hook, time: time, text: text, policies: policies)
         return (trace.activation, { unet.backward(trace, gradient: $0) })
     }

@@ -44,11 +44,11 @@ public struct Augmentation: Sendable, Equatable {
     }
 
     /// The vector-Jacobian product: the gradient before the augmentation from the one after it.
-    public func pullBack(_ gradient: Tensor) -> Tensor {
+    public func backwardInput(_ gradient: Tensor) -> Tensor {
         var gradient = gradient
         if warps {
             let (height, width) = (gradient.shape[2], gradient.shape[3])
-            gradient = AffineWarp(angle: angle, scale: scale, height: height, width: width).pullBack(gradient)
+            gradient = AffineWarp(angle: angle, scale: scale, height: height, width: width).backwardInput(gradient)
         }
         return Self.roll(gradient, y: -rollY, x: -rollX)
     }
@@ -108,7 +108,7 @@ struct AffineWarp {
     }
 
     /// The transpose: scatters with the same shares.
-    func pullBack(_ gradient: Tensor) -> Tensor {
+    func backwardInput(_ gradient: Tensor) -> Tensor {
         let result = Tensor.zeros(gradient.shape)
         for start in stride(from: 0, to: gradient.count, by: size) {
             let (source, target) = (gradient.pointer + start, result.pointer + start)

@@ -12,7 +12,7 @@ struct Matrix: Sendable {
         (self.rows, self.columns, self.values) = (rows, columns, values)
     }
 
-    /// A weight with everything behind its first dimension flattened.
+    /// A weight with every dimension after the first flattened into one.
     init(_ weight: Weight) {
         let rows = weight.shape.first ?? 1
         self.init(rows: rows, columns: rows > 0 ? weight.count / rows : 0, values: weight.floats().map(Double.init))

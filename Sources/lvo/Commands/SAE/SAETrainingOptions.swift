@@ -65,7 +65,7 @@ struct SAETrainingOptions: ParsableArguments {
     @Option(help: "Tokens after which a feature that was not selected is dead.")
     var deadAfter = TrainingOptions().deadAfterTokens
 
-    @Option(help: "Updates between new starts for dead features; 0: never.")
+    @Option(help: "Updates between new starts for dead latents; 0: never.")
     var resampleEvery = TrainingOptions().resampleEvery
 
     @Option(help: "Seed of the weights, the order of tokens and everything else that is random.")

@@ -1,9 +1,7 @@
 import ArgumentParser
 import Checkpoints
+import Experiments
 import Files
-import Pictures
-import StableDiffusion
-import Tensors
 
 struct Encode: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -27,23 +25,8 @@ struct Encode: ParsableCommand {
 
     func run() throws {
         try OutputCheck.file(output, overwrite: overwrite)
-        let folder = try model.folder()
-        let factor = try folder.pixelFactor()
-        let bitmaps = try pictures.map { try PictureFile.read($0) }
-        let (width, height) = (bitmaps[0].width, bitmaps[0].height)
-        for (path, bitmap) in zip(pictures, bitmaps) {
-            guard bitmap.width == width, bitmap.height == height, width % factor == 0, height % factor == 0 else {
-                throw SimpleFailure(
-                    .badData,
-                    "\(path): \(bitmap.width)×\(bitmap.height) pixels; expected multiples of \(factor),"
-                        + " the same for all pictures")
-            }
-        }
-        let encoder = try folder.loadVAEEncoder(engine: runtime.engine())
-        let latents = try bitmaps.map { try encoder.encode($0.tensor()).latent() }
-        let shape = [latents.count] + latents[0].shape[1...]
-        try SafetensorsWriter.write(
-            [("latent", Tensor(shape, latents.flatMap(\.array)))], to: output, overwrite: overwrite)
+        let latents = try PictureLatents.encode(pictures, model.session(engine: runtime.engine()))
+        try SafetensorsWriter.write([("latent", latents)], to: output, overwrite: overwrite)
         print(output)
     }
 }

@@ -3,6 +3,7 @@ import Benchmarking
 import Files
 import Foundation
 import Ops
+import Parallel
 import StableDiffusion
 import Tensors
 
@@ -86,7 +87,7 @@ struct BenchUNet: ParsableCommand {
         }
         print(report.header)
         print(report.line(measurement))
-        print("peak memory \(formatBytes(SystemMemory.peak ?? 0))")
+        print("peak memory \(formatBytes(Machine.peakMemory ?? 0))")
         try report.write([measurement], to: options.json)
     }
 }
@@ -108,7 +109,7 @@ struct BenchVAE: ParsableCommand {
         }
         print(report.header)
         print(report.line(measurement))
-        print("peak memory \(formatBytes(SystemMemory.peak ?? 0))")
+        print("peak memory \(formatBytes(Machine.peakMemory ?? 0))")
         try report.write([measurement], to: options.json)
     }
 }

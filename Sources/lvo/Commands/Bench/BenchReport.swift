@@ -3,6 +3,7 @@ import Benchmarking
 import Files
 import Foundation
 import Ops
+import Parallel
 import Tensors
 
 /// Options of every benchmark.
@@ -47,7 +48,7 @@ struct BenchReport {
         [
             "name": .string(m.name), "seconds_median": .number(m.median), "seconds_min": .number(m.minimum),
             "gflops": .number(m.gflops), "percent_of_peak": .number(100 * m.gflops / peak),
-            "gigabytes_per_second": .number(m.bytes / m.median / 1e9), "peak_rss_bytes": .integer(SystemMemory.peak ?? 0),
+            "gigabytes_per_second": .number(m.bytes / m.median / 1e9), "peak_rss_bytes": .integer(Machine.peakMemory ?? 0),
             "threads": .integer(engine.threads.count), "kernels": .string(engine.kernels.instructionSet),
             "peak_gflops": .number(peak),
         ]

@@ -4,6 +4,7 @@ import Experiments
 import Files
 import Foundation
 import Ops
+import Parallel
 import SparseAutoencoders
 import Tensors
 
@@ -83,7 +84,7 @@ struct BenchSAE: ParsableCommand {
 
     private func report(_ seconds: [Double], _ passes: [PassTimes.Pass], _ engine: Engine) throws {
         let median = seconds[seconds.count / 2]
-        let peak = SystemMemory.peak ?? 0
+        let peak = Machine.peakMemory ?? 0
         let table = BenchReport(engine: engine)
         let lines = passes.map { Timing($0.name, seconds: $0.seconds, flops: $0.flops, bytes: $0.bytes) }
         // Before the bandwidth is measured, which takes memory of its own.

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Benchmarking
 import Ops
+import Parallel
 import StableDiffusion
 import Tensors
 
@@ -38,7 +39,7 @@ struct BenchStep: ParsableCommand {
         }
         print(report.header)
         print(report.line(measurement))
-        print("loading \(loading), peak memory \(formatBytes(SystemMemory.peak ?? 0))")
+        print("loading \(loading), peak memory \(formatBytes(Machine.peakMemory ?? 0))")
         if profile { printProfile(step, unet.config, size) }
         try report.write([measurement], to: options.json)
     }

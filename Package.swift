@@ -139,8 +139,7 @@ let package = Package(
         .testTarget(
             name: "VisualizationTests",
             dependencies: [
-                "Checkpoints", "Files", "Ops", "Optimizers", "SparseAutoencoders", "StableDiffusion", "Tensors", "TestSupport",
-                "Visualization",
+                "Checkpoints", "Files", "Ops", "SparseAutoencoders", "StableDiffusion", "Tensors", "TestSupport", "Visualization",
             ],
             resources: [.copy("Fixtures")]),
         .testTarget(name: "ParallelTests", dependencies: ["Parallel", "TestSupport"]),
@@ -152,6 +151,9 @@ let package = Package(
                 "Checkpoints", "Experiments", "Files", "Ops", "Pictures", "SparseAutoencoders", "StableDiffusion",
                 "Tensors", "TestSupport", "Visualization",
             ]),
+        .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
+        .testTarget(name: "OptimizersTests", dependencies: ["Optimizers", "Tensors"]),
+        .testTarget(name: "ReportsTests", dependencies: ["Files", "Reports", "TestSupport"]),
         .testTarget(
             name: "StudiesTests",
             dependencies: [

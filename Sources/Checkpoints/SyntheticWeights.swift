@@ -23,7 +23,7 @@ public struct SyntheticWeights: Sendable {
     ///   - salt: another one gives other values under the same name.
     public init(name: String, shape: [Int], salt: String = "") {
         self.shape = shape
-        hash = (salt + name).utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01b3 }
+        hash = Text.fnv1a((salt + name).utf8)
         if name.contains("embedding.weight"), !name.contains("time_embedding") {
             (offset, scale) = (0, 0.02)
         } else if shape.count >= 2 {

@@ -13,8 +13,7 @@ public final class ChecksumCache {
     /// - Parameter path: of the file that remembers; nil: this process alone does.
     public init(path: String? = nil) {
         self.path = path
-        let entries = path.flatMap { (try? JSON.read($0))?.object }
-        known = Dictionary(uniqueKeysWithValues: (entries ?? JSONObject()).map { ($0.key, $0.value) })
+        known = path.map(Self.read) ?? [:]
     }
 
     /// The SHA-256 of a file's bytes.
@@ -42,9 +41,20 @@ public final class ChecksumCache {
         known[name] = ["state": state, "sha256": .string(checksum)]
         // Only a cache: where it cannot be kept, checksums are computed again.
         if let path {
-            try? JSON(known.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }).write(to: path, overwrite: true)
+            let entries = JSON(known.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
+            let contents: JSON = ["files": entries, "checksum": .string(Fingerprint.of(entries))]
+            try? contents.write(to: path, overwrite: true)
         }
         return checksum
+    }
+
+    /// What is remembered; nothing if a byte of the file is not what was written: a wrong checksum would make every result
+    /// of a study count as another model's.
+    private static func read(_ path: String) -> [String: JSON] {
+        guard let json = try? JSON.read(path), let entries = json["files"]?.object,
+            json["checksum"]?.string == Fingerprint.of(.object(entries))
+        else { return [:] }
+        return Dictionary(uniqueKeysWithValues: entries.map { ($0.key, $0.value) })
     }
 
     /// Size, and nanoseconds of the last change of contents and of the inode: a file put in another's place with its

@@ -4,6 +4,7 @@ public enum FailureKind: Int32, Sendable {
     case badData = 65
     case missingInput = 66
     case internalError = 70
+    case outOfMemory = 71
     case cannotWrite = 73
     /// Stopped before the end by a signal; running the same command again continues.
     case stoppedEarly = 75

@@ -20,14 +20,25 @@ public enum FileSystem {
 
     /// Names of the regular files directly in a folder, sorted; hidden ones left out. Empty without the folder.
     public static func files(in folder: String) -> [String] {
-        guard let directory = opendir(folder) else { return [] }
-        defer { closedir(directory) }
+        ((try? entries(folder)) ?? []).filter { !$0.hasPrefix(".") && isFile("\(folder)/\($0)") }
+    }
+
+    /// Bytes of a regular file; nil if there is none.
+    public static func size(_ path: String) -> Int? {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : nil
+    }
+
+    /// Names of all files and folders directly in a folder, hidden ones too, sorted.
+    ///
+    /// - Throws: `FileFailure.cannotRead`.
+    public static func entries(_ folder: String) throws(FileFailure) -> [String] {
+        guard let stream = opendir(folder) else { throw .cannotRead(file: folder, reason: systemError()) }
+        defer { closedir(stream) }
         var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if !name.hasPrefix("."), isFile("\(folder)/\(name)") { names.append(name) }
+        while let entry = readdir(stream) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            if name != "." && name != ".." { names.append(name) }
         }
         return names.sorted()
     }

@@ -1,3 +1,5 @@
+import Files
+
 /// A line chart as SVG text.
 ///
 /// Colours come from CSS variables where the surrounding page sets them (`--ink`, `--faint`, `--series-1` …), with
@@ -73,9 +75,9 @@ public struct LineChart: Sendable {
         let frame = Frame(chart: self, x: x, y: y)
         var text = """
             <svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 \(width) \(height)" class="chart" role="img" \
-            aria-label="\(Markup.escape(title))" data-left="\(short(frame.left))" data-right="\(short(frame.right))" \
+            aria-label="\(Text.htmlEscaped(title))" data-left="\(short(frame.left))" data-right="\(short(frame.right))" \
             data-low="\(short(x.low))" data-high="\(short(x.high))" font-family="system-ui, sans-serif" font-size="11">
-            <text x="\(short(frame.left))" y="14" font-weight="600" fill="var(--ink, #222)">\(Markup.escape(title))</text>
+            <text x="\(short(frame.left))" y="14" font-weight="600" fill="var(--ink, #222)">\(Text.htmlEscaped(title))</text>
 
             """
         text += frame.axes(xLabel: xLabel, yLabel: yLabel)
@@ -94,7 +96,7 @@ public struct LineChart: Sendable {
         for (index, line) in series.enumerated().reversed() {
             text += """
                 <text x="\(short(end))" y="14" text-anchor="end" fill="var(--series-\(index % 8 + 1), \
-                \(Self.colors[index % 8]))">\(Markup.escape(line.name))</text>
+                \(Self.colors[index % 8]))">\(Text.htmlEscaped(line.name))</text>
 
                 """
             end -= Double(line.name.count) * 6.2 + 12
@@ -144,9 +146,9 @@ public struct LineChart: Sendable {
             let middle = short((top + bottom) / 2)
             return text + """
                 <text x="\(short((left + right) / 2))" y="\(short(bottom + 31))" text-anchor="middle" \
-                fill="var(--soft, #666)">\(Markup.escape(xLabel))</text>
+                fill="var(--soft, #666)">\(Text.htmlEscaped(xLabel))</text>
                 <text transform="translate(11 \(middle)) rotate(-90)" text-anchor="middle" \
-                fill="var(--soft, #666)">\(Markup.escape(yLabel))</text>
+                fill="var(--soft, #666)">\(Text.htmlEscaped(yLabel))</text>
 
                 """
         }
@@ -158,7 +160,7 @@ public struct LineChart: Sendable {
                 <line x1="\(short(at))" x2="\(short(at))" y1="\(short(top))" y2="\(short(bottom))" \
                 stroke="var(--mark, #dc2626)" stroke-dasharray="3 3"/>
                 <text x="\(short(at + (anchor == "end" ? -3 : 3)))" y="\(short(top + 9))" text-anchor="\(anchor)" \
-                fill="var(--mark, #dc2626)">\(Markup.escape(mark.label))</text>
+                fill="var(--mark, #dc2626)">\(Text.htmlEscaped(mark.label))</text>
 
                 """
         }
@@ -169,7 +171,7 @@ public struct LineChart: Sendable {
                 <line x1="\(short(left))" x2="\(short(right))" y1="\(short(at))" y2="\(short(at))" \
                 stroke="var(--mark, #dc2626)" stroke-dasharray="3 3"/>
                 <text x="\(short(left + 4))" y="\(short(at < top + 14 ? at + 12 : at - 4))" \
-                fill="var(--mark, #dc2626)">\(Markup.escape(level.label))</text>
+                fill="var(--mark, #dc2626)">\(Text.htmlEscaped(level.label))</text>
 
                 """
         }
@@ -234,12 +236,4 @@ func short(_ value: Double) -> String {
     for _ in 0..<decimals { scale *= 10 }
     let rounded = (value * scale).rounded() / scale
     return rounded == rounded.rounded() && abs(rounded) < 1e15 ? "\(Int(rounded))" : "\(rounded)"
-}
-
-/// Text inside HTML, SVG and their attributes.
-package enum Markup {
-    package static func escape(_ text: String) -> String {
-        text.replacing("&", with: "&amp;").replacing("<", with: "&lt;").replacing(">", with: "&gt;")
-            .replacing("\"", with: "&quot;")
-    }
 }

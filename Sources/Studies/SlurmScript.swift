@@ -1,4 +1,4 @@
-import Tensors
+import Files
 
 /// A batch file for SLURM, and one that submits the stages in order.
 public struct SlurmScript: Sendable {
@@ -11,7 +11,14 @@ public struct SlurmScript: Sendable {
     public var time: String
     public var partition: String?
 
-    public init(study: String, tasks: Int, cpus: Int, memory: String, time: String, partition: String?) {
+    /// - Parameter study: path of its folder.
+    /// - Throws: `SimpleFailure(.usage)` for a path that SLURM cannot take.
+    public init(study: String, tasks: Int, cpus: Int, memory: String, time: String, partition: String?) throws {
+        // sbatch's own lines know quotes; but a backslash turns off its names of jobs and tasks, and a line ends at its end.
+        guard !study.contains(where: { $0 == "\"" || $0 == "\\" || $0.isNewline }) else {
+            throw SimpleFailure(
+                .usage, "\(study): SLURM takes no path with quotation marks, backslashes or line ends; move the study")
+        }
         self.study = study
         self.tasks = tasks
         self.cpus = cpus
@@ -24,7 +31,7 @@ public struct SlurmScript: Sendable {
     public var batch: String {
         """
         #!/bin/bash
-        # One stage of a study as a job array: sbatch study.sbatch capture | analyze | prior | dream | measure | report
+        # One stage of a study as a job array: sbatch study.sbatch \(Self.steps.map(\.command).joined(separator: " | "))
         # Every task is a shard (SLURM_ARRAY_TASK_ID of SLURM_ARRAY_TASK_COUNT); results do not depend on how many.
         #SBATCH --job-name=lvo-study
         #SBATCH --array=0-\(tasks - 1)
@@ -35,14 +42,14 @@ public struct SlurmScript: Sendable {
         #SBATCH --signal=B:USR1@120
         #SBATCH --requeue
         #SBATCH --open-mode=append
-        #SBATCH --output=\(study)/log/slurm-%A_%a.txt
+        #SBATCH --output="\(study.replacing("%", with: "%%"))/log/slurm-%A_%a.txt"
 
         stage=${1:-run}
         lvo=${LVO:-lvo}
         # Processors of different kinds differ in the last bits: on a mixed cluster, choose what all of them have.
         # export LVO_ISA=avx2
 
-        "$lvo" study "$stage" '\(study)' --threads "$SLURM_CPUS_PER_TASK" &
+        "$lvo" study "$stage" \(Shell.quoted(study)) --threads "$SLURM_CPUS_PER_TASK" &
         child=$!
         trap 'kill -USR1 "$child" 2>/dev/null' USR1 TERM
         wait "$child"
@@ -64,20 +71,32 @@ public struct SlurmScript: Sendable {
 
     /// Submits all stages, each after the one before it is done.
     public var submit: String {
-        """
-        #!/bin/bash
-        # Submits the stages of the study in order. Stages with few units get one task.
-        set -e
-        mkdir -p '\(study)/log'
-        cd '\(study)'
-        capture=$(sbatch --parsable study.sbatch capture)
-        analyze=$(sbatch --parsable --array=0 --dependency=afterok:"$capture" study.sbatch analyze)
-        prior=$(sbatch --parsable --dependency=afterok:"$analyze" study.sbatch prior)
-        dream=$(sbatch --parsable --dependency=afterok:"$prior" study.sbatch dream)
-        measure=$(sbatch --parsable --dependency=afterok:"$dream" study.sbatch measure)
-        report=$(sbatch --parsable --array=0 --dependency=afterok:"$measure" study.sbatch report)
-        echo "$capture $analyze $prior $dream $measure $report"
+        var (lines, previous): ([String], String?) = ([], nil)
+        for step in Self.steps {
+            let after = previous.map { " --dependency=afterok:\"$\($0)\"" } ?? ""
+            let array = step.isSharded ? "" : " --array=0"
+            lines.append("\(step.command)=$(sbatch --parsable\(array)\(after) study.sbatch \(step.command))")
+            previous = step.command
+        }
+        let jobs = Self.steps.map { "$\($0.command)" }.joined(separator: " ")
+        return """
+            #!/bin/bash
+            # Submits the stages of the study in order. Stages with few units get one task.
+            set -e
+            mkdir -p \(Shell.quoted(study + "/log"))
+            cd \(Shell.quoted(study))
+            most=$(scontrol show config 2>/dev/null | sed -n 's/^MaxArraySize *= *//p')
+            if [ -n "$most" ] && [ \(tasks) -gt "$most" ]; then
+                echo "\(tasks) tasks, but MaxArraySize is $most here: write the scripts again with --tasks $most" >&2
+                exit 2
+            fi
+            \(lines.joined(separator: "\n"))
+            echo "\(jobs)"
 
-        """
+            """
     }
+
+    /// The stages, and the gallery after them.
+    private static let steps: [(command: String, isSharded: Bool)] =
+        StageName.allCases.map { ($0.command, $0.isSharded) } + [("report", false)]
 }

@@ -2,7 +2,6 @@ import Experiments
 import Files
 import Foundation
 import Visualization
-import WorkUnits
 
 /// A study: a folder with `study.yaml`, a model, prompts, and what the stages have made so far.
 public final class Study {
@@ -12,7 +11,8 @@ public final class Study {
     public let model: any StudyModel
     /// Layers as channels, and as features where there is an autoencoder.
     public let sites: [Site]
-    private var analyses: [Site: SiteAnalysis] = [:]
+    /// What `analysis` has read.
+    var analyses: [Site: SiteAnalysis] = [:]
 
     /// - Throws: `SimpleFailure(.usage)` if no layer is named.
     public init(folder: String, settings: StudySettings, prompts: [Prompt], model: any StudyModel) throws {
@@ -33,54 +33,25 @@ public final class Study {
         Site(layer: layer, space: settings.autoencoders.isEmpty ? .channels : .features)
     }
 
-    /// The stages in their order.
-    public var stages: [any StudyStage] {
-        var stages: [any StudyStage] = [CaptureStage(study: self), AnalyzeStage(study: self)]
-        if settings.makesPriors { stages.append(PriorStage(study: self)) }
-        return stages + [DreamStage(study: self), MeasureStage(study: self)]
-    }
-
-    /// The results of the time-step analysis of a site.
-    ///
-    /// - Throws: `SimpleFailure(.stoppedEarly)` if it has not been made or is out of date.
-    public func analysis(_ site: Site) throws -> SiteAnalysis {
-        if let known = analyses[site] { return known }
-        let stage = AnalyzeStage(study: self)
-        guard let unit = try stage.units().first(where: { $0.id == site.path }),
-            UnitStore(study: folder, stage: stage.name).state(of: unit) == .done
-        else {
-            throw SimpleFailure(.stoppedEarly, "\(folder): \(site.path) is not analysed yet; run lvo study analyze")
-        }
-        let analysis = try SiteAnalysis(folder: "\(folder)/\(stage.name)/\(site.path)")
-        analyses[site] = analysis
-        return analysis
-    }
-
-    /// The chosen channels or features of all sites.
-    public func subjects() throws -> [Subject] {
-        try sites.flatMap { site in
-            let choice = try FeatureChoice(settings.choice(site.space))
-            return try choice.select(from: analysis(site), words: ExampleWords(self, site)).map {
-                Subject(site: site, index: $0)
-            }
-        }
-    }
-
-    /// Settings with every default filled in, kept beside the results.
+    /// Keeps the settings with every default filled in beside the results, for people.
     public func writeSettings() throws {
         try OutputFile.makeFolder(folder)
-        let file = try OutputFile(path: folder + "/settings.yaml", overwrite: true)
-        try file.write(Array(SettingsFile.commented(settings.values).utf8))
-        try file.commit()
+        try OutputFile.write(
+            SettingsFile.commented(settings.values).utf8, to: folder + "/settings.yaml", overwrite: true)
     }
 
-    /// How many generations there are: pictures, times recorded halves of guidance.
+    /// Recorded halves of guidance: generations per picture.
     public var halvesPerPicture: Int { settings.halves == "both" ? 2 : 1 }
+
+    /// Generations of one prompt.
+    var generationsPerPrompt: Int { settings.imagesPerPrompt * halvesPerPicture }
+
+    /// All generations: pictures, times recorded halves of guidance.
+    var generations: Int { prompts.count * generationsPerPrompt }
 
     /// Which picture a generation's number means. Numbers run over prompts, then pictures, then halves.
     public func picture(of generation: Int) -> (prompt: Prompt, image: Int, half: Int) {
-        let perPrompt = settings.imagesPerPrompt * halvesPerPicture
-        let rest = generation % perPrompt
-        return (prompts[generation / perPrompt], rest / halvesPerPicture, rest % halvesPerPicture)
+        let rest = generation % generationsPerPrompt
+        return (prompts[generation / generationsPerPrompt], rest / halvesPerPicture, rest % halvesPerPicture)
     }
 }

@@ -1,6 +1,5 @@
 import Experiments
 import Files
-import Foundation
 import Ops
 import StableDiffusion
 
@@ -16,10 +15,9 @@ public enum StudyFolder {
     public static func open(
         _ path: String, overrides: [String] = [], engine: Engine, memoryBudget: Int? = nil
     ) throws -> Study {
-        let yaml = isFolder(path) ? path + "/study.yaml" : path
+        let yaml = FileSystem.isFolder(path) ? path + "/study.yaml" : path
         let values = try SettingsFile.read(yaml, overrides: overrides)
-        let parent = (yaml as NSString).deletingLastPathComponent
-        let folder = parent.isEmpty ? "." : parent
+        let folder = FileSystem.parent(yaml)
         let settings = StudySettings(values)
         let reference = ModelReference(
             settings.model, autoencoders: settings.autoencoders.isEmpty ? nil : settings.autoencoders, base: folder)
@@ -29,14 +27,12 @@ public enum StudyFolder {
         try check(settings, session)
         let file = try resolved(settings.prompts, in: folder, embedded: EmbeddedModel.prompts)
         let prompts = Prompt.evenly(try Prompt.read(file), limit: settings.promptLimit)
-        let study = try Study(folder: folder, settings: settings, prompts: prompts, model: NetworkModel(session))
-        try study.writeSettings()
-        return study
+        return try Study(folder: folder, settings: settings, prompts: prompts, model: NetworkModel(session))
     }
 
     /// What can be known before the first of many units fails for it: memory for the dreams, and their time steps.
     private static func check(_ settings: StudySettings, _ session: ModelSession) throws {
-        for timestep in settings.dreamTimesteps.compactMap(Double.init) { try session.check(timestep: timestep) }
+        for case .at(let timestep) in settings.dreamTimesteps { try session.check(timestep: Double(timestep)) }
         guard session.memoryBudget != nil else { return }
         let (height, width) = try session.folder.latentSize(
             pixelWidth: settings.capture.width, pixelHeight: settings.capture.height)
@@ -55,15 +51,8 @@ public enum StudyFolder {
         let values = try SettingsFile.parse("", name: "study.yaml", overrides: overrides)
         try OutputFile.makeFolder(folder)
         let path = folder + "/study.yaml"
-        let file = try OutputFile(path: path, overwrite: overwrite)
-        try file.write(Array(SettingsFile.commented(values).utf8))
-        try file.commit()
+        try OutputFile.write(SettingsFile.commented(values).utf8, to: path, overwrite: overwrite)
         return path
-    }
-
-    private static func isFolder(_ path: String) -> Bool {
-        var isFolder: ObjCBool = false
-        return FileManager.default.fileExists(atPath: path, isDirectory: &isFolder) && isFolder.boolValue
     }
 
     private static func resolved(_ path: String, in folder: String, embedded: () throws -> String) throws -> String {

@@ -21,34 +21,39 @@ public struct StudyStatus: Sendable {
 
     public let stages: [StageStatus]
 
-    /// Compares sizes of results, not their contents: it is asked for often. A run compares contents.
+    /// Compares sizes of results, not their contents: it is asked for often. A run compares contents. Writes nothing.
     ///
     /// - Throws: a `Failure` other than a stage's waiting.
     public init(_ study: Study) throws {
-        let claims = try Claims(study: study.folder)
         let seconds = UnitLog.meanSeconds(study: study.folder)
         stages = try study.stages.map { stage in
-            var status = StageStatus(stage: stage.name)
-            status.running = claims.count(stage: stage.name)
-            let units: [WorkUnit]
-            do {
-                units = try stage.units()
-            } catch let failure as any Failure where failure.kind == .stoppedEarly {
-                status.waitsFor = failure.description
-                return status
-            }
-            let store = UnitStore(study: study.folder, stage: stage.name)
-            for unit in units {
-                status.units += 1
-                if store.state(of: unit, verify: false) == .done {
-                    status.done += 1
-                } else if FailureRecord.error(study: study.folder, stage: stage.name, unit: unit.id) != nil {
-                    status.failed += 1
-                }
-            }
-            status.secondsLeft = seconds[stage.name].map { $0 * Double(status.left) / Double(max(1, status.running)) }
+            try Self.status(of: stage, study.folder, seconds: seconds[stage.name])
+        }
+    }
+
+    private static func status<Stage: WorkStage>(
+        of stage: Stage, _ study: String, seconds: Double?
+    ) throws -> StageStatus {
+        var status = StageStatus(stage: stage.name)
+        status.running = Claims.running(study: study, stage: stage.name)
+        let units: [WorkUnit<Stage.Payload>]
+        do {
+            units = try stage.units()
+        } catch let failure as any Failure where failure.kind == .stoppedEarly {
+            status.waitsFor = failure.description
             return status
         }
+        let store = UnitStore(study: study, stage: stage.name)
+        for unit in units {
+            status.units += 1
+            if store.state(of: unit, verify: false) == .done {
+                status.done += 1
+            } else if FailureRecord.error(study: study, stage: stage.name, unit: unit.id) != nil {
+                status.failed += 1
+            }
+        }
+        status.secondsLeft = seconds.map { $0 * Double(status.left) / Double(max(1, status.running)) }
+        return status
     }
 
     public var json: JSON {

@@ -1,3 +1,4 @@
+import Files
 import Visualization
 
 /// A layer seen as channels or as features.
@@ -25,8 +26,14 @@ public struct Subject: Sendable, Hashable {
     }
 
     /// Path of its results under a stage's folder; indices sort as numbers do.
-    public var path: String {
-        let digits = String(index)
-        return "\(site.path)/" + String(repeating: "0", count: max(0, 5 - digits.count)) + digits
-    }
+    public var path: String { "\(site.path)/\(Text.digits(index, 5))" }
+}
+
+/// A subject at a time step: what a dream is of.
+public struct DreamSubject: Sendable, Hashable {
+    public let subject: Subject
+    public let timestep: Int
+
+    /// Path of its results under a stage's folder.
+    var path: String { "\(subject.path)/t\(Text.digits(timestep, 4))" }
 }

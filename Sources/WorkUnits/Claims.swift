@@ -20,7 +20,7 @@ public final class Claims: Sendable {
     private nonisolated(unsafe) let timer: any DispatchSourceTimer
 
     public init(study: String) throws {
-        folder = "\(study)/claims"
+        folder = Self.folder(study)
         try OutputFile.makeFolder(folder)
         timer = DispatchSource.makeTimerSource(queue: .global())
         timer.schedule(deadline: .now() + .seconds(Self.renewal), repeating: .seconds(Self.renewal))
@@ -39,7 +39,7 @@ public final class Claims: Sendable {
     public func take(stage: String, unit: String) throws -> Bool {
         let path = path(stage: stage, unit: unit)
         if try create(path) { return true }
-        guard isStale(path) else { return false }
+        guard Self.isStale(path, now: serverTime()) else { return false }
         unlink(path)
         return try create(path)
     }
@@ -50,11 +50,15 @@ public final class Claims: Sendable {
         unlink(path)
     }
 
-    /// Units of a stage that living processes work on.
-    public func count(stage: String) -> Int {
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? []
-        return names.filter { $0.hasPrefix("\(stage)~") && !isStale("\(folder)/\($0)") }.count
+    /// Units of a stage that living processes work on. Writes nothing, and so takes this machine's clock for that of the file
+    /// system: good enough for a number that is only shown.
+    public static func running(study: String, stage: String) -> Int {
+        let (folder, now) = (folder(study), Date().timeIntervalSince1970)
+        let names = (try? FileSystem.entries(folder)) ?? []
+        return names.filter { $0.hasPrefix("\(stage)~") && !isStale("\(folder)/\($0)", now: now) }.count
     }
+
+    private static func folder(_ study: String) -> String { "\(study)/claims" }
 
     private func path(stage: String, unit: String) -> String {
         "\(folder)/\(stage)~\(unit.replacing("/", with: "~")).json"
@@ -78,13 +82,14 @@ public final class Claims: Sendable {
         return true
     }
 
-    private func isStale(_ path: String) -> Bool {
+    /// - Parameter now: nil if the clock is not known; then nothing is too old.
+    private static func isStale(_ path: String, now: Double?) -> Bool {
         var status = stat()
         guard stat(path, &status) == 0 else { return false }
-        let age = serverTime().map { $0 - Self.seconds(status) } ?? 0
+        let age = now.map { $0 - seconds(status) } ?? 0
         // Just created and not yet filled in, or half written by a process that died.
         guard let owner = try? JSON.read(path), let process = owner["process"]?.int else { return age > 10 }
-        guard owner["host"]?.string == Host.name else { return age > Self.patience }
+        guard owner["host"]?.string == Host.name else { return age > patience }
         return Host.startTime(of: Int32(truncatingIfNeeded: process)) != owner["started"]?.int
     }
 

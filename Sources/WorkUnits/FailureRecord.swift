@@ -3,9 +3,9 @@ import Foundation
 
 /// Units that failed, under `failed/`, apart from results: a failed unit is not done, and the next run tries it again.
 public enum FailureRecord {
-    public static func write(_ error: any Error, study: String, stage: String, unit: WorkUnit) throws {
+    public static func write(_ error: any Error, study: String, stage: String, unit: WorkUnit<some Sendable>) throws {
         let path = path(study: study, stage: stage, unit: unit.id)
-        try OutputFile.makeFolder((path as NSString).deletingLastPathComponent)
+        try OutputFile.makeFolder(FileSystem.parent(path))
         let record: JSON = [
             "stage": .string(stage), "unit": .string(unit.id), "error": .string("\(error)"),
             "exit_code": .integer(Int(((error as? any Failure)?.kind ?? .internalError).rawValue)),

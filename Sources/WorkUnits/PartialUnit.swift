@@ -1,3 +1,4 @@
+import Files
 import Foundation
 
 /// The half-done result of a unit, for units that take longer than a machine waits after a signal.
@@ -5,14 +6,14 @@ import Foundation
 /// It is a result of its own under `partial/STAGE/`, with the unit's key and checksums: whole or not there, and worthless
 /// once settings change. A computation that goes on from it writes the bytes that it would have written at once.
 public struct PartialUnit {
-    private let unit: WorkUnit
+    private let unit: WorkUnit<Void>
     private let store: UnitStore
     private let stop: StopFlag
 
     static let stage = "partial"
 
-    public init(study: String, stage: String, unit: WorkUnit, stop: StopFlag) {
-        self.unit = WorkUnit(id: "\(stage)/\(unit.id)", key: unit.key)
+    public init(study: String, stage: String, unit: WorkUnit<some Sendable>, stop: StopFlag) {
+        self.unit = WorkUnit(id: "\(stage)/\(unit.id)", key: unit.key, payload: ())
         self.stop = stop
         store = UnitStore(study: study, stage: Self.stage)
     }
@@ -33,16 +34,16 @@ public struct PartialUnit {
 
     /// The unit is done: nothing need be kept.
     func remove() {
-        guard FileManager.default.fileExists(atPath: "\(store.study)/\(Self.stage)") else { return }
+        guard FileSystem.isFolder("\(store.study)/\(Self.stage)") else { return }
         try? FileManager.default.removeItem(atPath: store.folder(unit.id))
         removeEmptyFolders()
     }
 
     /// Folders above the unit's that have nothing left in them.
     private func removeEmptyFolders() {
-        var parent = (store.folder(unit.id) as NSString).deletingLastPathComponent
+        var parent = FileSystem.parent(store.folder(unit.id))
         while parent.count > store.study.count, rmdir(parent) == 0 {
-            parent = (parent as NSString).deletingLastPathComponent
+            parent = FileSystem.parent(parent)
         }
     }
 }

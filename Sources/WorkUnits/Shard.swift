@@ -28,12 +28,22 @@ public struct Shard: Sendable, Equatable {
     /// Kubernetes indexed jobs (JOB_COMPLETION_INDEX; the number of completions, which Kubernetes does not pass on, in
     /// LVO_SHARDS). Nil if none does.
     ///
+    /// An array may begin above 0 and have a step; one with gaps is refused by every task, as nobody would do the missing
+    /// shards.
+    ///
     /// - Throws: `SimpleFailure(.usage)` if the variables contradict each other.
     public init?(environment: [String: String]) throws {
         func number(_ name: String) -> Int? { environment[name].flatMap { Int($0) } }
-        if let id = number("SLURM_ARRAY_TASK_ID"), let count = number("SLURM_ARRAY_TASK_COUNT") {
-            let position = (id - (number("SLURM_ARRAY_TASK_MIN") ?? 0)) / max(1, number("SLURM_ARRAY_TASK_STEP") ?? 1)
-            try self.init("\(position)/\(count)")
+        if let task = environment["SLURM_ARRAY_TASK_ID"] {
+            guard let id = Int(task), let count = number("SLURM_ARRAY_TASK_COUNT"), let first = number("SLURM_ARRAY_TASK_MIN"),
+                let last = number("SLURM_ARRAY_TASK_MAX"), let step = Self.step(from: first, to: last, count: count),
+                id >= first, (id - first) % step == 0
+            else {
+                throw SimpleFailure(
+                    .usage, "the job array's tasks are not evenly numbered (SLURM_ARRAY_TASK_ID \(task)): submit it with "
+                        + "--array=0-N or FIRST-LAST:STEP, or give --shard i/n")
+            }
+            try self.init("\((id - first) / step)/\(count)")
         } else if let index = number("JOB_COMPLETION_INDEX") {
             guard let count = number("LVO_SHARDS") else {
                 throw SimpleFailure(
@@ -43,6 +53,13 @@ public struct Shard: Sendable, Equatable {
         } else {
             return nil
         }
+    }
+
+    /// The distance of `count` evenly spaced numbers. SLURM's own variable does not tell it for every way to name tasks.
+    private static func step(from first: Int, to last: Int, count: Int) -> Int? {
+        if count == 1 { return first == last ? 1 : nil }
+        guard count > 1, last > first, (last - first) % (count - 1) == 0 else { return nil }
+        return (last - first) / (count - 1)
     }
 
     /// Every n-th element from the i-th on.

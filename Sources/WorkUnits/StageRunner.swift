@@ -1,30 +1,6 @@
 import Files
 import Foundation
 
-/// A stage of a study: which units it has, and how one is computed.
-public protocol StudyStage {
-    /// Name of the stage and of its folder.
-    var name: String { get }
-
-    /// Whether shards divide the units. Where they do not, any process does what is missing: such units are few.
-    var isSharded: Bool { get }
-
-    /// All units in an order that depends on the study alone.
-    ///
-    /// - Throws: `SimpleFailure(.stoppedEarly)` if earlier stages' results that decide it are not there yet.
-    func units() throws -> [WorkUnit]
-
-    /// Computes a unit and writes its files into `folder`. What it writes may depend on nothing but the unit's key.
-    ///
-    /// - Parameter partial: where long units keep what is done when the process is asked to end.
-    /// - Throws: a `Failure`; `.stoppedEarly` when that ended it between steps.
-    func compute(_ unit: WorkUnit, into folder: String, partial: PartialUnit) throws
-}
-
-extension StudyStage {
-    public var isSharded: Bool { true }
-}
-
 /// What happens while a stage runs, for whoever shows progress.
 public enum StageEvent: Sendable {
     case started(stage: String, done: Int, left: Int)
@@ -62,7 +38,7 @@ public struct StageRunner {
     ///
     /// - Throws: `SimpleFailure(.stoppedEarly)` after a signal; at once what says that no unit could be written
     ///   (`.cannotWrite`).
-    public func run(_ stage: some StudyStage) throws -> Int {
+    public func run<Stage: WorkStage>(_ stage: Stage) throws -> Int {
         let store = UnitStore(study: study, stage: stage.name)
         let all = try stage.units()
         let units = stage.isSharded ? shard.select(all) : all
@@ -74,7 +50,7 @@ public struct StageRunner {
         report(.started(stage: stage.name, done: units.count - left.count, left: left.count))
         var progress = Progress(total: units.count, done: units.count - left.count)
         while !left.isEmpty {
-            var taken: [WorkUnit] = []
+            var taken: [WorkUnit<Stage.Payload>] = []
             for unit in left where try !attempt(unit, stage, store, &progress) { taken.append(unit) }
             if !taken.isEmpty { try wait(stage: stage.name, units: taken.count) }
             left = taken
@@ -92,8 +68,8 @@ public struct StageRunner {
     }
 
     /// Whether the unit is dealt with: done here or by another process, or failed. False if another is at it.
-    private func attempt(
-        _ unit: WorkUnit, _ stage: some StudyStage, _ store: UnitStore, _ progress: inout Progress
+    private func attempt<Stage: WorkStage>(
+        _ unit: WorkUnit<Stage.Payload>, _ stage: Stage, _ store: UnitStore, _ progress: inout Progress
     ) throws -> Bool {
         if stop.isRaised { throw Self.stopped }
         guard try claims.take(stage: stage.name, unit: unit.id) else { return false }
@@ -117,7 +93,7 @@ public struct StageRunner {
             report(.failed(stage: stage.name, id: unit.id, error: "\(error)"))
             return true
         }
-        let seconds = (ContinuousClock.now - start) / .seconds(1)
+        let seconds = (ContinuousClock.now - start).inSeconds
         progress.done += 1
         progress.computed += 1
         progress.seconds += seconds

@@ -33,6 +33,7 @@ struct Lvo: ParsableCommand {
     /// ArgumentParser's own `main`, but with this program's exit codes and one line for an error.
     static func main() {
         Output.open()
+        OutOfMemory.listen()
         do {
             try run(Array(CommandLine.arguments.dropFirst()))
             try Output.check()

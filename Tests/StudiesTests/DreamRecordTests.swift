@@ -50,12 +50,13 @@ import WorkUnits
     @Test func changingASingleFileModelOutdatesEveryUnit() throws {
         let folder = try TemporaryFolder()
         let weights = folder.file("model.safetensors")
+        func fingerprints(_ stage: some WorkStage) throws -> [String] { try stage.units().map(\.fingerprint) }
         func states() throws -> [String] {
             let study = try StudyFolder.open(
                 folder.path,
                 overrides: ["model=model.safetensors", "sae=", "prompt_limit=2", "capture.steps=1"],
                 engine: Engine(threads: 1))
-            return try study.stages[0].units().map(\.fingerprint)
+            return try fingerprints(study.stages[0])
         }
         _ = try StudyFolder.begin(folder.path, overrides: [], overwrite: false)
         try SingleFileModel.write(weights)

@@ -53,6 +53,45 @@ import Studies
         #expect(failure?.kind == .usage)
     }
 
+    /// For every key of the schema: what no value of its kind can be, in YAML.
+    @Test func everyKeyRefusesWhatItCannotUse() throws {
+        for setting in Schema.settings() {
+            var wrong = ["{a: 1}"]
+            switch setting.kind {
+            case .text: wrong += ["[]", "[a, b]", "true"]
+            case .path: wrong += ["''", "[]", "1.5"]
+            case .names: wrong += ["[]", "['']", "[a, [b]]", "true"]
+            case .choice: wrong += ["''", "[]", "nonsense", "1"]
+            case .flag: wrong += ["[]", "1", "'true'", "maybe"]
+            case .integer(let range):
+                wrong += ["[]", "1.5", ".nan", ".inf", "1e30", "99999999999999999999", "''"]
+                wrong += ["\(range.lowerBound - 1)", "\(range.upperBound + 1)"]
+            case .seeds: wrong += ["[]", "-1", "[1, 1]", "[1.5]", "[1, a]", ".nan", "1e30", "[[1]]"]
+            case .timesteps: wrong += ["[]", "1000", "-1", "[0, valleys]", ".nan", "1.5", "''"]
+            case .number(let range):
+                wrong += ["[]", ".nan", ".inf", "-.inf", "1e300", "''"]
+                wrong += ["\(range.lowerBound - 1)", "\(range.upperBound * 2)"]
+            case .parameter(let row):
+                wrong += ["[]", "''", "[1]"]
+                switch row.kind {
+                case .flag: wrong += ["1", "'true'", "maybe"]
+                case .choice: wrong += ["nonsense", "1", "true"]
+                case .integer(let range): wrong += [".nan", "1e30", "1.5", "\(range.lowerBound - 1)", "\(range.upperBound + 1)"]
+                case .number(let range): wrong += [".nan", ".inf", "\(range.lowerBound - 1)", "\(range.upperBound * 2)"]
+                case .positive(let limit): wrong += [".nan", ".inf", "0", "-1", "\(limit * 2)"]
+                }
+            case .features: wrong += ["[]", "most-loud:3", "most-active:0", "-1", "9-3", "1.5"]
+            }
+            for value in wrong {
+                let failure = #expect(throws: SimpleFailure.self, "\(setting.key)=\(value)") {
+                    try SettingsFile.parse("", name: "s", overrides: ["\(setting.key)=\(value)"])
+                }
+                #expect(failure?.kind == .usage)
+                #expect(failure?.description.contains(setting.key) == true, "\(failure?.description ?? "")")
+            }
+        }
+    }
+
     @Test func badOverridesAreNamed() {
         let failure = #expect(throws: SimpleFailure.self) {
             try SettingsFile.parse("", name: "s", overrides: ["dream.sede=3"])

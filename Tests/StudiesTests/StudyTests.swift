@@ -74,18 +74,39 @@ import Studies
         let folder = try TemporaryFolder()
         try runAll(toyStudy(folder.path))
         func redone(_ overrides: [String]) throws -> Set<String> {
-            let study = try toyStudy(folder.path, overrides: overrides)
-            return Set(
-                try study.stages.filter { stage in
-                    let store = UnitStore(study: folder.path, stage: stage.name)
-                    return try stage.units().contains { store.state(of: $0) != .done }
-                }.map(\.name))
+            Set(try toyStudy(folder.path, overrides: overrides).stages.filter { try isIncomplete($0) }.map(\.name))
+        }
+        func isIncomplete(_ stage: some WorkStage) throws -> Bool {
+            let store = UnitStore(study: folder.path, stage: stage.name)
+            return try stage.units().contains { store.state(of: $0) != .done }
         }
         #expect(try redone([]).isEmpty)
         #expect(try redone(["report.title=other"]).isEmpty)
         #expect(try redone(["measure.noise_draws=3"]) == ["measure"])
         #expect(try redone(["dream_channels.steps=7"]) == ["dream", "measure"])
         #expect(try redone(["prior.steps=7"]) == ["prior", "dream", "measure"])
+    }
+
+    @Test func askingForTheStatusWritesNothing() throws {
+        let folder = try TemporaryFolder()
+        let fresh = try StudyStatus(toyStudy(folder.path))
+        #expect(try folder.contents.isEmpty)
+        #expect(fresh.stages.map(\.stage) == StageName.allCases.map(\.rawValue))
+        try runAll(toyStudy(folder.path))
+        // A claim of a host that does not answer, which whoever runs would clear away.
+        try (["host": "elsewhere", "process": 1, "started": 1] as JSON).write(
+            to: folder.path + "/claims/dream~x.json", overwrite: false)
+        let before = try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted()
+        let status = try StudyStatus(toyStudy(folder.path))
+        #expect(status.stages.map(\.left) == [0, 0, 0, 0, 0])
+        #expect(status.stages.map(\.running) == [0, 0, 0, 1, 0])
+        #expect(try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted() == before)
+    }
+
+    @Test func aStudyWithoutPriorsHasNoSuchStage() throws {
+        let study = try toyStudy("nowhere", overrides: ["prior.enabled=false"])
+        #expect(study.stage(.prior) == nil)
+        #expect(study.stages.map(\.name) == ["capture", "analysis", "dream", "measure"])
     }
 
     @Test func choicesAreUnderstood() throws {

@@ -64,7 +64,7 @@ public struct FuzzCampaign {
     ) -> Result {
         let guarded = GuardedInput()
         var result = Result()
-        let seed = name.utf8.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+        let seed = Text.fnv1a(name.utf8)
         for index in 0..<max(count, corpus.count) {
             var mutator = Mutator(seed: seed &+ UInt64(index) &* 0x1_0000_0001)
             let base = corpus[index % corpus.count]

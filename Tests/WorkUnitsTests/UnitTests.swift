@@ -7,19 +7,21 @@ import TestSupport
 import WorkUnits
 
 /// A stage whose units write their own number's square and a file of some size.
-struct SquareStage: StudyStage {
+struct SquareStage: WorkStage {
     let name = "squares"
     var count = 12
     var version = 1
     /// Called at the start of every computation.
     var before: @Sendable (Int) throws -> Void = { _ in }
 
-    func units() throws -> [WorkUnit] {
-        (0..<count).map { WorkUnit(id: "row/\($0)", key: ["version": .integer(version), "number": .integer($0)]) }
+    func units() throws -> [WorkUnit<Int>] {
+        (0..<count).map {
+            WorkUnit(id: "row/\($0)", key: ["version": .integer(version), "number": .integer($0)], payload: $0)
+        }
     }
 
-    func compute(_ unit: WorkUnit, into folder: String, partial: PartialUnit) throws {
-        let number = unit.key["number"]?.int ?? 0
+    func compute(_ unit: WorkUnit<Int>, into folder: String, partial: PartialUnit) throws {
+        let number = unit.payload
         try before(number)
         try (["square": .integer(number * number), "version": .integer(version)] as JSON)
             .write(to: folder + "/square.json", overwrite: false)
@@ -67,6 +69,39 @@ struct SquareStage: StudyStage {
         }
         if how != "remove" { try bytes.write(to: URL(fileURLWithPath: file)) }
         #expect(try run(SquareStage()) == ["row/7"])
+        #expect(try contents(study) == whole)
+    }
+
+    /// Every bit of a unit's files, its own record's too.
+    @Test func everyFlippedBitIsFound() throws {
+        try run(SquareStage(count: 1))
+        let store = UnitStore(study: study, stage: "squares")
+        let unit = try SquareStage(count: 1).units()[0]
+        for name in ["unit.json", "square.json"] {
+            let url = URL(fileURLWithPath: "\(store.folder(unit.id))/\(name)")
+            let whole = try Data(contentsOf: url)
+            for bit in 0..<whole.count * 8 {
+                var damaged = whole
+                damaged[bit / 8] ^= 1 << (bit % 8)
+                try damaged.write(to: url)
+                guard case .damaged = store.state(of: unit) else {
+                    Issue.record("\(name): bit \(bit) was not missed")
+                    continue
+                }
+            }
+            try whole.write(to: url)
+        }
+        #expect(store.state(of: unit) == .done)
+    }
+
+    @Test func aStrayFileAndAStrangersRecordAreDamage() throws {
+        try run(SquareStage())
+        let whole = try contents(study)
+        try Data([1]).write(to: URL(fileURLWithPath: study + "/squares/row/3/stray"))
+        try FileManager.default.removeItem(atPath: study + "/squares/row/5/unit.json")
+        try FileManager.default.removeItem(atPath: study + "/squares/row/6")
+        try FileManager.default.copyItem(atPath: study + "/squares/row/7", toPath: study + "/squares/row/6")
+        #expect(try run(SquareStage()) == ["row/3", "row/5", "row/6"])
         #expect(try contents(study) == whole)
     }
 
@@ -149,7 +184,7 @@ struct SquareStage: StudyStage {
         let other = try Claims(study: study)
         #expect(try owner.take(stage: "s", unit: "a/b"))
         #expect(try !other.take(stage: "s", unit: "a/b"))
-        #expect(other.count(stage: "s") == 1)
+        #expect(Claims.running(study: study, stage: "s") == 1)
         owner.release(stage: "s", unit: "a/b")
         #expect(try other.take(stage: "s", unit: "a/b"))
     }
@@ -160,9 +195,22 @@ struct SquareStage: StudyStage {
         #expect(try Shard(environment: [:]) == nil)
         let array = [
             "SLURM_ARRAY_TASK_ID": "7", "SLURM_ARRAY_TASK_COUNT": "4", "SLURM_ARRAY_TASK_MIN": "1",
-            "SLURM_ARRAY_TASK_STEP": "2",
+            "SLURM_ARRAY_TASK_MAX": "7", "SLURM_ARRAY_TASK_STEP": "2",
         ]
         #expect(try Shard(environment: array) == Shard("3/4"))
+        for (place, id) in ["3", "5", "7", "9"].enumerated() {
+            let other = ["SLURM_ARRAY_TASK_MIN": "3", "SLURM_ARRAY_TASK_MAX": "9", "SLURM_ARRAY_TASK_ID": id]
+            #expect(try Shard(environment: array.merging(other) { $1 }) == Shard("\(place)/4"))
+        }
+        // --array=1,3,4: the second of four numbers would be nobody's.
+        for id in ["1", "3", "4"] {
+            let gaps = [
+                "SLURM_ARRAY_TASK_ID": id, "SLURM_ARRAY_TASK_COUNT": "3", "SLURM_ARRAY_TASK_MIN": "1",
+                "SLURM_ARRAY_TASK_MAX": "4", "SLURM_ARRAY_TASK_STEP": "1",
+            ]
+            let failure = #expect(throws: SimpleFailure.self) { try Shard(environment: gaps) }
+            #expect(failure?.kind == .usage)
+        }
         #expect(try Shard(environment: ["JOB_COMPLETION_INDEX": "2", "LVO_SHARDS": "5"]) == Shard("2/5"))
         #expect(throws: SimpleFailure.self) { try Shard(environment: ["JOB_COMPLETION_INDEX": "2"]) }
     }

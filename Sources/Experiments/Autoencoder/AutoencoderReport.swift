@@ -102,16 +102,16 @@ public struct AutoencoderReport {
 
     /// One page without scripts or other files.
     public var html: String {
-        let cells = rows.map { "<tr><td>\(Markup.escape($0.0))</td><td>\(Markup.escape($0.1))</td></tr>" }
+        let cells = rows.map { "<tr><td>\(Text.htmlEscaped($0.0))</td><td>\(Text.htmlEscaped($0.1))</td></tr>" }
             .joined(separator: "\n")
         let charts = charts.map { $0.svg() }.joined(separator: "\n")
         return """
             <!DOCTYPE html>
-            <html lang="en"><meta charset="utf-8"><title>\(Markup.escape(layer)): sparse autoencoder</title>
+            <html lang="en"><meta charset="utf-8"><title>\(Text.htmlEscaped(layer)): sparse autoencoder</title>
             <style>body{font:15px system-ui,sans-serif;max-width:46em;margin:2em auto;padding:0 1em}
             td{padding:.2em 1.5em .2em 0;border-bottom:1px solid #ddd}
             svg{max-width:100%;display:block;margin:1em 0}</style>
-            <h1>\(Markup.escape(layer))</h1><p>\(Markup.escape(name))</p>
+            <h1>\(Text.htmlEscaped(layer))</h1><p>\(Text.htmlEscaped(name))</p>
             <table>\(cells)</table>
             \(charts)
             </html>

@@ -19,7 +19,7 @@ public final class GalleryWriter {
     /// - Throws: `SimpleFailure(.cannotWrite)`.
     public init(folder: String) throws {
         self.folder = folder
-        try Self.makeFolder(folder + "/data")
+        try OutputFile.makeFolder(folder + "/data")
     }
 
     /// Writes one feature's data. Pages are shown in the order in which they are added.
@@ -27,7 +27,7 @@ public final class GalleryWriter {
     /// - Throws: `FileFailure.cannotWrite`.
     public func add(_ page: FeaturePage) throws {
         let name = "data/\(page.layer)/\(page.space)/\(page.index)"
-        try Self.makeFolder(folder + "/data/\(page.layer)/\(page.space)")
+        try OutputFile.makeFolder(folder + "/data/\(page.layer)/\(page.space)")
         try page.json.write(to: "\(folder)/\(name).json", overwrite: true)
         let call = "lvo.feature(\(JSON.string(page.key).serialized()),\(page.json.serialized()),"
             + "\(page.charts.serialized()));\n"
@@ -54,7 +54,7 @@ public final class GalleryWriter {
         try write(PackageResources.gallery_css, to: "gallery.css")
         try write(PackageResources.gallery_js, to: "gallery.js")
         let page = String(decoding: PackageResources.index_html, as: UTF8.self)
-        try write(page.replacing("{{title}}", with: Markup.escape(title)), to: "index.html")
+        try write(page.replacing("{{title}}", with: Text.htmlEscaped(title)), to: "index.html")
     }
 
     private func indexJSON(title: String, facts: JSON, summary: [SummaryTable]) -> JSON {
@@ -92,14 +92,6 @@ public final class GalleryWriter {
         let file = try OutputFile(path: "\(folder)/\(name)", overwrite: true)
         try file.write(bytes)
         try file.commit()
-    }
-
-    private static func makeFolder(_ path: String) throws {
-        do {
-            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        } catch {
-            throw SimpleFailure(.cannotWrite, "\(path): cannot be made: \(error.localizedDescription)")
-        }
     }
 }
 

@@ -3,10 +3,12 @@ import Foundation
 
 /// `metrics.ndjson` and `metrics.csv`, one line per step.
 struct MetricsLog {
+    private let folder: String
     private let files: [FileHandle]
 
     /// - Parameter lengths: bytes of the files that belong to the checkpoint; the rest is cut off. Nil starts anew.
     init(folder: String, lengths: [Int]?) throws {
+        self.folder = folder
         var files: [FileHandle] = []
         for (index, name) in ["metrics.ndjson", "metrics.csv"].enumerated() {
             let path = "\(folder)/\(name)"
@@ -16,13 +18,13 @@ struct MetricsLog {
             guard let file = FileHandle(forUpdatingAtPath: path) else {
                 throw SimpleFailure(.cannotWrite, "\(path): cannot be written")
             }
-            try file.truncate(atOffset: min(UInt64(lengths?[index] ?? 0), file.seekToEnd()))
+            try Self.writing(path) { try file.truncate(atOffset: min(UInt64(lengths?[index] ?? 0), file.seekToEnd())) }
             files.append(file)
         }
         self.files = files
         let header = TrainingMetrics.columns.joined(separator: ",")
         if lengths == nil {
-            try files[1].write(contentsOf: Data((header + "\n").utf8))
+            try Self.writing(folder) { try files[1].write(contentsOf: Data((header + "\n").utf8)) }
         } else {
             try Self.check("\(folder)/metrics.csv", startsWith: header)
         }
@@ -39,8 +41,13 @@ struct MetricsLog {
 
     func append(_ line: TrainingMetrics) throws {
         for (file, text) in zip(files, [line.json.serialized(), line.csv]) {
-            try file.write(contentsOf: Data((text + "\n").utf8))
+            try Self.writing("\(folder)/metrics") { try file.write(contentsOf: Data((text + "\n").utf8)) }
         }
+    }
+
+    /// Foundation's errors as this program's.
+    private static func writing(_ path: String, _ body: () throws -> Void) throws {
+        do { try body() } catch { throw FileFailure.cannotWrite(file: path, reason: error.localizedDescription) }
     }
 
     /// What a checkpoint remembers of the files.

@@ -72,7 +72,7 @@ extension UNetConfig {
         let points = hookPoints()
         let plain = name.hasPrefix("unet.") ? String(name.dropFirst("unet.".count)) : name
         if let point = points.first(where: { $0.name == plain }) { return point }
-        let nearest = points.map { (name: $0.name, distance: editDistance($0.name, plain)) }
+        let nearest = points.map { (name: $0.name, distance: Text.editDistance($0.name, plain)) }
             .enumerated().sorted { ($0.element.distance, $0.offset) < ($1.element.distance, $1.offset) }
             .prefix(3).map(\.element.name)
         throw SimpleFailure(
@@ -80,20 +80,6 @@ extension UNetConfig {
             "no hook point '\(name)' among the \(points.count) of this U-Net; nearest: "
                 + nearest.joined(separator: ", "))
     }
-}
-
-/// Levenshtein distance: insertions, deletions, substitutions.
-func editDistance(_ a: String, _ b: String) -> Int {
-    let (a, b) = (Array(a.utf8), Array(b.utf8))
-    var previous = Array(0...b.count)
-    for (i, x) in a.enumerated() {
-        var current = [i + 1]
-        for (j, y) in b.enumerated() {
-            current.append(min(previous[j] + (x == y ? 0 : 1), previous[j + 1] + 1, current[j] + 1))
-        }
-        previous = current
-    }
-    return previous[b.count]
 }
 
 /// Looks at activations during a forward pass, and may replace them.

@@ -46,10 +46,10 @@ public struct FeatureChoice: Sendable, Equatable {
         let ends = text.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
         if ends.count == 1, let index = ends[0], index >= 0 { return .range(index...index) }
         if ends.count == 2, let first = ends[0], let last = ends[1], first <= last { return .range(first...last) }
-        throw SimpleFailure(
-            .usage, "choice \"\(text)\": expected all, none, 742, 10-19, "
-                + "most-active:20, most-localized:20, rarest:20 or word:red:5")
+        throw SimpleFailure(.usage, "choice \"\(text)\": expected \(expected)")
     }
+
+    static let expected = "all, none, 742, 10-19, most-active:20, most-localized:20, rarest:20, word:red:5 or several of them"
 
     /// - Throws: `SimpleFailure(.usage)` for an index that there is none of.
     package func select(from analysis: SiteAnalysis, words: ExampleWords) throws -> [Int] {
@@ -150,9 +150,8 @@ package struct ExampleWords {
     }
 
     private func strongest(_ channel: Int) -> [Set<String>] {
-        let perPrompt = study.settings.imagesPerPrompt * study.halvesPerPicture
         return analysis.examples(channel, step: analysis.exampleStep(channel)).prefix(examples).map {
-            wordsOfPrompt[$0.generation / perPrompt]
+            wordsOfPrompt[$0.generation / study.generationsPerPrompt]
         }
     }
 }

@@ -32,10 +32,10 @@ public enum Schema {
     private static let anyNumber = 0.0...1e6
 
     private static let general: [Setting] = [
-        .init("model", .text, "embedded", "Folder or file of a Stable Diffusion 1.x model, or: embedded"),
-        .init("layers", .texts, [.string(EmbeddedModel.layer)], "Names as in the checkpoint; lvo layers lists them"),
+        .init("model", .path, "embedded", "Folder or file of a Stable Diffusion 1.x model, or: embedded"),
+        .init("layers", .names, [.string(EmbeddedModel.layer)], "Names as in the checkpoint; lvo layers lists them"),
         .init("sae", .text, "embedded", "Folder of sparse autoencoders, named by layer; empty: raw channels only"),
-        .init("prompts", .text, "embedded", "One prompt a line, or .jsonl with a text and optional factors"),
+        .init("prompts", .path, "embedded", "One prompt a line, or .jsonl with a text and optional factors"),
         .init("prompt_limit", .integer(0...1_000_000), 0, "Only so many of the prompts, evenly chosen; 0: all"),
         .init("seed", .integer(0...Int(UInt32.max)), 1024, "All pictures' seeds follow from it"),
     ]
@@ -62,15 +62,15 @@ public enum Schema {
     ]
 
     private static let choose: [Setting] = [
-        .init("choose.features", .text, "most-active:20", "SAE features"),
-        .init("choose.channels", .text, "most-active:20", "Raw channels"),
+        .init("choose.features", .features, "most-active:20", "SAE features"),
+        .init("choose.channels", .features, "most-active:20", "Raw channels"),
     ]
 
     private static let seeds: JSON = [1024, 1111, 4359, 3248, 1026]
 
     private static let prior: [Setting] = [
         .init("prior.enabled", .flag, true, "Whether priors are made"),
-        .init("prior.seeds", .integers, seeds, "A prior for each"),
+        .init("prior.seeds", .seeds, seeds, "A prior for each"),
         .init("prior.steps", .integer(1...1000), 50, "Scheduler steps"),
         .init("prior.sampler", .choice(samplers), "model", "As for capture"),
         .init("prior.strength_features", .number(anyNumber), 500, "Times the largest activation at the time step"),
@@ -82,8 +82,8 @@ public enum Schema {
             .init(
                 "dream.preset", .choice(presets), .string(preset),
                 "Defaults of the next two sections: paper, or tuned (docs/sweep.md)"),
-            .init("dream.timesteps", .texts, ["0", "peaks"], "Time steps, and peaks for the feature's activity peaks"),
-            .init("dream.seeds", .integers, seeds, "A result for each"),
+            .init("dream.timesteps", .timesteps, ["0", "peaks"], "Time steps, and peaks for the feature's activity peaks"),
+            .init("dream.seeds", .seeds, seeds, "A result for each"),
             .init("dream.prompt", .text, "", "Text condition"),
             .init("dream.snapshot_every", .integer(1...100_000), 10, "Steps between the pictures of the history"),
             .init("dream.animation", .flag, true, "Whether the history is also kept as an animated PNG"),

@@ -5,14 +5,22 @@ import Files
 public struct Setting: Sendable {
     public enum Kind: Sendable {
         case text
-        case texts
+        /// Of a file or folder, or `embedded`.
+        case path
+        /// At least one, none of them empty.
+        case names
         case choice([String])
         case flag
         case integer(ClosedRange<Int>)
-        case integers
+        /// At least one and no two alike: a result's file is named by its seed.
+        case seeds
+        /// At least one.
+        case timesteps
         case number(ClosedRange<Double>)
         /// A row of the dream's table.
         case parameter(DreamParameter)
+        /// A `FeatureChoice`.
+        case features
     }
 
     /// Dotted: `section.name`.
@@ -35,54 +43,97 @@ public struct Setting: Sendable {
     var expected: String {
         switch kind {
         case .text: "text"
-        case .texts: "a list of texts"
+        case .path: "a path or embedded"
+        case .names: "a list of names, at least one"
         case .choice(let names): "one of \(names.joined(separator: ", "))"
         case .flag: "true or false"
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
-        case .integers: "a list of whole numbers from 0"
+        case .seeds: "a list of 1 to \(Self.mostSeeds) different whole numbers from 0"
+        case .timesteps: "a list of time steps from 0 to 999, or peaks, at least one"
         case .number(let range): "a number from \(range.lowerBound) to \(range.upperBound)"
         case .parameter(let row): row.expected
+        case .features: FeatureChoice.expected
         }
     }
+
+    /// One batch: more seeds are more studies.
+    private static let mostSeeds = 1000
 
     /// The value of that meaning, or nil if it is none. A single text or number may stand for a list of one.
     func accept(_ value: JSON) -> JSON? {
         switch kind {
-        case .text: return value.string.map(JSON.string) ?? value.int.map { .string("\($0)") }
-        case .texts:
-            let elements = value.array ?? [value]
-            let texts = elements.compactMap { $0.string ?? $0.int.map { "\($0)" } }
-            return texts.count == elements.count ? .array(texts.map(JSON.string)) : nil
-        case .choice(let names): return value.string.flatMap { names.contains($0) ? .string($0) : nil }
-        case .flag: return value.bool.map(JSON.bool)
-        case .integer(let range): return value.int.flatMap { range.contains($0) ? .integer($0) : nil }
-        case .integers:
-            let elements = value.array ?? [value]
-            let numbers = elements.compactMap(\.int).filter { $0 >= 0 }
-            return numbers.count == elements.count ? .array(numbers.map(JSON.integer)) : nil
-        case .number(let range): return value.double.flatMap { range.contains($0) ? .number($0) : nil }
-        case .parameter(let row): return row.accept(value)
+        case .text: Self.text(value).map(JSON.string)
+        case .path: Self.text(value).flatMap { $0.isEmpty ? nil : .string($0) }
+        case .names: Self.list(value, Self.text) { !$0.contains("") }.map { .array($0.map(JSON.string)) }
+        case .choice(let names): value.string.flatMap { names.contains($0) ? .string($0) : nil }
+        case .flag: value.bool.map(JSON.bool)
+        case .integer(let range): value.int.flatMap { range.contains($0) ? .integer($0) : nil }
+        case .seeds:
+            Self.list(value, \.int) { seeds in
+                seeds.count <= Self.mostSeeds && Set(seeds).count == seeds.count && seeds.allSatisfy { $0 >= 0 }
+            }.map { .array($0.map(JSON.integer)) }
+        case .timesteps:
+            Self.list(value, Self.text) { $0.allSatisfy { DreamTimestep($0) != nil } }.map { .array($0.map(JSON.string)) }
+        case .number(let range): value.double.flatMap { range.contains($0) ? .number($0) : nil }
+        case .parameter(let row): row.accept(value)
+        case .features: Self.text(value).flatMap { (try? FeatureChoice($0)) == nil ? nil : .string($0) }
+        }
+    }
+
+    private static func text(_ value: JSON) -> String? { value.string ?? value.int.map { "\($0)" } }
+
+    /// At least one element, all of a kind and right together.
+    private static func list<Element>(
+        _ value: JSON, _ element: (JSON) -> Element?, where isRight: ([Element]) -> Bool
+    ) -> [Element]? {
+        let given = value.array ?? [value]
+        let elements = given.compactMap(element)
+        return !given.isEmpty && elements.count == given.count && isRight(elements) ? elements : nil
+    }
+}
+
+/// Where in the noise schedule dreams are made.
+public enum DreamTimestep: Sendable, Equatable {
+    case at(Int)
+    /// Wherever the subject's activity has a peak.
+    case peaks
+
+    init?(_ text: String) {
+        if text == "peaks" {
+            self = .peaks
+        } else if let timestep = Int(text), (0...999).contains(timestep) {
+            self = .at(timestep)
+        } else {
+            return nil
         }
     }
 }
 
-/// Values of all settings.
+/// Values of all settings, each of its setting's kind.
 public struct SettingValues: Sendable, Equatable {
     public private(set) var values: [String: JSON]
 
+    /// - Parameter values: what `Setting.accept` returned, for every setting of the schema.
     init(_ values: [String: JSON]) { self.values = values }
 
-    private func value(_ key: String) -> JSON {
-        guard let value = values[key] else { preconditionFailure("no setting \(key)") }
+    /// - Precondition: there is such a setting, and it is of the kind that is asked for.
+    private func value<Value>(_ key: String, _ read: (JSON) -> Value?) -> Value {
+        guard let value = values[key].flatMap(read) else { preconditionFailure("no setting \(key) of this kind") }
         return value
     }
 
-    package func text(_ key: String) -> String { value(key).string ?? "" }
-    package func texts(_ key: String) -> [String] { value(key).array?.compactMap(\.string) ?? [] }
-    package func flag(_ key: String) -> Bool { value(key).bool ?? false }
-    package func integer(_ key: String) -> Int { value(key).int ?? 0 }
-    package func integers(_ key: String) -> [Int] { value(key).array?.compactMap(\.int) ?? [] }
-    package func number(_ key: String) -> Double { value(key).double ?? 0 }
+    package func text(_ key: String) -> String { value(key, \.string) }
+    package func texts(_ key: String) -> [String] { value(key) { Self.all($0, \.string) } }
+    package func flag(_ key: String) -> Bool { value(key, \.bool) }
+    package func integer(_ key: String) -> Int { value(key, \.int) }
+    package func integers(_ key: String) -> [Int] { value(key) { Self.all($0, \.int) } }
+    package func number(_ key: String) -> Double { value(key, \.double) }
+
+    private static func all<Element>(_ list: JSON, _ read: (JSON) -> Element?) -> [Element]? {
+        guard let elements = list.array else { return nil }
+        let values = elements.compactMap(read)
+        return values.count == elements.count ? values : nil
+    }
 
     /// The settings of one section, for fingerprints: `section` without the dot.
     package func section(_ section: String) -> JSON {

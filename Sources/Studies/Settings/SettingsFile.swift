@@ -50,7 +50,7 @@ public enum SettingsFile {
             }
             let value = (values?.values[setting.key] ?? setting.standard).serialized()
             let line = (parts.count == 2 ? "  " : "") + "\(parts[parts.count - 1]): \(value)"
-            text += line + String(repeating: " ", count: max(1, 34 - line.count)) + "# \(setting.help)\n"
+            text += Text.left(line, 33) + " # \(setting.help)\n"
         }
         return text
     }
@@ -64,8 +64,8 @@ public enum SettingsFile {
         }
         let settings = Schema.settings(preset: preset)
         for (key, entry) in given.sorted(by: { $0.key < $1.key }) where !settings.contains(where: { $0.key == key }) {
-            let nearest = Nearest.name(to: key, among: settings.map(\.key))
-            throw SimpleFailure(.usage, "\(entry.place): unknown key \(key); the nearest known one is \(nearest)")
+            let nearest = Text.nearest(to: key, among: settings.map(\.key)).map { "; the nearest known one is \($0)" } ?? ""
+            throw SimpleFailure(.usage, "\(entry.place): unknown key \(key)\(nearest)")
         }
         var values: [String: JSON] = [:]
         for setting in settings {
@@ -114,29 +114,5 @@ public enum SettingsFile {
         if let number = node.int { return .integer(number) }
         if let number = node.float { return .number(number) }
         return .string(scalar.string)
-    }
-}
-
-/// The name somebody may have meant.
-enum Nearest {
-    /// By edit distance; equal: the first.
-    static func name(to text: String, among names: [String]) -> String {
-        names.min { distance(text, $0) < distance(text, $1) } ?? ""
-    }
-
-    /// Levenshtein distance.
-    static func distance(_ a: String, _ b: String) -> Int {
-        let (a, b) = (Array(a.unicodeScalars), Array(b.unicodeScalars))
-        var row = Array(0...b.count)
-        for i in a.indices {
-            var diagonal = row[0]
-            row[0] = i + 1
-            for j in b.indices {
-                let substituted = diagonal + (a[i] == b[j] ? 0 : 1)
-                diagonal = row[j + 1]
-                row[j + 1] = min(substituted, row[j] + 1, diagonal + 1)
-            }
-        }
-        return row[b.count]
     }
 }

@@ -26,7 +26,7 @@ public struct StudySettings: Sendable, Equatable {
     public var title: String { values.text("report.title") }
     public var shownExamples: Int { values.integer("report.examples") }
     public var dreamSeeds: [Int] { values.integers("dream.seeds") }
-    public var dreamTimesteps: [String] { values.texts("dream.timesteps") }
+    public var dreamTimesteps: [DreamTimestep] { values.texts("dream.timesteps").compactMap(DreamTimestep.init) }
 
     /// How the dataset's pictures are drawn.
     public var capture: DrawSettings {

@@ -2,24 +2,28 @@ import Files
 import WorkUnits
 
 /// The time-step analysis of all generations. One unit per site.
-struct AnalyzeStage: StudyStage {
+struct AnalyzeStage: WorkStage {
     let study: Study
-    let name = "analysis"
-    let isSharded = false
+    let name = StageName.analysis.rawValue
+    let isSharded = StageName.analysis.isSharded
 
-    func units() throws -> [WorkUnit] {
-        let inputs = JSON.array(try CaptureStage(study: study).units().map { .string($0.fingerprint) })
-        let key: JSON = [
-            "version": 2, "inputs": .string(Fingerprint.of(inputs)), "top_k": .integer(study.settings.topK),
-            "peak_separation": .integer(study.settings.peakSeparation), "peaks": .integer(study.settings.peakLimit),
-        ]
-        return study.sites.map { WorkUnit(id: $0.path, key: key) }
+    func units() throws -> [WorkUnit<Site>] {
+        let key = try key()
+        return study.sites.map { WorkUnit(id: $0.path, key: key, payload: $0) }
     }
 
-    func compute(_ unit: WorkUnit, into folder: String, partial: PartialUnit) throws {
-        guard let site = study.sites.first(where: { $0.path == unit.id }) else {
-            throw SimpleFailure(.internalError, "\(unit.id): no such site")
-        }
+    func unit(_ site: Site) throws -> WorkUnit<Site> { WorkUnit(id: site.path, key: try key(), payload: site) }
+
+    private func key() throws -> JSON {
+        [
+            "version": 2, "inputs": .string(try CaptureStage(study: study).fingerprint()),
+            "top_k": .integer(study.settings.topK),
+            "peak_separation": .integer(study.settings.peakSeparation), "peaks": .integer(study.settings.peakLimit),
+        ]
+    }
+
+    func compute(_ unit: WorkUnit<Site>, into folder: String, partial: PartialUnit) throws {
+        let site = unit.payload
         let capture = CaptureStage(study: study)
         try requireAll(capture)
         var analysis: TimestepAnalysis?
@@ -54,8 +58,8 @@ struct AnalyzeStage: StudyStage {
         guard missing == 0 else {
             throw SimpleFailure(
                 .stoppedEarly,
-                "\(study.folder): \(missing) of \(study.prompts.count) prompts are not captured; run lvo study capture, "
-                    + "all shards of it, and then this again")
+                "\(study.folder): \(missing) of \(study.prompts.count) prompts are not captured; "
+                    + "run lvo study \(StageName.capture.command), all shards of it, and then this again")
         }
     }
 }

@@ -10,11 +10,11 @@ import WorkUnits
 ///
 /// A unit holds `0.png`, `1.png`, … and `activations.safetensors`: `LAYER/SPACE [G, T, D]`, G generations (pictures,
 /// times halves), T observed time steps, ascending, named in the metadata. A partial unit holds the same of fewer pictures.
-struct CaptureStage: StudyStage {
+struct CaptureStage: WorkStage {
     let study: Study
-    let name = "capture"
+    let name = StageName.capture.rawValue
 
-    func units() throws -> [WorkUnit] {
+    func units() throws -> [WorkUnit<Prompt>] {
         let settings = study.settings
         let sites = try study.sites.map { site -> JSON in
             [.string(site.path), try study.model.identity(of: site)]
@@ -25,14 +25,16 @@ struct CaptureStage: StudyStage {
         ]
         let fingerprint = Fingerprint.of(common)
         return study.prompts.map { prompt in
-            WorkUnit(id: prompt.id, key: ["prompt": .string(prompt.text), "common": .string(fingerprint)])
+            WorkUnit(
+                id: prompt.id, key: ["prompt": .string(prompt.text), "common": .string(fingerprint)], payload: prompt)
         }
     }
 
-    func compute(_ unit: WorkUnit, into folder: String, partial: PartialUnit) throws {
-        guard let prompt = study.prompts.first(where: { $0.id == unit.id }) else {
-            throw SimpleFailure(.internalError, "\(unit.id): no such prompt")
-        }
+    /// Of all units' keys.
+    func fingerprint() throws -> String { Fingerprint.of(.array(try units().map { .string($0.fingerprint) })) }
+
+    func compute(_ unit: WorkUnit<Prompt>, into folder: String, partial: PartialUnit) throws {
+        let prompt = unit.payload
         var pictures = try partial.kept.map(kept) ?? []
         do {
             for image in pictures.count..<study.settings.imagesPerPrompt {
@@ -112,7 +114,7 @@ struct CaptureStage: StudyStage {
 
     /// The position-averaged activations of one generation at the observed time step nearest to `timestep`.
     func activation(of generation: Int, _ site: Site, timestep: Int) throws -> [Float] {
-        let perPrompt = study.settings.imagesPerPrompt * study.halvesPerPicture
+        let perPrompt = study.generationsPerPrompt
         let (activations, timesteps) = try recorded(study.prompts[generation / perPrompt], site)
         let step = timesteps.indices.min { abs(timesteps[$0] - timestep) < abs(timesteps[$1] - timestep) } ?? 0
         let width = activations.shape[2]

@@ -15,40 +15,20 @@ import WorkUnits
 ///                           command that makes them again in the study's folder
 ///
 /// A partial unit holds `state.safetensors`: what the optimization continues from.
-struct DreamStage: StudyStage {
+struct DreamStage: WorkStage {
     let study: Study
-    let name = "dream"
+    let name = StageName.dream.rawValue
 
     private static let historyCell = 256
 
-    func units() throws -> [WorkUnit] {
-        try study.subjects().flatMap { subject in
-            try timesteps(subject).map { try unit(subject, timestep: $0) }
-        }
-    }
+    func units() throws -> [WorkUnit<DreamSubject>] { try study.dreamSubjects().map(unit) }
 
-    /// The time steps a subject is optimized at, ascending.
-    func timesteps(_ subject: Subject) throws -> [Int] {
-        let chosen = try study.settings.dreamTimesteps.flatMap { text -> [Int] in
-            if text == "peaks" { return try study.analysis(subject.site).peaks[subject.index] }
-            guard let timestep = Int(text), (0...999).contains(timestep) else {
-                throw SimpleFailure(.usage, "dream.timesteps: expected time steps 0…999 or peaks, found \(text)")
-            }
-            return [timestep]
-        }
-        return Set(chosen).sorted()
-    }
-
-    static func id(_ subject: Subject, timestep: Int) -> String {
-        let digits = String(timestep)
-        return "\(subject.path)/t" + String(repeating: "0", count: max(0, 4 - digits.count)) + digits
-    }
-
-    func unit(_ subject: Subject, timestep: Int) throws -> WorkUnit {
+    func unit(_ dream: DreamSubject) throws -> WorkUnit<DreamSubject> {
+        let (subject, timestep) = (dream.subject, dream.timestep)
         let settings = study.settings.dream(subject.site.space)
         let start = settings.startsFromPrior ? try PriorStage(study: study).unit(subject).fingerprint : "noise"
         return WorkUnit(
-            id: Self.id(subject, timestep: timestep),
+            id: dream.path,
             key: [
                 "version": 2, "subject": .string(subject.path), "timestep": .integer(timestep),
                 "model": try study.model.identity(), "autoencoder": try study.model.identity(of: subject.site),
@@ -56,16 +36,16 @@ struct DreamStage: StudyStage {
                 "prompt": .string(settings.prompt), "parameters": settings.parameters,
                 "snapshot_every": .integer(settings.snapshotEvery), "animation": .bool(settings.animation),
                 "size": study.sizeKey,
-            ])
+            ], payload: dream)
     }
 
-    func compute(_ unit: WorkUnit, into folder: String, partial: PartialUnit) throws {
-        let subject = try study.subject(unit.id)
+    func compute(_ unit: WorkUnit<DreamSubject>, into folder: String, partial: PartialUnit) throws {
+        let subject = unit.payload.subject
         let settings = study.settings.dream(subject.site.space)
         let seeds = study.settings.dreamSeeds
         let start = settings.startsFromPrior ? try PriorStage(study: study).start(subject) : .noise
         let course = try study.model.dream(
-            subject, timestep: unit.key["timestep"]?.int ?? 0, settings: settings, seeds: seeds, start: start,
+            subject, timestep: unit.payload.timestep, settings: settings, seeds: seeds, start: start,
             size: study.settings.capture, state: try partial.kept.map(Self.kept)
         ) { state in
             guard partial.mustStop else { return }

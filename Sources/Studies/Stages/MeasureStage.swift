@@ -5,43 +5,42 @@ import Tensors
 import WorkUnits
 
 /// Measures of every dream. One unit per dream, with `measures.json`.
-struct MeasureStage: StudyStage {
+struct MeasureStage: WorkStage {
     let study: Study
-    let name = "measure"
+    let name = StageName.measure.rawValue
 
-    func units() throws -> [WorkUnit] {
+    func units() throws -> [WorkUnit<DreamSubject>] {
         let dreams = DreamStage(study: study)
-        return try study.subjects().flatMap { subject in
-            try dreams.timesteps(subject).map { timestep in
-                let examples = try examples(subject, timestep: timestep)
-                return WorkUnit(
-                    id: DreamStage.id(subject, timestep: timestep),
-                    key: [
-                        "version": 2, "dream": .string(try dreams.unit(subject, timestep: timestep).fingerprint),
-                        "timestep": .integer(timestep), "noise_draws": .integer(study.settings.noiseDraws),
-                        "examples": .array(examples.map(exampleKey)),
-                        "others": .array(others(subject).map(exampleKey)),
-                        "largest": JSON.float(try largest(subject, timestep)),
-                        "captured": .string(try captured),
-                    ])
-            }
+        let captured = try CaptureStage(study: study).fingerprint()
+        return try study.dreamSubjects().map { dream in
+            let (subject, timestep) = (dream.subject, dream.timestep)
+            return WorkUnit(
+                id: dream.path,
+                key: [
+                    "version": 2, "dream": .string(try dreams.unit(dream).fingerprint), "timestep": .integer(timestep),
+                    "noise_draws": .integer(study.settings.noiseDraws),
+                    "examples": .array(try examples(subject, timestep: timestep).map(exampleKey)),
+                    "others": .array(others(subject).map(exampleKey)),
+                    "largest": JSON.float(try largest(subject, timestep)), "captured": .string(captured),
+                ], payload: dream)
         }
     }
 
-    func compute(_ unit: WorkUnit, into folder: String, partial: PartialUnit) throws {
-        let subject = try study.subject(unit.id)
-        let timestep = unit.key["timestep"]?.int ?? 0
-        let measures = try measure(subject, timestep: timestep)
+    func compute(_ unit: WorkUnit<DreamSubject>, into folder: String, partial: PartialUnit) throws {
+        let measures = try measure(unit.payload)
         try JSON(measures.map { ($0.name, $0.value.map { JSON.float(Float($0)) } ?? .null) })
             .write(to: folder + "/measures.json", overwrite: false)
     }
 
-    private func measure(_ subject: Subject, timestep: Int) throws -> [(name: String, value: Double?)] {
+    private func measure(_ dream: DreamSubject) throws -> [(name: String, value: Double?)] {
+        let (subject, timestep) = (dream.subject, dream.timestep)
         let dreams = DreamStage(study: study)
         let store = UnitStore(study: study.folder, stage: dreams.name)
-        let unit = try dreams.unit(subject, timestep: timestep)
+        let unit = try dreams.unit(dream)
         guard store.state(of: unit) == .done else {
-            throw SimpleFailure(.missingInput, "\(store.folder(unit.id)): no valid dream to measure; run lvo study dream")
+            throw SimpleFailure(
+                .missingInput,
+                "\(store.folder(unit.id)): no valid dream to measure; run lvo study \(StageName.dream.command)")
         }
         let weight = try SafetensorsFile(path: store.folder(unit.id) + "/latents.safetensors").weight("latent")
         let compared = study.comparisonSite(subject.site.layer)
@@ -76,7 +75,7 @@ struct MeasureStage: StudyStage {
         guard study.prompts.contains(where: { !$0.factors.isEmpty }), let own = Measures.purity(factors) else {
             return []
         }
-        let all = Array(0..<study.prompts.count * study.settings.imagesPerPrompt * study.halvesPerPicture)
+        let all = Array(0..<study.generations)
         let vectors = try vectors(all, site, timestep)
         let shares = results.map { result in
             let nearest = all.map { (likeness: Measures.cosine(result, vectors[$0]), generation: $0) }
@@ -101,10 +100,9 @@ struct MeasureStage: StudyStage {
 
     /// As many generations that have nothing to do with the subject: drawn by its number.
     private func others(_ subject: Subject) -> [Int] {
-        let count = study.prompts.count * study.settings.imagesPerPrompt * study.halvesPerPicture
         let random = CounterRandom(
             seed: UInt64(study.settings.seed), purpose: .selection, unit: UInt64(subject.index))
-        return Array(random.permutation(count).prefix(study.settings.measuredExamples))
+        return Array(random.permutation(study.generations).prefix(study.settings.measuredExamples))
     }
 
     private func largest(_ subject: Subject, _ timestep: Int) throws -> Float {
@@ -115,11 +113,5 @@ struct MeasureStage: StudyStage {
     private func exampleKey(_ generation: Int) -> JSON {
         let (prompt, image, half) = study.picture(of: generation)
         return .string("\(prompt.id)/\(image)/\(half)")
-    }
-
-    private var captured: String {
-        get throws {
-            Fingerprint.of(.array(try CaptureStage(study: study).units().map { .string($0.fingerprint) }))
-        }
     }
 }

@@ -9,14 +9,14 @@ import WorkUnits
 /// Steered generation from the empty prompt: what a channel or feature causes, and latents for dreams to start from.
 /// One unit per subject: `latents.safetensors` (`latent [S, 4, h, w]`) and `SEED.png`. A partial unit holds the same of
 /// fewer seeds.
-struct PriorStage: StudyStage {
+struct PriorStage: WorkStage {
     let study: Study
-    let name = "prior"
+    let name = StageName.prior.rawValue
 
-    func units() throws -> [WorkUnit] { try study.subjects().map(unit) }
+    func units() throws -> [WorkUnit<Subject>] { try study.subjects().map(unit) }
 
     /// The key holds what steers, not where it came from: more prompts leave a prior valid if they change neither.
-    func unit(_ subject: Subject) throws -> WorkUnit {
+    func unit(_ subject: Subject) throws -> WorkUnit<Subject> {
         let settings = study.settings
         let strength = try strength(subject)
         return WorkUnit(
@@ -28,11 +28,11 @@ struct PriorStage: StudyStage {
                 "strengths": .array(strength.strengths.map { JSON.float($0) }),
                 "seeds": .array(settings.priorSeeds.map(JSON.integer)), "steps": .integer(settings.prior.steps),
                 "sampler": .string(settings.prior.sampler ?? "model"), "size": study.sizeKey,
-            ])
+            ], payload: subject)
     }
 
-    func compute(_ unit: WorkUnit, into folder: String, partial: PartialUnit) throws {
-        let subject = try study.subject(unit.id)
+    func compute(_ unit: WorkUnit<Subject>, into folder: String, partial: PartialUnit) throws {
+        let subject = unit.payload
         let strength = try strength(subject)
         var drawn = try partial.kept.map(kept) ?? []
         do {
@@ -50,7 +50,7 @@ struct PriorStage: StudyStage {
 
     private typealias Drawn = (latent: Tensor, picture: Bitmap)
 
-    private func write(_ priors: [Drawn], of unit: WorkUnit, to folder: String) throws {
+    private func write(_ priors: [Drawn], of unit: WorkUnit<Subject>, to folder: String) throws {
         for (seed, prior) in zip(study.settings.priorSeeds, priors) {
             try PNG.write(
                 prior.picture, text: [PNGText("lvo", unit.key.serialized()), PNGText("seed", "\(seed)")],
@@ -84,7 +84,9 @@ struct PriorStage: StudyStage {
         let store = UnitStore(study: study.folder, stage: name)
         let unit = try unit(subject)
         guard store.state(of: unit) == .done else {
-            throw SimpleFailure(.missingInput, "\(store.folder(unit.id)): no valid prior to start from; run lvo study prior")
+            throw SimpleFailure(
+                .missingInput,
+                "\(store.folder(unit.id)): no valid prior to start from; run lvo study \(StageName.prior.command)")
         }
         let weight = try SafetensorsFile(path: store.folder(unit.id) + "/latents.safetensors").weight("latent")
         return Tensor(weight.shape, weight.floats())
@@ -93,20 +95,5 @@ struct PriorStage: StudyStage {
     /// The priors as a dream starts from them; the path is relative to the study.
     func start(_ subject: Subject) throws -> DreamStart {
         .latents(try latents(subject), file: "\(name)/\(subject.path)/latents.safetensors")
-    }
-}
-
-extension Study {
-    /// The subject of a path such as `up_blocks.1.attentions.1/features/00742`.
-    func subject(_ path: String) throws -> Subject {
-        let parts = path.split(separator: "/")
-        guard parts.count >= 3, let space = Space(rawValue: String(parts[1])), let index = Int(parts[2]) else {
-            throw SimpleFailure(.internalError, "\(path): not a subject")
-        }
-        return Subject(site: Site(layer: String(parts[0]), space: space), index: index)
-    }
-
-    var sizeKey: JSON {
-        [.integer(settings.capture.width ?? 0), .integer(settings.capture.height ?? 0)]
     }
 }

@@ -105,7 +105,7 @@ public struct Report {
         ]
         guard isChosen else { return page }
         page.priors = try priorPictures(subject)
-        page.dreams = try dreams.timesteps(subject).compactMap { try dream(subject, timestep: $0) }
+        page.dreams = try study.timesteps(subject).compactMap { try dream(DreamSubject(subject: subject, timestep: $0)) }
         for name in page.dreams.flatMap({ $0.measures.map(\.name) }) where !page.measures.contains(where: { $0.name == name }) {
             let values = page.dreams.flatMap { $0.measures }.filter { $0.name == name }.compactMap(\.value)
             page.measures.append((name, Measures.mean(values)))
@@ -130,7 +130,7 @@ public struct Report {
     private func priorPictures(_ subject: Subject) throws -> [FeaturePage.Prior] {
         guard study.settings.makesPriors else { return [] }
         let store = UnitStore(study: study.folder, stage: priors.name)
-        guard store.state(of: try priors.unit(subject), verify: false) == .done else { return [] }
+        guard store.state(of: try priors.unit(subject)) == .done else { return [] }
         return try study.settings.priorSeeds.map { seed in
             let name = "pictures/\(subject.path)/prior-\(seed).png"
             try pictures.add("\(store.folder(subject.path))/\(seed).png", as: name)
@@ -138,10 +138,11 @@ public struct Report {
         }
     }
 
-    private func dream(_ subject: Subject, timestep: Int) throws -> FeaturePage.Dream? {
-        let unit = try dreams.unit(subject, timestep: timestep)
+    private func dream(_ dream: DreamSubject) throws -> FeaturePage.Dream? {
+        let (subject, timestep) = (dream.subject, dream.timestep)
+        let unit = try dreams.unit(dream)
         let store = UnitStore(study: study.folder, stage: dreams.name)
-        guard store.state(of: unit, verify: false) == .done else { return nil }
+        guard store.state(of: unit) == .done else { return nil }
         let source = store.folder(unit.id)
         let target = "pictures/\(unit.id)"
         let seeds = study.settings.dreamSeeds
@@ -160,13 +161,12 @@ public struct Report {
             },
             largest: try study.analysis(subject.site).maxActivation(subject.index, near: timestep),
             animation: settings.animation ? "\(target)/animation.png" : nil,
-            measures: try measures(subject, timestep: timestep), settings: settings.parameters,
+            measures: measures(dream), settings: settings.parameters,
             command: "cd \(Shell.quoted(path)) && \(course["command"]?.string ?? "")")
     }
 
-    private func measures(_ subject: Subject, timestep: Int) throws -> [(name: String, value: Double?)] {
-        let id = DreamStage.id(subject, timestep: timestep)
-        let path = UnitStore(study: study.folder, stage: MeasureStage(study: study).name).folder(id)
+    private func measures(_ dream: DreamSubject) -> [(name: String, value: Double?)] {
+        let path = UnitStore(study: study.folder, stage: StageName.measure.rawValue).folder(dream.path)
         guard let measures = (try? JSON.read(path + "/measures.json"))?.object else { return [] }
         return measures.map { ($0.key, $0.value.double) }
     }
@@ -230,7 +230,7 @@ private struct GalleryPictures {
     func add(_ source: String, as name: String) throws {
         let target = "\(gallery)/\(name)"
         if FileManager.default.fileExists(atPath: target) { return }
-        try OutputFile.makeFolder((target as NSString).deletingLastPathComponent)
+        try OutputFile.makeFolder(FileSystem.parent(target))
         if link(source, target) == 0 { return }
         do {
             try FileManager.default.copyItem(atPath: source, toPath: target)
@@ -246,7 +246,7 @@ private struct GalleryPictures {
         if FileManager.default.fileExists(atPath: target) { return small }
         let picture = try PNG.read("\(gallery)/\(name)").bitmap
         guard picture.width > Self.thumbnailSize else { return name }
-        try OutputFile.makeFolder((target as NSString).deletingLastPathComponent)
+        try OutputFile.makeFolder(FileSystem.parent(target))
         try PNG.write(picture.fitting(width: Self.thumbnailSize, height: Self.thumbnailSize), to: target)
         return small
     }

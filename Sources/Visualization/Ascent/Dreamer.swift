@@ -120,8 +120,6 @@ public struct Dreamer {
 
     /// FNV-1a of what is sought, where and when.
     func unit(_ objective: Objective, _ timestep: Int) -> UInt64 {
-        "\(hook.name)|\(objective.name)|\(timestep)".utf8.reduce(0xcbf2_9ce4_8422_2325) {
-            ($0 ^ UInt64($1)) &* 0x100_0000_01b3
-        }
+        Text.fnv1a("\(hook.name)|\(objective.name)|\(timestep)".utf8)
     }
 }

@@ -47,7 +47,7 @@ struct Demo: ParsableCommand {
             _ = try StudyFolder.begin(output, overrides: Self.settings + overrides, overwrite: false)
         }
         let study = try StudyFolder.open(output, engine: runtime.engine())
-        try StageJob(study: study, options: stages, stop: stop).run(study.stages.map(\.name))
+        try StageJob(study: study, options: stages, stop: stop).run()
         let page = try Report.write(study)
         try preview.show(gallery: page)
         print(page)

@@ -31,6 +31,7 @@ struct StudyOptions: ParsableArguments {
     @OptionGroup var runtime: RuntimeOptions
     @OptionGroup var memory: MemoryOptions
 
+    /// Writes nothing.
     func open() throws -> Study {
         try StudyFolder.open(
             path, overrides: overrides, engine: runtime.engine(), memoryBudget: memory.memory?.bytes)
@@ -60,18 +61,23 @@ struct StageJob {
     let stop: StopFlag
 
     /// - Parameter names: of the stages, in their order.
-    func run(_ names: [String]) throws {
+    func run(_ names: [StageName] = StageName.allCases) throws {
+        try study.writeSettings()
         let progress = StageProgress(emitsEvents: options.json)
         let runner = try StageRunner(study: study.folder, shard: options.part(), stop: stop) { progress.show($0) }
         var failed = 0
-        for stage in study.stages where names.contains(stage.name) { failed += try run(stage, runner) }
+        for name in names {
+            if let stage = study.stage(name) {
+                failed += try runner.run(stage)
+            } else if names.count == 1 {
+                note("\(study.folder): the settings want no stage \(name.rawValue); there is nothing to do")
+            }
+        }
         if failed > 0 {
             throw SimpleFailure(
                 .internalError, "\(study.folder): \(failed) units failed; failed/ holds their errors, a new run tries again")
         }
     }
-
-    private func run(_ stage: some StudyStage, _ runner: StageRunner) throws -> Int { try runner.run(stage) }
 }
 
 struct StudyRun: ParsableCommand {
@@ -86,7 +92,7 @@ struct StudyRun: ParsableCommand {
 
     private func run(_ stop: StopFlag) throws {
         let study = try study.open()
-        try StageJob(study: study, options: stages, stop: stop).run(study.stages.map(\.name))
+        try StageJob(study: study, options: stages, stop: stop).run()
         // Shards leave the gallery to a run of the whole: it needs everything.
         guard try stages.part() == .whole else { return }
         let page = try Report.write(study)

@@ -3,7 +3,7 @@ import Studies
 
 /// A command that runs one stage of a study.
 protocol StageCommand: ParsableCommand {
-    static var stage: String { get }
+    static var stage: StageName { get }
     var study: StudyOptions { get }
     var stages: StageOptions { get }
 }
@@ -16,39 +16,39 @@ extension StageCommand {
 
 struct StudyCapture: StageCommand {
     static let configuration = CommandConfiguration(
-        commandName: "capture", abstract: "Draw the prompts' pictures and record what the layers do.")
-    static let stage = "capture"
+        commandName: stage.command, abstract: "Draw the prompts' pictures and record what the layers do.")
+    static let stage = StageName.capture
     @OptionGroup var study: StudyOptions
     @OptionGroup var stages: StageOptions
 }
 
 struct StudyAnalyze: StageCommand {
     static let configuration = CommandConfiguration(
-        commandName: "analyze", abstract: "Find when each channel and feature is active.")
-    static let stage = "analysis"
+        commandName: stage.command, abstract: "Find when each channel and feature is active.")
+    static let stage = StageName.analysis
     @OptionGroup var study: StudyOptions
     @OptionGroup var stages: StageOptions
 }
 
 struct StudyPrior: StageCommand {
     static let configuration = CommandConfiguration(
-        commandName: "prior", abstract: "Draw from the empty prompt with each chosen feature added.")
-    static let stage = "prior"
+        commandName: stage.command, abstract: "Draw from the empty prompt with each chosen feature added.")
+    static let stage = StageName.prior
     @OptionGroup var study: StudyOptions
     @OptionGroup var stages: StageOptions
 }
 
 struct StudyDream: StageCommand {
     static let configuration = CommandConfiguration(
-        commandName: "dream", abstract: "Optimize latents for each chosen feature and time step.")
-    static let stage = "dream"
+        commandName: stage.command, abstract: "Optimize latents for each chosen feature and time step.")
+    static let stage = StageName.dream
     @OptionGroup var study: StudyOptions
     @OptionGroup var stages: StageOptions
 }
 
 struct StudyMeasure: StageCommand {
-    static let configuration = CommandConfiguration(commandName: "measure", abstract: "Measure what came of the dreams.")
-    static let stage = "measure"
+    static let configuration = CommandConfiguration(commandName: stage.command, abstract: "Measure what came of the dreams.")
+    static let stage = StageName.measure
     @OptionGroup var study: StudyOptions
     @OptionGroup var stages: StageOptions
 }

@@ -21,7 +21,7 @@ struct StudyStatusCommand: ParsableCommand {
         print(Self.row("stage", "units", "done", "failed", "left", "running", "ETA"))
         for stage in status.stages {
             if let reason = stage.waitsFor {
-                print("\(Self.padded(stage.stage, 10))waits: \(reason)")
+                print("\(Text.left(stage.stage, 10))waits: \(reason)")
                 continue
             }
             let numbers = [stage.units, stage.done, stage.failed, stage.left, stage.running].map(String.init)
@@ -35,11 +35,7 @@ struct StudyStatusCommand: ParsableCommand {
     }
 
     private static func row(_ name: String, _ cells: String...) -> String {
-        padded(name, 10) + cells.map { String(repeating: " ", count: max(1, 9 - $0.count)) + $0 }.joined()
-    }
-
-    private static func padded(_ text: String, _ width: Int) -> String {
-        text + String(repeating: " ", count: max(1, width - text.count))
+        Text.left(name, 10) + cells.map { Text.right($0, 9) }.joined()
     }
 }
 
@@ -78,12 +74,10 @@ struct StudySlurm: ParsableCommand {
             throw SimpleFailure(.missingInput, "\(folder)/study.yaml: not there; lvo study init writes one")
         }
         let study = URL(fileURLWithPath: folder).standardizedFileURL.path
-        let script = SlurmScript(
+        let script = try SlurmScript(
             study: study, tasks: tasks, cpus: cpus, memory: mem, time: time, partition: partition)
         for (name, text) in [("study.sbatch", script.batch), ("submit.sh", script.submit)] {
-            let file = try OutputFile(path: "\(study)/\(name)", overwrite: overwrite)
-            try file.write(Array(text.utf8))
-            try file.commit()
+            try OutputFile.write(text.utf8, to: "\(study)/\(name)", overwrite: overwrite)
             print("\(study)/\(name)")
         }
     }

@@ -1,0 +1,65 @@
+import Files
+import WorkUnits
+
+extension Study {
+    /// The stages in their order; without priors if the settings want none.
+    public var stages: [any WorkStage] { StageName.allCases.compactMap(stage) }
+
+    /// A stage; nil for priors that the settings do not want.
+    public func stage(_ name: StageName) -> (any WorkStage)? {
+        switch name {
+        case .capture: CaptureStage(study: self)
+        case .analysis: AnalyzeStage(study: self)
+        case .prior: settings.makesPriors ? PriorStage(study: self) : nil
+        case .dream: DreamStage(study: self)
+        case .measure: MeasureStage(study: self)
+        }
+    }
+
+    /// The results of the time-step analysis of a site.
+    ///
+    /// - Throws: `SimpleFailure(.stoppedEarly)` if it has not been made or is out of date.
+    public func analysis(_ site: Site) throws -> SiteAnalysis {
+        if let known = analyses[site] { return known }
+        let stage = AnalyzeStage(study: self)
+        let store = UnitStore(study: folder, stage: stage.name)
+        guard store.state(of: try stage.unit(site)) == .done else {
+            throw SimpleFailure(
+                .stoppedEarly, "\(folder): \(site.path) is not analysed yet; run lvo study \(StageName.analysis.command)")
+        }
+        let analysis = try SiteAnalysis(folder: store.folder(site.path))
+        analyses[site] = analysis
+        return analysis
+    }
+
+    /// The chosen channels or features of all sites.
+    public func subjects() throws -> [Subject] {
+        try sites.flatMap { site in
+            let choice = try FeatureChoice(settings.choice(site.space))
+            return try choice.select(from: analysis(site), words: ExampleWords(self, site)).map {
+                Subject(site: site, index: $0)
+            }
+        }
+    }
+
+    /// Every dream: subjects at their time steps.
+    func dreamSubjects() throws -> [DreamSubject] {
+        try subjects().flatMap { subject in
+            try timesteps(subject).map { DreamSubject(subject: subject, timestep: $0) }
+        }
+    }
+
+    /// The time steps a subject is optimized at, ascending.
+    func timesteps(_ subject: Subject) throws -> [Int] {
+        let chosen = try settings.dreamTimesteps.flatMap { timestep -> [Int] in
+            switch timestep {
+            case .peaks: try analysis(subject.site).peaks[subject.index]
+            case .at(let timestep): [timestep]
+            }
+        }
+        return Set(chosen).sorted()
+    }
+
+    /// Picture size in a key.
+    var sizeKey: JSON { [.integer(settings.capture.width ?? 0), .integer(settings.capture.height ?? 0)] }
+}

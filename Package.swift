@@ -163,7 +163,9 @@ let package = Package(
             resources: [.copy("Fixtures")]),
         .testTarget(
             name: "lvoTests",
-            dependencies: ["Checkpoints", "Files", "Pictures", "StableDiffusion", "Tensors", "TestSupport"]),
+            dependencies: [
+                "Checkpoints", "Experiments", "Files", "Pictures", "StableDiffusion", "Tensors", "TestSupport",
+            ]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -19,10 +19,8 @@ public enum StudyFolder {
         let values = try SettingsFile.read(yaml, overrides: overrides)
         let folder = FileSystem.parent(yaml)
         let settings = StudySettings(values)
-        let reference = ModelReference(
-            settings.model, autoencoders: settings.autoencoders.isEmpty ? nil : settings.autoencoders, base: folder)
         let session = try ModelSession(
-            reference, engine: engine, memoryBudget: memoryBudget,
+            settings.reference(in: folder), engine: engine, memoryBudget: memoryBudget,
             checksums: ChecksumCache(path: folder + "/.checksums.json"))
         try check(settings, session)
         let file = try resolved(settings.prompts, in: folder, embedded: EmbeddedModel.prompts)

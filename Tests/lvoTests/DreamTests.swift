@@ -1,4 +1,5 @@
 import Checkpoints
+import Experiments
 import Files
 import Foundation
 import Pictures
@@ -178,6 +179,46 @@ import TestSupport
         try expect(["--weights": ["1,2"]], 2, "2 numbers for 1")
         try expect([:], 73, "cannot be written", output: "text.safetensors/out")
         try expect(["--output": ["/proc/none"]], 73, "/proc/none")
+    }
+
+    /// Every row of the table is an option with the row's help, and every option of that group is a row.
+    @Test func optionsAreTheTable() throws {
+        let help = try Program.run("dream", "--experimental-dump-help").output
+        let arguments = try #require(JSON.parse(help)["command"]?["arguments"]?.array)
+        let options = arguments.filter { $0["sectionTitle"] == "Optimization" }
+        func option(_ name: String) -> JSON? {
+            options.first { $0["names"]?.array?.contains { $0["name"]?.string == name } == true }
+        }
+        for row in DreamParameters.all {
+            let found = try #require(option(row.option), "no option for \(row.key)")
+            #expect(found["abstract"]?.string?.contains("\(row.help) \(row.defaults)") == true, "\(row.key)")
+        }
+        let names = Set(options.compactMap { $0["preferredName"]?["name"]?.string })
+        #expect(names == Set(DreamParameters.all.map(\.option) + ["preset", "robustness"]))
+    }
+
+    /// A schedule of 500 steps has no time step 700: one line, not a trap.
+    @Test func shortSchedulesRefuseLaterTimeSteps() throws {
+        let folder = try TemporaryFolder()
+        let model = folder.file("model")
+        try FileManager.default.copyItem(atPath: EmbeddedModel.model(), toPath: model)
+        let path = model + "/scheduler/scheduler_config.json"
+        var scheduler = try #require(JSON.read(path).object)
+        scheduler["num_train_timesteps"] = 500
+        try JSON.object(scheduler).write(to: path, overwrite: true)
+        let dreamt = try dream(folder, ["--model": [model], "--timestep": ["700"]])
+        let probed = try Program.run(
+            "probe", "--model", model, "--layer", Self.layer, "--timestep", "700", "--seed", "1", "--output",
+            folder.file("p.safetensors"))
+        let studied = try Program.run(
+            ["study", "init", folder.file("study"), "--set", "model=\(model)", "--set", "dream.timesteps=[700]"])
+        #expect(studied.status == 0)
+        let ran = try Program.run("study", "status", folder.file("study"))
+        for result in [dreamt, probed, ran] {
+            #expect(result.status == 2 && result.errorLines.count == 1, "\(result.errors)")
+            #expect(result.errors.contains("time step 700: this model's schedule has 0…499"))
+        }
+        #expect(try dream(folder, ["--model": [model], "--timestep": ["499"]]).status == 0)
     }
 
     @Test func nothingIsOverwrittenUnasked() throws {

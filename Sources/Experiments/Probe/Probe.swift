@@ -81,7 +81,7 @@ public struct Probe: Sendable {
         if let readout, let hook {
             try Objective([.init(readout)]).check(width: hook.channels, layer: hook.name)
         }
-        try expect((0...999).contains(timestep), "time step \(timestep): expected 0…999")
+        try session.check(timestep: Double(timestep))
     }
 
     private func result(_ unet: UNet, _ hook: HookPoint?, _ plan: MemoryPlan?, _ text: TextConditioning) -> Result {

@@ -11,6 +11,15 @@ public struct ModelReference: Sendable, Equatable {
             self.path = path
             self.scale = scale
         }
+
+        /// `FILE` or `FILE:SCALE`; the scale is 1 if what follows the last colon is not a number.
+        public init(argument: String) {
+            if let colon = argument.lastIndex(of: ":"), let scale = Float(argument[argument.index(after: colon)...]) {
+                self.init(path: String(argument[..<colon]), scale: scale)
+            } else {
+                self.init(path: argument)
+            }
+        }
     }
 
     /// A textual inversion and the word that prompts say; nil: the file's own.

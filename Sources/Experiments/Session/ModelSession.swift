@@ -69,13 +69,7 @@ public final class ModelSession {
     public func hook(_ layer: String) throws -> HookPoint { try folder.unetConfig.hookPoint(layer) }
 
     /// - Throws: `SimpleFailure(.usage)` unless the schedule has that time step.
-    public func check(timestep: Double) throws {
-        let last = try schedule().trainTimesteps - 1
-        guard timestep >= 0, timestep <= Double(last) else {
-            let text = timestep == timestep.rounded() ? "\(Int(timestep))" : "\(timestep)"
-            throw SimpleFailure(.usage, "time step \(text): this model's schedule has 0…\(last)")
-        }
-    }
+    public func check(timestep: Double) throws { try schedule().check(timestep: timestep) }
 
     public func schedule() throws -> NoiseSchedule { try folder.scheduler().schedule }
 }

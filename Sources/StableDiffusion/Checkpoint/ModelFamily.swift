@@ -23,8 +23,8 @@ public enum ModelFamily: String, Sendable, CaseIterable {
     /// What to do instead of loading it as a model.
     public var advice: String {
         switch self {
-        case .vae: "give a whole model and pass this file with --vae"
-        case .lora: "give a whole model and pass this file with --lora"
+        case .vae: "give a whole model, and this file as its VAE"
+        case .lora: "give a whole model, and this file as its LoRA"
         case .unet, .textEncoder: "put it into a diffusers folder beside its config.json and the other parts"
         case .averageOnly: "take the file that holds the weights themselves; the average's names do not tell its layers"
         case .embedding: "give a whole model and pass this file with --embedding"

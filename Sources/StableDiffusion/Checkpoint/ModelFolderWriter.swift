@@ -52,7 +52,7 @@ public enum ModelFolderWriter {
         if let value = weight.floats().first(where: { $0.isFinite && abs($0) >= 65520 }) {
             throw .unsupported(
                 file: file, found: "tensor \(weight.name) holds \(value), beyond half precision",
-                advice: "convert with --dtype f32")
+                advice: "convert to f32")
         }
     }
 

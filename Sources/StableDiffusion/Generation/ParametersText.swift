@@ -135,7 +135,7 @@ public enum ParametersText {
         }
         let known = SamplerName.allCases.map(\.rawValue).joined(separator: ", ")
         throw SimpleFailure(
-            .badData, "\(file): parameters: sampler '\(full)' is not implemented; choose one with --sampler: \(known)")
+            .badData, "\(file): parameters: sampler '\(full)' is not implemented; choose another: \(known)")
     }
 
     /// `key: value, key: "value, with commas"` as pairs; nothing that is not of this form.

@@ -1,3 +1,4 @@
+import Files
 #if canImport(Glibc)
 import Glibc
 #elseif canImport(Musl)
@@ -72,6 +73,14 @@ public struct NoiseSchedule: Sendable, Equatable {
         precondition(betas.indices.contains(timestep), "time step \(timestep) of a schedule of \(trainTimesteps)")
         let alpha = alphasCumprod[timestep]
         return (alpha.squareRoot(), (1 - alpha).squareRoot())
+    }
+
+    /// - Throws: `SimpleFailure(.usage)` unless the schedule has that time step; fractions are allowed.
+    public func check(timestep: Double) throws {
+        guard timestep >= 0, timestep <= Double(trainTimesteps - 1) else {
+            let text = Int(exactly: timestep).map(String.init) ?? "\(timestep)"
+            throw SimpleFailure(.usage, "time step \(text): this model's schedule has 0…\(trainTimesteps - 1)")
+        }
     }
 
     /// σ_t = √((1 − ᾱ_t) / ᾱ_t), by time step from 0.

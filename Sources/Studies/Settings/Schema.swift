@@ -33,6 +33,8 @@ public enum Schema {
 
     private static let general: [Setting] = [
         .init("model", .path, "embedded", "Folder or file of a Stable Diffusion 1.x model, or: embedded"),
+        .init("vae", .text, "", "VAE file or folder in place of the model's own; empty: its own"),
+        .init("loras", .paths, [], "LoRA files to merge, each file or file:scale"),
         .init("layers", .names, [.string(EmbeddedModel.layer)], "Names as in the checkpoint; lvo layers lists them"),
         .init("sae", .text, "embedded", "Folder of sparse autoencoders, named by layer; empty: raw channels only"),
         .init("prompts", .path, "embedded", "One prompt a line, or .jsonl with a text and optional factors"),

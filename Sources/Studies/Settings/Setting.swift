@@ -7,6 +7,8 @@ public struct Setting: Sendable {
         case text
         /// Of a file or folder, or `embedded`.
         case path
+        /// Any number, none of them empty.
+        case paths
         /// At least one, none of them empty.
         case names
         case choice([String])
@@ -44,6 +46,7 @@ public struct Setting: Sendable {
         switch kind {
         case .text: "text"
         case .path: "a path or embedded"
+        case .paths: "a list of paths"
         case .names: "a list of names, at least one"
         case .choice(let names): "one of \(names.joined(separator: ", "))"
         case .flag: "true or false"
@@ -64,6 +67,9 @@ public struct Setting: Sendable {
         switch kind {
         case .text: Self.text(value).map(JSON.string)
         case .path: Self.text(value).flatMap { $0.isEmpty ? nil : .string($0) }
+        case .paths:
+            value.array?.isEmpty == true
+                ? [] : Self.list(value, Self.text) { !$0.contains("") }.map { .array($0.map(JSON.string)) }
         case .names: Self.list(value, Self.text) { !$0.contains("") }.map { .array($0.map(JSON.string)) }
         case .choice(let names): value.string.flatMap { names.contains($0) ? .string($0) : nil }
         case .flag: value.bool.map(JSON.bool)

@@ -9,6 +9,18 @@ public struct StudySettings: Sendable, Equatable {
     public init(_ values: SettingValues) { self.values = values }
 
     public var model: String { values.text("model") }
+    /// The model with everything that is put into it; paths are meant from the study's folder.
+    public func reference(in folder: String) -> ModelReference {
+        ModelReference(
+            model, vae: nonempty("vae"), loras: values.texts("loras").map(ModelReference.LoRA.init(argument:)),
+            autoencoders: nonempty("sae"), base: folder)
+    }
+
+    private func nonempty(_ key: String) -> String? {
+        let text = values.text(key)
+        return text.isEmpty ? nil : text
+    }
+
     public var layers: [String] { values.texts("layers") }
     public var autoencoders: String { values.text("sae") }
     public var prompts: String { values.text("prompts") }

@@ -92,7 +92,7 @@ public struct Dreamer {
     public func observe(
         _ latents: Tensor, timestep: Int, noiseDraws: Int = 8, _ body: (_ activation: Tensor) throws -> Void
     ) throws {
-        try check(timestep)
+        try schedule.check(timestep: Double(timestep))
         let (layer, size) = (layer(at: timestep), latents.count / latents.shape[0])
         for draw in 0..<noiseDraws {
             // Counted from the end, where no step of a run is.
@@ -104,18 +104,11 @@ public struct Dreamer {
     }
 
     private func check(_ latents: Tensor, _ objectives: [Objective], _ timestep: Int) throws {
-        try check(timestep)
+        try schedule.check(timestep: Double(timestep))
         guard objectives.count == 1 || objectives.count == latents.shape[0] else {
             throw SimpleFailure(.usage, "\(objectives.count) objectives for \(latents.shape[0]) latents")
         }
         for objective in objectives { try objective.check(width: hook.channels, layer: hook.name) }
-    }
-
-    private func check(_ timestep: Int) throws {
-        guard (0..<schedule.trainTimesteps).contains(timestep) else {
-            throw SimpleFailure(
-                .usage, "time step \(timestep): this model's schedule has 0…\(schedule.trainTimesteps - 1)")
-        }
     }
 
     /// FNV-1a of what is sought, where and when.

@@ -66,7 +66,6 @@ struct Probe: ParsableCommand {
         if gradient, !hasObjective { throw ValidationError("--gradient needs --channel or --feature") }
         if hasObjective, layer == nil { throw ValidationError("--channel and --feature need --layer") }
         if (feature != nil) != (autoencoder.sae != nil) { throw ValidationError("--feature and --sae go together") }
-        guard (0...999).contains(timestep) else { throw ValidationError("--timestep \(timestep): expected 0…999") }
     }
 
     func run() throws {

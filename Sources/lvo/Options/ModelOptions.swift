@@ -105,13 +105,9 @@ struct LoRAArgument: ExpressibleByArgument {
     let scale: Float
 
     init?(argument: String) {
-        if let colon = argument.lastIndex(of: ":"), let scale = Float(argument[argument.index(after: colon)...]) {
-            guard scale.isFinite else { return nil }
-            (path, self.scale) = (String(argument[..<colon]), scale)
-        } else {
-            (path, scale) = (argument, 1)
-        }
-        if path.isEmpty { return nil }
+        let lora = ModelReference.LoRA(argument: argument)
+        guard lora.scale.isFinite, !lora.path.isEmpty else { return nil }
+        (path, scale) = (lora.path, lora.scale)
     }
 }
 

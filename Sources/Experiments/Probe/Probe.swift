@@ -57,6 +57,7 @@ public struct Probe: Sendable {
     ///   the model that is missing or damaged.
     public func run(_ session: ModelSession) throws -> Result {
         let hook = try layer.map(session.hook)
+        try session.check(timestep: Double(timestep))
         try check(hook)
         let plan = try memoryPlan(session)
         let context = try session.text(text).context
@@ -81,7 +82,6 @@ public struct Probe: Sendable {
         if let readout, let hook {
             try Objective([.init(readout)]).check(width: hook.channels, layer: hook.name)
         }
-        try session.check(timestep: Double(timestep))
     }
 
     private func result(_ unet: UNet, _ hook: HookPoint?, _ plan: MemoryPlan?, _ text: TextConditioning) -> Result {

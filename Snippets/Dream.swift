@@ -1,21 +1,19 @@
 // The latent that excites a feature of a sparse autoencoder most.
 import LVO
 
-let engine = try Engine()
-let folder = try ModelFolder(EmbeddedModel.model())
-let hook = try folder.unetConfig.hookPoint(EmbeddedModel.layer)
-let unet = try folder.loadUNet(upTo: hook, engine: engine)
-let text = try unet.prepare(context: PromptEncoder(folder, engine: engine).encode([""]).context)
-let autoencoder = try SparseAutoencoder(folder: EmbeddedModel.autoencoders() + "/unet.\(hook.name)")
+let session = try ModelSession(
+    ModelReference(EmbeddedModel.name, autoencoders: EmbeddedModel.name), engine: Engine())
+let autoencoder = try session.autoencoder(EmbeddedModel.layer)
 
 var settings = DreamSettings(.tuned)
 settings.steps = 20
-let size = try folder.latentSize(pixelWidth: nil, pixelHeight: nil)
-let dreamer = try Dreamer(unet: unet, hook: hook, text: text, schedule: folder.scheduler().schedule)
-var run = try dreamer.run(
-    start: Dreamer.noise(seed: 1024, height: size.height, width: size.width),
-    objectives: [.feature(570, of: autoencoder)], timestep: 301, seeds: [1024], settings: settings)
-while let step = run.next() { print("step \(step.index): \(step.activations[0])") }
-
-let picture = Bitmap.pictures(try folder.loadVAEDecoder(engine: engine).decode(run.latent))[0]
-print("\(picture.width)×\(picture.height) pixels")
+let request = DreamRequest(
+    layer: EmbeddedModel.layer, objectives: [.feature(570, of: autoencoder)], timesteps: [301], seeds: [1024],
+    settings: settings)
+let experiment = try DreamExperiment(request, session: session)
+for batch in experiment.batches {
+    let outcome = try experiment.run(batch) { print("step \($0.step.index): \($0.step.activations[0])") }
+    for (picture, record) in zip(try experiment.pictures(outcome.latents), outcome.records) {
+        print("activation \(record.finalActivation), \(picture.width)×\(picture.height) pixels")
+    }
+}

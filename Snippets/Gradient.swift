@@ -1,19 +1,17 @@
 // How a change of the latent changes a channel of a layer.
 import LVO
 
-let engine = try Engine()
-let folder = try ModelFolder(EmbeddedModel.model())
-let hook = try folder.unetConfig.hookPoint(EmbeddedModel.layer)
-let unet = try folder.loadUNet(upTo: hook, engine: engine)
-let text = try unet.prepare(context: PromptEncoder(folder, engine: engine).encode(["a red circle"]).context)
-let size = try folder.latentSize(pixelWidth: nil, pixelHeight: nil)
+let session = try ModelSession(ModelReference(EmbeddedModel.name), engine: Engine())
+let hook = try session.hook(EmbeddedModel.layer)
+let unet = try session.unet(upTo: hook)
+let text = unet.prepare(context: try session.text(TextSource(prompt: "a red circle")).context)
+let latent = try Probe.noise(seeds: [1], of: session)
 
 // Forward to the layer: activations [1, positions, channels].
-let latent = Dreamer.noise(seed: 1, height: size.height, width: size.width)
 let trace = unet.forward(latent, to: hook, time: unet.prepare(timestep: 301), text: text)
 
 // The objective is channel 3's mean over positions; its gradient there, and back to the latent: [1, 4, height, width].
 let map = trace.activation.reshaped(Array(trace.activation.shape.dropFirst()))
-let (value, slope, _) = Objective.channel(3).evaluate(map, rectifier: .none, engine: engine)
+let (value, slope, _) = Objective.channel(3).evaluate(map, rectifier: .none, engine: session.engine)
 let gradient = unet.backward(trace, gradient: slope.reshaped(trace.activation.shape))
 print("value \(value), gradient \(gradient.shape), largest \(gradient.array.map(abs).max() ?? 0)")

@@ -1,17 +1,13 @@
 // What a layer holds while a picture is drawn.
 import LVO
 
-let engine = try Engine()
-let folder = try ModelFolder(EmbeddedModel.model())
-let generator = try Generator(folder, engine: engine)
-let hook = try folder.unetConfig.hookPoint(EmbeddedModel.layer)
+let session = try ModelSession(ModelReference(EmbeddedModel.name), engine: Engine())
+let recorder = ActivationRecorder(at: try session.hook(EmbeddedModel.layer), form: .means)
 
 var parameters = GenerationParameters()
 parameters.prompt = "a large red circle on a blue background"
 parameters.steps = 10
-
-let recorder = ActivationRecorder(at: hook, form: .means)
-_ = try generator.latent(parameters, hooks: [recorder.hook])
+_ = try session.generator().latent(parameters, hooks: [recorder.hook])
 
 // The channel that is most active on the average of the positions, at every time step.
 for timestep in recorder.timesteps {

@@ -3,9 +3,12 @@ import Foundation
 
 /// One prompt of a study, with the factors of its picture if they are known (such as colour or shape).
 public struct Prompt: Sendable, Equatable {
+    /// What the text encoder reads.
     public let text: String
+    /// Name and value of each factor; empty where they are unknown.
     public let factors: [String: String]
 
+    /// A prompt of which no factors need be known.
     public init(text: String, factors: [String: String] = [:]) {
         self.text = text
         self.factors = factors

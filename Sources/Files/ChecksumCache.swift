@@ -35,17 +35,21 @@ public final class ChecksumCache {
     /// - Parameter name: of what is computed; unique for what is computed from them.
     /// - Throws: `FileFailure.cannotRead` for a file that is not there; what `compute` throws.
     public func checksum(_ name: String, of files: [String], compute: () throws -> String) throws -> String {
-        let state = JSON.array(try files.map(Self.state))
+        let (name, state) = (Self.absolute(name), JSON.array(try files.map(Self.state)))
         if let entry = known[name], entry["state"] == state, let checksum = entry["sha256"]?.string { return checksum }
         let checksum = try compute()
         known[name] = ["state": state, "sha256": .string(checksum)]
-        // Only a cache: where it cannot be kept, checksums are computed again.
-        if let path {
-            let entries = JSON(known.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
-            let contents: JSON = ["files": entries, "checksum": .string(Fingerprint.of(entries))]
-            try? contents.write(to: path, overwrite: true)
-        }
+        if let path { keep(in: path) }
         return checksum
+    }
+
+    /// With what other processes have added meanwhile. Only a cache: where it cannot be kept, checksums are computed again.
+    private func keep(in path: String) {
+        known.merge(Self.read(path)) { own, _ in own }
+        let entries = JSON(known.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
+        let contents: JSON = ["files": entries, "checksum": .string(Fingerprint.of(entries))]
+        try? OutputFile.makeFolder(FileSystem.parent(path))
+        try? contents.write(to: path, overwrite: true)
     }
 
     /// What is remembered; nothing if a byte of the file is not what was written: a wrong checksum would make every result
@@ -57,12 +61,19 @@ public final class ChecksumCache {
         return Dictionary(uniqueKeysWithValues: entries.map { ($0.key, $0.value) })
     }
 
+    /// Processes with other current folders share a cache.
+    private static func absolute(_ file: String) -> String {
+        guard !file.hasPrefix("/"), let folder = getcwd(nil, 0) else { return file }
+        defer { free(folder) }
+        return String(cString: folder) + "/" + file
+    }
+
     /// Size, and nanoseconds of the last change of contents and of the inode: a file put in another's place with its
     /// time kept differs in the latter.
     private static func state(_ file: String) throws(FileFailure) -> JSON {
         var status = stat()
         guard stat(file, &status) == 0 else { throw .cannotRead(file: file, reason: systemError()) }
         func nanoseconds(_ time: timespec) -> JSON { .integer(time.tv_sec * 1_000_000_000 + time.tv_nsec) }
-        return [.string(file), .integer(Int(status.st_size)), nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)]
+        return [.string(absolute(file)), .integer(Int(status.st_size)), nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)]
     }
 }

@@ -127,6 +127,7 @@ public struct Weight: @unchecked Sendable {
         return (0..<count).map { Int(bytes.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
     }
 
+    /// How many elements it has: the product of `shape`.
     public var count: Int { shape.reduce(1, *) }
 
     /// All elements widened to float32.

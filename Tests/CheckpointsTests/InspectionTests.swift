@@ -53,7 +53,7 @@ import TestSupport
         let vae = try Inspection(path: ContainerTests.fixture("vae.ckpt"))
         #expect(vae.family == .vae)
         #expect(vae.parts.first?.isComplete == true)
-        #expect(vae.text.contains("pass this file with --vae"))
+        #expect(vae.text.contains("this file as its VAE"))
         let lora = try Inspection(path: ContainerTests.fixture("lora/kohya.safetensors"))
         #expect(lora.family == .lora)
         #expect(lora.parts.first?.dtypes[.f32] == 16)

@@ -194,7 +194,8 @@ import TestSupport
             #expect(found["abstract"]?.string?.contains("\(row.help) \(row.defaults)") == true, "\(row.key)")
         }
         let names = Set(options.compactMap { $0["preferredName"]?["name"]?.string })
-        #expect(names == Set(DreamParameters.all.map(\.option) + ["preset", "robustness"]))
+        let flags = DreamParameters.all.filter { $0.kind == .flag }.map { "no-" + $0.option }
+        #expect(names == Set(DreamParameters.all.map(\.option) + flags + ["preset", "robustness"]))
     }
 
     /// A schedule of 500 steps has no time step 700: one line, not a trap.

@@ -41,6 +41,7 @@ import TestSupport
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/bin/bash")
         process.arguments = ["-c", command]
+        process.environment = Program.environment
         let output = Pipe()
         (process.standardOutput, process.standardError) = (output, output)
         try process.run()

@@ -18,6 +18,12 @@ enum Program {
         "TERM": "xterm-256color", "COLORTERM": "truecolor", "TERM_PROGRAM": "", "KITTY_WINDOW_ID": "", "COLUMNS": "40",
     ]
 
+    /// The test runner's, but with a cache of its own: nothing is left in the user's.
+    static var environment: [String: String] {
+        let cache = NSTemporaryDirectory() + "lvo-tests-\(ProcessInfo.processInfo.processIdentifier)"
+        return ProcessInfo.processInfo.environment.merging(["LVO_CACHE": cache]) { $1 }
+    }
+
     /// Test runner and program are in one build folder.
     static var path: String {
         let runner = URL(fileURLWithPath: CommandLine.arguments[0]).resolvingSymlinksInPath()
@@ -37,7 +43,7 @@ enum Program {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: path)
         process.arguments = arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(changes) { $1 }
+        process.environment = environment.merging(changes) { $1 }
         // Errors go to a file: two pipes read one after the other could block each other.
         let (output, folder) = (Pipe(), try TemporaryFolder())
         let errors = folder.file("errors")

@@ -22,6 +22,27 @@ import Testing
         #expect(result.output.contains("0.4 MB"))
     }
 
+    /// The second command finds the checksums of the first: it does not write the cache anew. A changed model is read again.
+    @Test func weightsAreReadOnceForTheIdentity() throws {
+        let folder = try TemporaryFolder()
+        let (model, cache) = (folder.file("model"), folder.file("cache/checksums.json"))
+        try FileManager.default.copyItem(atPath: PeopleTests.model, toPath: model)
+        try "a star".write(toFile: folder.file("prompts.txt"), atomically: true, encoding: .utf8)
+        func cacheAfterCapture() throws -> (file: UInt64, text: String) {
+            let result = try Program.run(
+                "capture", "--model", model, "--layer", Self.layer, "--prompts", folder.file("prompts.txt"), "--store",
+                folder.file("store"), "--dry-run", environment: ["LVO_CACHE": folder.file("cache")])
+            try #require(result.status == 0, "\(result.errors)")
+            let number = try FileManager.default.attributesOfItem(atPath: cache)[.systemFileNumber] as? UInt64
+            return (try #require(number), try String(contentsOfFile: cache, encoding: .utf8))
+        }
+        let (first, second) = (try cacheAfterCapture(), try cacheAfterCapture())
+        #expect(first.file == second.file && first.text.contains("\(model)/unet"))
+        let weights = model + "/unet/diffusion_pytorch_model.safetensors"
+        try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSince1970: 1)], ofItemAtPath: weights)
+        #expect(try cacheAfterCapture().text != first.text)
+    }
+
     /// Starts a command over and over and kills it without warning, at any moment from its start on, until it ends by
     /// itself. Later moments become possible with every attempt, so that it does end.
     private func runKilling(_ arguments: [String]) throws -> Int {
@@ -29,6 +50,7 @@ import Testing
             let process = Process()
             process.executableURL = URL(fileURLWithPath: Program.path)
             process.arguments = arguments
+            process.environment = Program.environment
             process.standardError = FileHandle.nullDevice
             process.standardOutput = FileHandle.nullDevice
             try process.run()

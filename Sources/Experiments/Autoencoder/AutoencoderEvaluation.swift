@@ -4,6 +4,7 @@ import SparseAutoencoders
 
 /// Says how good a sparse autoencoder is on stored activations that it was not trained on.
 public struct AutoencoderEvaluation {
+    /// What is evaluated.
     public let autoencoder: SparseAutoencoder
     /// What the report calls it.
     public let name: String
@@ -12,6 +13,7 @@ public struct AutoencoderEvaluation {
     /// Measures the loss recovered in the model; nil: the report leaves it out.
     public var lossRecovered: LossRecovered.Measurement?
 
+    /// - Parameter name: what the report calls the autoencoder, such as its folder.
     public init(_ autoencoder: SparseAutoencoder, name: String) {
         (self.autoencoder, self.name) = (autoencoder, name)
     }

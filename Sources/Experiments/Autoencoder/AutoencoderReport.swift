@@ -5,14 +5,19 @@ import SparseAutoencoders
 
 /// An autoencoder's evaluation as JSON, as one page, and as a few lines.
 public struct AutoencoderReport {
+    /// What was evaluated, such as the autoencoder's folder.
     public let name: String
+    /// The hook point whose activations were reconstructed.
     public let layer: String
+    /// Reconstruction and sparsity, over all tokens and by time step.
     public let evaluation: SAEEvaluation
     /// The feature whose decoder row is nearest to each feature's own, and their cosine.
     public var neighbours: [(feature: Int, cosine: Float)] = []
     /// Each feature's partner in `other`, nil where none is left.
     public var matches: [(feature: Int, cosine: Float)?]?
+    /// What `matches` belong to; nil: features were not matched.
     public var other: String?
+    /// The loss recovered in the model; nil: not measured.
     public var recovered: LossRecovered?
 
     init(name: String, layer: String, evaluation: SAEEvaluation) {
@@ -31,6 +36,7 @@ public struct AutoencoderReport {
     /// The files that `write` makes in `folder`.
     public static func files(in folder: String) -> [String] { ["eval.json", "eval.html"].map { "\(folder)/\($0)" } }
 
+    /// As `eval.json`: the evaluation's numbers, cosines summed up, and under `per_feature` lists by feature.
     public var json: JSON {
         var object = evaluation.json.object ?? JSONObject()
         object["autoencoder"] = .string(name)
@@ -68,6 +74,7 @@ public struct AutoencoderReport {
         ]
     }
 
+    /// The headline numbers, one a line, as `name: value`.
     public var summary: String { rows.map { "\($0.0): \($0.1)" }.joined(separator: "\n") }
 
     private var rows: [(String, String)] {

@@ -20,6 +20,7 @@ public struct AutoencoderSettings: Sendable, Equatable {
     /// Batches, updates, learning rate, loss weights and seed.
     public var training = TrainingOptions()
 
+    /// The defaults: BatchTopK, 16 features per channel, 32 of them active.
     public init() {}
 
     /// The configuration of an autoencoder for `width` channels.

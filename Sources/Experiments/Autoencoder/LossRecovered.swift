@@ -9,13 +9,19 @@ import Tensors
 ///
 ///     recovered = (L_zero − L_reconstruction) / (L_zero − L_model),  L = mean (ε̂ − ε)²
 public struct LossRecovered: Sendable {
+    /// Mean squared errors of the predicted noise, (ε̂ − ε)².
     public struct Errors: Sendable {
+        /// With the layer as it is.
         public var model = 0.0
+        /// With the layer's output replaced by its reconstruction.
         public var reconstruction = 0.0
+        /// With the layer's output replaced by zero.
         public var zero = 0.0
+        /// 1: as good as the layer itself, 0: as bad as zeros. Not finite where zeros cost nothing.
         public var recovered: Double { (zero - reconstruction) / (zero - model) }
     }
 
+    /// The errors by time step, from 0.
     public fileprivate(set) var byTimestep: [Int: Errors] = [:]
 
     /// Means over the time steps.
@@ -28,6 +34,7 @@ public struct LossRecovered: Sendable {
         }
     }
 
+    /// `{"whole": …, "by_timestep": [{"timestep": …, "errors": …}]}`
     public var json: JSON {
         func object(_ errors: Errors) -> JSON {
             [
@@ -49,6 +56,7 @@ extension LossRecovered {
     /// Draws prompts' pictures, makes their latents as noisy as the schedule makes each time step, and predicts the noise
     /// three times. For models that predict noise.
     public struct Measurement {
+        /// Draws the pictures; its U-Net is what is measured.
         public let generator: Generator
         /// One picture each.
         public let prompts: [Prompt]
@@ -59,6 +67,7 @@ extension LossRecovered {
         /// Of the pictures' seeds.
         public var seed = 0
 
+        /// Five time steps from 101 to 901. A picture's seed follows from its prompt and `seed`.
         public init(_ generator: Generator, prompts: [Prompt]) {
             (self.generator, self.prompts) = (generator, prompts)
         }

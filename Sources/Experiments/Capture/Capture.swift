@@ -16,11 +16,15 @@ public struct Capture {
 
     /// What one layer's store takes.
     public struct Size: Sendable, Equatable {
+        /// The hook point's name.
         public let layer: String
+        /// How many pictures are captured.
         public let pictures: Int
         /// Maps of a picture.
         public let steps: Int
+        /// Positions of a map, height · width of the layer.
         public let positions: Int
+        /// Channels of a position.
         public let channels: Int
         /// In half precision.
         public var bytes: Int { pictures * bytesPerPicture }
@@ -33,7 +37,7 @@ public struct Capture {
     private let pictures: Int
     private let picturesPerShard: Int
 
-    /// Reads every weight once, for the identity of the model; loads nothing.
+    /// Loads nothing. For the identity of the model it reads every weight that the session's checksums do not know.
     ///
     /// - Parameters:
     ///   - request: without a limit, one picture for each prompt is drawn.

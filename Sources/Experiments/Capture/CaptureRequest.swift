@@ -16,6 +16,7 @@ public struct CaptureRequest: Sendable {
     /// Pictures in all; nil: without end.
     public var limit: Int?
 
+    /// Every prompt once at every layer, with the defaults of `GenerationParameters`.
     public init(layers: [String], prompts: [Prompt]) {
         (self.layers, self.prompts) = (layers, prompts)
     }

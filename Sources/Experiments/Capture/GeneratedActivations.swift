@@ -6,11 +6,13 @@ import Tensors
 /// Activations of layers while pictures are drawn: what sparse autoencoders are trained on. Sizes are known at once; the
 /// networks are loaded with the first picture.
 public final class GeneratedActivations: PictureActivations {
+    /// The hook points in the request's order: channels and positions of a map.
     public let layers: [(name: String, width: Int, positions: Int)]
     /// U-Net calls of a picture, and so maps of a layer: PNDM makes one more than its steps.
     public let mapsPerPicture: Int
     /// The time steps of the last picture's maps.
     public private(set) var timesteps: [Int] = []
+    /// Model, prompts, seed, sampler and size: what the activations follow from, for the store's record.
     public let origin: JSON
     private let session: ModelSession
     private let points: [HookPoint]
@@ -61,6 +63,9 @@ public final class GeneratedActivations: PictureActivations {
         return origin
     }
 
+    /// Draws a picture and keeps its maps `[N, C]`, `[layer][map]`; nil behind the last one.
+    ///
+    /// - Throws: a `Failure` of a network that cannot be loaded or a result that is not finite; what `progress` throws.
     public func picture(_ index: Int) throws -> [[Tensor]]? {
         if let limit = request.limit, index >= limit { return nil }
         var maps = [[Tensor]](repeating: [], count: points.count)

@@ -10,8 +10,11 @@ public typealias DreamState = [(name: String, tensor: Tensor)]
 
 /// A request on an opened model: checked before anything is loaded, then run batch by batch.
 public struct DreamExperiment {
+    /// The opened model.
     public let session: ModelSession
+    /// What is to be dreamt, as it was given.
     public let request: DreamRequest
+    /// The layer whose activation is raised.
     public let hook: HookPoint
     /// Of the latents.
     public let size: (height: Int, width: Int)
@@ -43,8 +46,14 @@ public struct DreamExperiment {
         }
     }
 
+    /// What an item seeks.
+    ///
+    /// - Precondition: the item is one of this experiment's.
     public func objective(_ item: DreamItem) -> Objective { request.objectives[item.objective] }
 
+    /// The seed that an item starts from.
+    ///
+    /// - Precondition: the item is one of this experiment's.
     public func seed(_ item: DreamItem) -> UInt64 { request.seeds[item.seed] }
 
     /// The command that makes results of one batch again. Paths in it are those of the session's reference.

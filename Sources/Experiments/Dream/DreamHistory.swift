@@ -21,6 +21,7 @@ public struct DreamHistory: Sendable {
     /// Since the batch began; of this process's steps.
     private var seconds: [Double] = []
 
+    /// Without any steps.
     public init() {}
 
     mutating func append(_ step: DreamStep, seconds: Double) {

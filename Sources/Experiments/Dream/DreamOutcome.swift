@@ -19,11 +19,13 @@ public struct DreamOutcome: Sendable {
 public struct DreamSnapshot: Sendable {
     /// Steps done.
     public let step: Int
+    /// The batch after that step, `[B, 4, h, w]`.
     public let latents: Tensor
 }
 
 /// A batch just after a step.
 public struct DreamMoment {
+    /// The step that was made: its index, activations and losses.
     public let step: DreamStep
     /// Set after every so many steps, but for the last.
     public let snapshot: DreamSnapshot?

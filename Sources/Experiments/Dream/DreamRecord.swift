@@ -7,6 +7,7 @@ public struct DreamRecord: Sendable {
     public let description: JSON
     /// a(z) of start and result by `Dreamer.measure`.
     public let startActivation: Double
+    /// See `startActivation`.
     public let finalActivation: Double
     /// The step at which numbers stopped being finite; the result is the latent before it.
     public let divergedAt: Int?
@@ -14,8 +15,10 @@ public struct DreamRecord: Sendable {
     public let history: JSON
     /// Seconds since the batch began at each step, and what it ran on.
     public let times: JSON
+    /// Program, instruction set and threads; differs from machine to machine.
     public let runtime: JSON
 
+    /// `times` and `runtime` are written by `json(timed: true)` alone.
     public init(
         description: JSON, startActivation: Double, finalActivation: Double, divergedAt: Int? = nil, history: JSON,
         times: JSON = .null, runtime: JSON = .null

@@ -22,21 +22,30 @@ public enum DreamStart: Sendable {
 
 /// What is to be dreamt: every objective at every time step from every seed.
 public struct DreamRequest: Sendable {
+    /// The hook point's name.
     public var layer: String
+    /// What is sought, each by latents of its own.
     public var objectives: [Objective]
+    /// Of the schedule's training time steps, from 0.
     public var timesteps: [Int]
+    /// One latent for each objective and time step.
     public var seeds: [UInt64]
+    /// From noise, or from latents of a file.
     public var start: DreamStart
+    /// The text that the U-Net gets.
     public var text: TextSource
     /// Pixels; nil: the model's own size. Latents that are given have their own.
     public var width: Int?
+    /// See `width`.
     public var height: Int?
+    /// How latents are optimized, and how many steps.
     public var settings: DreamSettings
     /// Latents computed together when they are independent; nil: as many as seeds. Coupled ones are one batch.
     public var batch: Int?
     /// How values become colours.
     public var display: DisplayRange
 
+    /// Nothing is checked here: `DreamExperiment` does it, for it knows the model.
     public init(
         layer: String, objectives: [Objective], timesteps: [Int], seeds: [UInt64] = DreamSettings.seeds,
         start: DreamStart = .noise, text: TextSource = TextSource(), width: Int? = nil, height: Int? = nil,
@@ -50,8 +59,11 @@ public struct DreamRequest: Sendable {
 
 /// One result to be made, by numbers of the request's lists.
 public struct DreamItem: Sendable, Hashable {
+    /// Index into the request's `objectives`.
     public let objective: Int
+    /// The time step itself, not its index.
     public let timestep: Int
+    /// Index into the request's `seeds`.
     public let seed: Int
 }
 

@@ -16,7 +16,9 @@ public struct DreamParameter: Sendable {
 
     /// As records and `study.yaml` write it: `learning_rate`.
     public let key: String
+    /// What values it takes, and in which range.
     public let kind: Kind
+    /// One sentence for the options' help and for `study.yaml`'s comments.
     public let help: String
     private let get: @Sendable (DreamSettings) -> JSON
     private let set: @Sendable (inout DreamSettings, JSON) -> Void

@@ -5,6 +5,7 @@ import Visualization
 public enum DreamParameters {
     private static let weight = DreamParameter.Kind.number(0...1e6)
 
+    /// Every parameter, in the order of help and records.
     public static let all: [DreamParameter] = [
         .init("steps", \.steps, 1...1_000_000, "Steps."),
         .init("learning_rate", \.learningRate, .positive(1000), "Learning rate of AdamW."),

@@ -6,6 +6,7 @@ import Tensors
 
 /// A picture that was drawn, with what belongs to it.
 public struct Picture: Sendable {
+    /// The decoded pixels.
     public let bitmap: Bitmap
     /// `[1, 4, h, w]`
     public let latent: Tensor
@@ -18,9 +19,12 @@ public struct Picture: Sendable {
 
     /// Which files `write` makes beside the picture itself.
     public struct Extras: Sendable {
+        /// Whether the latent is written.
         public var latent = false
+        /// Whether recorded activations are written.
         public var activations = false
 
+        /// Neither, unless it is asked for.
         public init(latent: Bool = false, activations: Bool = false) {
             (self.latent, self.activations) = (latent, activations)
         }

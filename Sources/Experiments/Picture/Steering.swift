@@ -5,6 +5,7 @@ import Visualization
 
 /// An edit of a layer's activations in every U-Net call of a picture, in both halves of guidance.
 public struct Steering: Sendable {
+    /// The hook point's name.
     public let layer: String
     /// The channel, the feature or the direction that is edited.
     public let readout: Readout
@@ -15,6 +16,7 @@ public struct Steering: Sendable {
     /// What a picture's parameters call it.
     public let text: String
 
+    /// Whether the layer has that channel or feature is checked by `hook`, which knows the model.
     public init(
         layer: String, readout: Readout, edit: FeatureEdit, timesteps: ClosedRange<Float>? = nil, text: String = ""
     ) {
@@ -52,6 +54,7 @@ public struct Steering: Sendable {
 
 /// Activations to keep while a picture is drawn, at the conditional half of guidance.
 public struct Recording: Sendable, Equatable {
+    /// The hook point's name.
     public let layer: String
     /// The layer's channels, or all features of its sparse autoencoder before selection.
     public let space: Space
@@ -60,6 +63,7 @@ public struct Recording: Sendable, Equatable {
     /// Both ends included; nil: every time step.
     public let timesteps: ClosedRange<Float>?
 
+    /// The layer's mean channels at every time step, unless told otherwise.
     public init(
         layer: String, space: Space = .channels, form: ActivationRecorder.Form = .means,
         timesteps: ClosedRange<Float>? = nil

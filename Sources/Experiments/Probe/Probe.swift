@@ -11,6 +11,7 @@ public struct Probe: Sendable {
     public var timestep: Float
     /// `[B, 4, h, w]`
     public var latents: Tensor
+    /// The text that the U-Net gets.
     public var text = TextSource()
     /// What of the layer is averaged over batch and positions; features after the ReLU. nil: nothing.
     public var readout: Readout?
@@ -19,13 +20,16 @@ public struct Probe: Sendable {
     /// Whether the whole U-Net runs, and its output is wanted.
     public var wantsPrediction = false
 
+    /// One forward pass, without an objective.
     public init(layer: String?, timestep: Float, latents: Tensor) {
         (self.layer, self.timestep, self.latents) = (layer, timestep, latents)
     }
 
+    /// What a forward and perhaps a backward pass gave; nil: it was not asked for.
     public struct Result: Sendable {
         /// `[B, N, D]`
         public var activations: Tensor?
+        /// The readout, averaged over batch and positions.
         public var objective: Float?
         /// Of −objective, `[B, 4, h, w]`.
         public var gradient: Tensor?

@@ -4,9 +4,12 @@ import Files
 public struct ModelReference: Sendable, Equatable {
     /// A LoRA file and the scale it is merged at.
     public struct LoRA: Sendable, Equatable {
+        /// The file, absolute or from the reference's `base`.
         public var path: String
+        /// What the low-rank product is multiplied by before it is added to a weight.
         public var scale: Float
 
+        /// Merged at full scale unless told otherwise.
         public init(path: String, scale: Float = 1) {
             self.path = path
             self.scale = scale
@@ -24,9 +27,12 @@ public struct ModelReference: Sendable, Equatable {
 
     /// A textual inversion and the word that prompts say; nil: the file's own.
     public struct Embedding: Sendable, Equatable {
+        /// The file, absolute or from the reference's `base`.
         public var path: String
+        /// The word that prompts say; nil: the file's own.
         public var token: String?
 
+        /// Under the file's own word unless another is given.
         public init(path: String, token: String? = nil) {
             self.path = path
             self.token = token
@@ -39,12 +45,14 @@ public struct ModelReference: Sendable, Equatable {
     public var vae: String?
     /// Merged in this order.
     public var loras: [LoRA]
+    /// Textual inversions that prompts may name.
     public var embeddings: [Embedding]
     /// Folder of one sparse autoencoder, or of several named by layer, or `embedded`; nil: none.
     public var autoencoders: String?
     /// The folder from which relative paths are meant; nil: the process's own.
     public var base: String?
 
+    /// Nothing is opened: `ModelSession` does that.
     public init(
         _ model: String, vae: String? = nil, loras: [LoRA] = [], embeddings: [Embedding] = [],
         autoencoders: String? = nil, base: String? = nil

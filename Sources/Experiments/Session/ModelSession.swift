@@ -12,8 +12,11 @@ import Visualization
 ///
 /// Not to be used from several threads at once.
 public final class ModelSession {
+    /// What the session was opened from, as it was given.
     public let reference: ModelReference
+    /// The opened files: configurations and headers.
     public let folder: ModelFolder
+    /// Runs the networks: worker threads, kernels and workspace.
     public let engine: Engine
     /// Bytes the process may use; nil: what is free.
     public let memoryBudget: Int?
@@ -71,6 +74,9 @@ public final class ModelSession {
     /// - Throws: `SimpleFailure(.usage)` unless the schedule has that time step.
     public func check(timestep: Double) throws { try schedule().check(timestep: timestep) }
 
+    /// The noise schedule that the model was trained with.
+    ///
+    /// - Throws: `FileFailure` for a damaged `scheduler_config.json`.
     public func schedule() throws -> NoiseSchedule { try folder.scheduler().schedule }
 }
 
@@ -146,6 +152,9 @@ extension ModelSession {
     /// The text encoder, if pictures are drawn.
     var loadedPrompts: PromptEncoder? { networks.generator?.prompts }
 
+    /// From latents to pixels.
+    ///
+    /// - Throws: `MissingComponent` if the model has no VAE; a `Failure` for a damaged one.
     public func decoder() throws -> VAEDecoder {
         if let known = networks.decoder { return known }
         let decoder = try folder.loadVAEDecoder(engine: engine)

@@ -4,6 +4,7 @@ import Tensors
 
 /// What the U-Net is told: a prompt, or hidden states of a text encoder from a file.
 public struct TextSource: Sendable, Hashable {
+    /// What the text encoder reads; empty: the unconditional text.
     public var prompt: String
     /// Layers of the text encoder left out at its end, as diffusers counts.
     public var clipSkip: Int
@@ -12,6 +13,7 @@ public struct TextSource: Sendable, Hashable {
     /// A safetensors file with `context [B or 1, T, C]`; it wins over the prompt.
     public var contextFile: String?
 
+    /// The empty prompt, unless told otherwise.
     public init(prompt: String = "", clipSkip: Int = 0, emphasis: Bool = false, contextFile: String? = nil) {
         self.prompt = prompt
         self.clipSkip = clipSkip

@@ -6,22 +6,32 @@ import Tensors
 public struct Inspection: Sendable {
     /// One network of a model, compared with what its configuration asks for.
     public struct Part: Sendable {
+        /// The component's name in a diffusers folder, such as `unet`; `tensors` for a file that is no model.
         public let name: String
+        /// How many tensors there are of each kind of number.
         public let dtypes: [DType: Int]
+        /// Numbers in all its tensors together.
         public let parameterCount: Int
+        /// Tensors that are missing, too many or of another shape.
         public let difference: WeightStore.Difference
+        /// Tensors that no layer takes and that are known to be harmless.
         public let leftovers: [String]
         /// Why it could not be compared, if so.
         public let problem: String?
 
+        /// Whether every layer finds its tensors.
         public var isComplete: Bool { problem == nil && difference.isEmpty }
     }
 
+    /// What was inspected, as it was given.
     public let path: String
     /// How it is stored: a folder, or a kind of file.
     public let container: String
+    /// Which kind of model, or part of one, it is.
     public let family: ModelFamily
+    /// What the U-Net's output means, as the scheduler's file or the checkpoint says; nil: neither does.
     public let predictionType: String?
+    /// The networks that were found, with what is wrong with each.
     public let parts: [Part]
     /// Tensors of a single file that belong to no part.
     public let leftovers: [String]
@@ -116,6 +126,7 @@ extension Inspection.Part {
             problem: problem)
     }
 
+    /// The same as `text`, for programs.
     public var json: JSON {
         func strings(_ names: [String]) -> JSON { .array(names.map { .string($0) }) }
         func shape(_ sizes: [Int]) -> JSON { .array(sizes.map { .integer($0) }) }
@@ -150,6 +161,7 @@ extension Inspection.Part {
 }
 
 extension Inspection {
+    /// The same as `text`, for programs.
     public var json: JSON {
         [
             "path": .string(path), "container": .string(container), "family": .string(family.rawValue),
@@ -160,6 +172,7 @@ extension Inspection {
         ]
     }
 
+    /// What it is, a few lines for each network, and what would keep it from loading.
     public var text: String {
         var text = "\(path): \(family.rawValue), \(container)\n"
         if let predictionType { text += "  prediction type: \(predictionType)\n" }

@@ -27,7 +27,7 @@ public enum ModelFamily: String, Sendable, CaseIterable {
         case .lora: "give a whole model, and this file as its LoRA"
         case .unet, .textEncoder: "put it into a diffusers folder beside its config.json and the other parts"
         case .averageOnly: "take the file that holds the weights themselves; the average's names do not tell its layers"
-        case .embedding: "give a whole model and pass this file with --embedding"
+        case .embedding: "give a whole model, and this file as one of its textual inversions"
         case .unknown: "`lvo inspect` lists its tensors; single files must have the original (LDM) names"
         default: "this program runs Stable Diffusion 1.x"
         }

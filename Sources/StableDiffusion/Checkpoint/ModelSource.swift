@@ -6,7 +6,9 @@ import Files
 public struct ModelSource: Sendable {
     /// One network: its configuration and its tensors, checked against each other.
     public struct Component: Sendable {
+        /// Its `config.json`, or what stands for that in a single file.
         public let config: ConfigFile
+        /// Its tensors under diffusers' names.
         public let weights: WeightStore
     }
 
@@ -54,6 +56,7 @@ public struct ModelSource: Sendable {
     /// `scheduler_config.json`; where there is none, Stable Diffusion 1.5's with the file's prediction type.
     public func scheduler() throws -> ConfigFile { try base.scheduler() }
 
+    /// Whether the model has that network, or another VAE was given.
     public func hasComponent(_ component: ModelComponent) -> Bool {
         base.hasComponent(component) || component == .vae && separateVAE != nil
     }
@@ -91,9 +94,12 @@ public struct ModelSource: Sendable {
 
 /// A model that lacks one of its networks.
 public struct MissingComponent: Failure {
+    /// The folder or file of the model.
     public let path: String
+    /// The network that it lacks.
     public let component: ModelComponent
 
+    /// `.missingInput`: exit status 66.
     public var kind: FailureKind { .missingInput }
 
     public var description: String {

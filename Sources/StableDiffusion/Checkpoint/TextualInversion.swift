@@ -8,6 +8,7 @@ import Tensors
 ///                    .safetensors  {"emb_params": [n, width]}
 ///     diffusers      learned_embeds.safetensors or .bin   {"<token>": [width] or [n, width]}
 public struct TextualInversion: Sendable {
+    /// The file.
     public let path: String
     /// The word that prompts say.
     public let token: String

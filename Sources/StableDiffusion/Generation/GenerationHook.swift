@@ -9,6 +9,7 @@ public enum GuidanceHalf: String, Sendable, CaseIterable {
 public struct GenerationPass: Sendable {
     /// Index of the sampler's call, from 0.
     public let call: Int
+    /// The time step that the U-Net got.
     public let timestep: Float
     /// What each sample of the batch is.
     public let halves: [GuidanceHalf]
@@ -18,11 +19,13 @@ public struct GenerationPass: Sendable {
 ///
 /// Any number of hooks run in one pass; those of the same layer in their order, each seeing what the one before left.
 public struct GenerationHook {
+    /// The layer it looks at.
     public let point: HookPoint
     /// Gets the activation `[B, N, C]`, which must not be written to; what it returns goes on through the network in
     /// its place, nil leaves it as it is.
     public let visit: (_ pass: GenerationPass, _ activation: Tensor) -> Tensor?
 
+    /// See `visit`.
     public init(at point: HookPoint, visit: @escaping (_ pass: GenerationPass, _ activation: Tensor) -> Tensor?) {
         self.point = point
         self.visit = visit
@@ -64,6 +67,7 @@ public struct GenerationHook {
 ///
 /// PNDM visits its second time step twice: the later call overwrites.
 public final class ActivationRecorder {
+    /// What is kept of an activation.
     public enum Form: String, Sendable, CaseIterable {
         /// Averages over positions, `[C]`.
         case means
@@ -71,11 +75,15 @@ public final class ActivationRecorder {
         case maps
     }
 
+    /// The layer that is recorded.
     public let point: HookPoint
+    /// Averages or whole maps.
     public let form: Form
+    /// Which of guidance's two predictions is recorded.
     public let half: GuidanceHalf
     /// The recorded time steps in the order of their first visit, and what was recorded there.
     public private(set) var timesteps: [Float] = []
+    /// By time step, `[C]` or `[N, C]` by `form`; `L` in place of `C` with a transform.
     public private(set) var activations: [Float: Tensor] = [:]
     private let wanted: (Float) -> Bool
     private let transform: (Tensor) -> Tensor

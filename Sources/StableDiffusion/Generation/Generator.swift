@@ -7,13 +7,17 @@ import Tensors
 /// The same seed gives the picture that diffusers gives on a CPU in float32, up to rounding. Not to be used from
 /// several threads at once: it keeps the last prompt's text conditioning, so that a batch encodes its prompt once.
 public final class Generator {
+    /// Tokenizer and text encoder.
     public let prompts: PromptEncoder
+    /// Predicts the noise; loaded whole.
     public let unet: UNet
+    /// Schedule, sampler and what the U-Net's output means.
     public let scheduler: SchedulerConfiguration
     /// Pixels per latent position along each axis.
     public let pixelFactor: Int
     private var lastText: (key: TextKey, text: GuidedText)?
 
+    /// - Parameter pixelFactor: pixels per latent position along each axis, 8 for Stable Diffusion's VAE.
     public init(prompts: PromptEncoder, unet: UNet, scheduler: SchedulerConfiguration, pixelFactor: Int) {
         self.prompts = prompts
         self.unet = unet

@@ -15,6 +15,7 @@ public struct TorchGenerator: Sendable {
     /// The scalar path makes normals in pairs; the second one waits here, also across bulk draws.
     private var pending: Double?
 
+    /// - Parameter seed: of which the low 32 bits count, as for `torch.manual_seed` on a CPU.
     public init(seed: UInt64) {
         twister = MersenneTwister(seed: UInt32(truncatingIfNeeded: seed))
     }

@@ -8,10 +8,12 @@ import Tensors
 
 /// How much of a clean latent is left at each training time step: ᾱ_t = Π (1 − β_s), s ≤ t.
 public struct NoiseSchedule: Sendable, Equatable {
+    /// β_t by time step, from 0: the share of variance that is replaced with noise.
     public let betas: [Float]
     /// ᾱ by time step, from 0.
     public private(set) var alphasCumprod: [Float]
 
+    /// How many time steps the model was trained with, 1000 for Stable Diffusion 1.5.
     public var trainTimesteps: Int { betas.count }
 
     /// The product runs in double precision and is rounded at each step, as PyTorch's `cumprod` does on a CPU.
@@ -65,6 +67,7 @@ public struct NoiseSchedule: Sendable, Equatable {
         return copy
     }
 
+    /// Stable Diffusion 1.x's: √β linear from √0.00085 to √0.012 in 1000 steps.
     public static let stableDiffusion15 = scaledLinear(0.00085, 0.012, count: 1000)
 
     /// Signal and noise shares √ᾱ_t, √(1 − ᾱ_t).

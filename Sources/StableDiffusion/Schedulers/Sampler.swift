@@ -61,7 +61,10 @@ public protocol Sampler: Sendable {
 }
 
 extension Sampler {
+    /// Most samplers start from unit noise.
     public var initialNoiseSigma: Float { 1 }
+    /// Most samplers give the sample to the U-Net as it is.
     public func inputScale(at call: Int) -> Float { 1 }
+    /// Most samplers call the U-Net once a step.
     public func call(ofStep step: Int) -> Int { step }
 }

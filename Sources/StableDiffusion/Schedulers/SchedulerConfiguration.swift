@@ -9,6 +9,7 @@ public struct SchedulerConfiguration: Sendable {
     public let schedule: NoiseSchedule
     /// The sampler the file is for; nil for a class that is not one of ours.
     public let samplerName: SamplerName?
+    /// What the U-Net's output means.
     public var prediction: PredictionType
     let file: String
     private let className: String

@@ -2,6 +2,7 @@ import Files
 
 /// One key of `scheduler_config.json`: what becomes of it here. The table of docs/models.md is made of these.
 public struct SchedulerSetting: Sendable {
+    /// What is done with a key's value.
     public enum Treatment: Sendable {
         /// Read as diffusers reads it.
         case used
@@ -11,7 +12,9 @@ public struct SchedulerSetting: Sendable {
         case harmless(String)
     }
 
+    /// As `scheduler_config.json` spells it.
     public let key: String
+    /// Whether the value is used, ignored or refused.
     public let treatment: Treatment
     /// The samplers whose numbers it changes; others leave it alone, as their diffusers classes do.
     public let samplers: [SamplerName]

@@ -1,5 +1,6 @@
 /// A token that is found in a prompt as it is written, before words are looked for.
 public struct AddedToken: Sendable, Equatable {
+    /// As prompts write it.
     public let text: String
     /// Its ids: one, or one a vector for an embedding of several.
     public let ids: [Int32]
@@ -8,6 +9,7 @@ public struct AddedToken: Sendable, Equatable {
     /// Whether no letter, digit or underscore may stand beside it.
     public let isSingleWord: Bool
 
+    /// - Parameter ids: not empty; one for each vector.
     public init(text: String, ids: [Int32], isNormalized: Bool = false, isSingleWord: Bool = false) {
         (self.text, self.ids, self.isNormalized, self.isSingleWord) = (text, ids, isNormalized, isSingleWord)
     }

@@ -3,8 +3,11 @@ import Tensors
 /// Prompt syntax of the web interface AUTOMATIC1111: `(x)` weighs x by 1.1, `[x]` by 1/1.1, `(x:1.5)` by 1.5, `BREAK` starts a
 /// new chunk; a backslash takes a bracket literally. `<lora:NAME:SCALE>` asks for a file and is no text.
 public struct EmphasizedPrompt: Sendable, Equatable {
+    /// A stretch of text under one weight.
     public struct Piece: Sendable, Equatable {
+        /// The text without its brackets and weight.
         public var text: String
+        /// What its hidden states are multiplied by; 1: unchanged.
         public var weight: Float
         /// Whether a new chunk starts after it.
         public var endsChunk = false
@@ -20,6 +23,7 @@ public struct EmphasizedPrompt: Sendable, Equatable {
         !networks.isEmpty || pieces.contains { $0.weight != 1 || $0.endsChunk }
     }
 
+    /// Any text is a prompt: brackets without a partner are taken as the web interfaces take them.
     public init(_ prompt: String) {
         var parser = Parser(Self.withoutNetworks(Array(prompt.unicodeScalars), &networks))
         parser.run()

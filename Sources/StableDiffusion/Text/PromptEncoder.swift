@@ -8,10 +8,15 @@ import Tensors
 /// A folder without a tokenizer gets CLIP's published one if its text encoder has that vocabulary's size; any other
 /// still encodes the empty prompt, whose ids its configuration tells.
 public final class PromptEncoder: Sendable {
+    /// Gives the hidden states.
     public let textEncoder: TextEncoder
+    /// nil: only the empty prompt can be encoded.
     public let tokenizer: Tokenizer?
     private let path: String
 
+    /// Loads the text encoder, and the tokenizer if there is one.
+    ///
+    /// - Throws: a `Failure` for a text encoder that is missing or damaged, or a tokenizer of another vocabulary.
     public init(_ folder: ModelFolder, engine: Engine) throws {
         path = folder.path
         let textEncoder = try folder.loadTextEncoder(engine: engine)
@@ -19,6 +24,7 @@ public final class PromptEncoder: Sendable {
         tokenizer = try folder.loadTokenizer(for: textEncoder.config)
     }
 
+    /// A batch of prompts as the U-Net takes it.
     public struct Encoded: Sendable {
         /// `[B][T]`; with emphasis `[B][chunks · T]`.
         public let ids: [[Int]]

@@ -3,6 +3,7 @@ import Files
 /// CLIP's tokenizer: byte pair encoding with an end-of-word mark, framed by a start and an end token and padded to
 /// the text encoder's length.
 public struct Tokenizer: Sendable {
+    /// A prompt as the text encoder takes it.
     public struct Encoding: Sendable {
         /// `contextLength` ids: start, the prompt's tokens, end, padding.
         public let ids: [Int32]
@@ -12,10 +13,15 @@ public struct Tokenizer: Sendable {
         public let dropped: String?
     }
 
+    /// Words, byte symbols and merge rules.
     public let vocabulary: Vocabulary
+    /// Ids that the text encoder takes, 77 for CLIP.
     public let contextLength: Int
+    /// Stands before every prompt.
     public let startID: Int32
+    /// Stands behind every prompt.
     public let endID: Int32
+    /// Fills what a short prompt leaves; Stable Diffusion 1.x pads with `endID`.
     public let padID: Int32
     /// Tokens beside the vocabulary's words: start and end, those of the folder, and embeddings.
     public let added: [AddedToken]

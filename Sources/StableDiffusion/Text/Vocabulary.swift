@@ -11,6 +11,7 @@ public struct Vocabulary: Sendable {
     let merges: [UInt64: (rank: Int32, merged: Int32)]
     private let ids: [String: Int32]
 
+    /// The mark at the end of a token that ends a word.
     public static let endOfWord = "</w>"
     private static let clipMerges = "clip-merges.txt"
     /// Tokens of CLIP's published vocabulary.
@@ -18,8 +19,10 @@ public struct Vocabulary: Sendable {
     /// Ids that a vocabulary may leave out. A guard against hostile ids: one entry must not ask for a table of millions.
     private static let largestGap = 1 << 16
 
+    /// How many tokens there are, ids that are left out not counted.
     public var count: Int { ids.count }
 
+    /// The id of a token in byte symbols, nil if there is none.
     public func id(of text: String) -> Int32? { ids[text] }
 
     static func pairKey(_ a: Int32, _ b: Int32) -> UInt64 {

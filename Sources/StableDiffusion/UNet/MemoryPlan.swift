@@ -94,15 +94,20 @@ public struct MemoryPlan: Sendable, Equatable, CustomStringConvertible {
 
 /// A budget that cannot hold a backward pass, however much is computed twice.
 public struct MemoryShortage: Failure, Equatable {
+    /// The hook point's name.
     public let hook: String
+    /// Of the latents: batch, height and width.
     public let size: LatentSize
+    /// Bytes that the whole process may use.
     public let budget: Int
+    /// Bytes of the weights loaded up to the hook point.
     public let weightBytes: Int
     /// The least that activations and gradients take.
     public let activationBytes: Int
     /// Whether the budget is what the machine has free, not what somebody asked for.
     public var isWhatIsFree = false
 
+    /// `.usage`: exit status 2.
     public var kind: FailureKind { .usage }
     /// The smallest budget that would do.
     public var needed: Int { weightBytes + activationBytes + MemoryPlan.overheadBytes }

@@ -45,7 +45,8 @@ struct ModelOptions: ParsableArguments {
     static func session(
         _ reference: ModelReference, allowUnused: Bool = false, engine: Engine, memory: MemorySize? = nil
     ) throws -> ModelSession {
-        let session = try ModelSession(reference, engine: engine, memoryBudget: memory?.bytes)
+        let session = try ModelSession(
+            reference, engine: engine, memoryBudget: memory?.bytes, checksums: CacheFolder.checksums)
         try UnusedKeysOption.check(session.folder.source, allowUnused: allowUnused)
         return session
     }

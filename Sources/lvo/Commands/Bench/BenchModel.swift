@@ -23,14 +23,9 @@ struct BenchModelOptions: ParsableArguments {
         if batch < 1 { throw ValidationError("--batch \(batch): expected at least 1") }
     }
 
-    /// Where synthetic models are kept: `LVO_CACHE`, else `~/.cache/lvo`.
-    static var cache: String {
-        RuntimeOptions.environment["LVO_CACHE"] ?? NSHomeDirectory() + "/.cache/lvo"
-    }
-
     func folder(_ engine: Engine) throws -> ModelFolder {
         if let model { return try ModelFolder(model) }
-        let path = Self.cache + "/sd15-f16"
+        let path = CacheFolder.path + "/sd15-f16"
         if !FileManager.default.fileExists(atPath: path + "/model_index.json") {
             note("writing synthetic SD 1.5 (2.1 GB, once) to \(path)")
             let partial = "\(path).\(ProcessInfo.processInfo.processIdentifier)"

@@ -1,0 +1,10 @@
+import Files
+import Foundation
+
+/// Where lvo keeps what it can make again: `LVO_CACHE`, else `~/.cache/lvo`.
+enum CacheFolder {
+    static var path: String { RuntimeOptions.environment["LVO_CACHE"] ?? NSHomeDirectory() + "/.cache/lvo" }
+
+    /// Checksums of the models that commands have read.
+    static var checksums: ChecksumCache { ChecksumCache(path: path + "/checksums.json") }
+}

@@ -74,6 +74,9 @@ public final class ChecksumCache {
         var status = stat()
         guard stat(file, &status) == 0 else { throw .cannotRead(file: file, reason: systemError()) }
         func nanoseconds(_ time: timespec) -> JSON { .integer(time.tv_sec * 1_000_000_000 + time.tv_nsec) }
-        return [.string(absolute(file)), .integer(Int(status.st_size)), nanoseconds(status.st_mtim), nanoseconds(status.st_ctim)]
+        return [
+            .string(absolute(file)), .integer(Int(status.st_size)), nanoseconds(status.st_mtim),
+            nanoseconds(status.st_ctim),
+        ]
     }
 }

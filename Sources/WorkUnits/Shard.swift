@@ -47,7 +47,7 @@ public struct Shard: Sendable, Equatable {
         } else if let index = number("JOB_COMPLETION_INDEX") {
             guard let count = number("LVO_SHARDS") else {
                 throw SimpleFailure(
-                    .usage, "JOB_COMPLETION_INDEX is set: set LVO_SHARDS to the job's completions, or give --shard i/n")
+                    .usage, "JOB_COMPLETION_INDEX is set: set LVO_SHARDS to the job's completions")
             }
             try self.init("\(index)/\(count)")
         } else {

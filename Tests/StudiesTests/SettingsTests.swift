@@ -96,7 +96,7 @@ import Studies
         let failure = #expect(throws: SimpleFailure.self) {
             try SettingsFile.parse("", name: "s", overrides: ["dream.sede=3"])
         }
-        #expect(failure?.description.hasPrefix("--set dream.sede=3: unknown key dream.sede; the nearest") == true)
+        #expect(failure?.description.hasPrefix("setting dream.sede=3: unknown key dream.sede; the nearest") == true)
         #expect(throws: SimpleFailure.self) { try SettingsFile.parse("", name: "s", overrides: ["seed"]) }
     }
 

@@ -28,10 +28,11 @@ public enum SettingsFile {
         for override in overrides {
             let parts = override.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             guard parts.count == 2, let node = try? Yams.compose(yaml: String(parts[1])) ?? "" else {
-                throw SimpleFailure(.usage, "--set \(override): expected key=value")
+                throw SimpleFailure(.usage, "setting \(override): expected key=value")
             }
             let key = parts[0].trimmingCharacters(in: .whitespaces)
-            given[key] = (try json(node, key: key, place: "--set \(override)"), "--set \(override)")
+            let place = "setting \(override)"
+            given[key] = (try json(node, key: key, place: place), place)
         }
         return try resolve(given, name: name)
     }

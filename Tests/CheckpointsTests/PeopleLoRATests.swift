@@ -199,8 +199,27 @@ import TestSupport
         #expect(try message("layer_replication", [[0, 1]])?.contains("layer_replication") == true)
         #expect(try message("peft_type", "VERA")?.contains("expected LORA") == true)
         #expect(try message("r", 5)?.contains("expected 4, the rank of") == true)
-        #expect(try message("alpha_pattern", [".*conv1": 2])?.contains("the expression '.*conv1'") == true)
+        #expect(try message("alpha_pattern", [".*conv1": 2]) == nil)
+        #expect(try message("alpha_pattern", ["(conv1": 2])?.contains("a regular expression, found '(conv1'") == true)
         #expect(try message("lora_alpha", "x")?.contains("lora_alpha: expected a number") == true)
+    }
+
+    private static let layers = [
+        "down_blocks.0.attentions.0.transformer_blocks.0.attn1.to_q",
+        "up_blocks.1.attentions.2.transformer_blocks.0.attn2.to_k", "mid_block.attentions.0.proj_in", "conv_in",
+    ]
+
+    /// Which of `layers` each expression is for, by PEFT 0.21's `get_pattern_key`.
+    @Test(arguments: [
+        ("to_q", [0]), ("attn1.to_q", [0]), ("attn[12]\\.to_[qk]", [0, 1]), ("^conv_in$", [3]), ("^to_q", []),
+        ("down_blocks\\.\\d+\\..*\\.to_q", [0]), ("(mid_block|up_blocks.1).*", [1, 2]), ("proj_(in|out)", [2]),
+        ("o_q", []), ("^mid_block.attentions.0.proj_in", [2]), ("mid_block", []), ("conv_in|to_k", [1, 3]),
+        (".*attn2.*", [1]),
+    ])
+    func patternsAreForTheLayersThatPEFTMatches(pattern: String, expected: [Int]) throws {
+        let json: JSON = ["r": 4, "lora_alpha": 4, "alpha_pattern": JSON([(pattern, JSON.integer(8))])]
+        let config = try AdapterConfig(ConfigFile(file: "adapter_config.json", json: json))
+        #expect(try Self.layers.indices.filter { try config.scale(Self.layers[$0], rank: 4) == 2 } == expected)
     }
 
     @Test(arguments: ["kohya-dora.safetensors", "peft-ia3/adapter_model.safetensors"]) func notANumberIsRefused(

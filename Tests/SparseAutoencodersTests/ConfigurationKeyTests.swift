@@ -77,6 +77,6 @@ import Testing
 
     @Test func documentHasTheTables() throws {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../docs/models.md")
-        #expect(try String(contentsOf: root, encoding: .utf8).contains(ConfigurationKey.markdown))
+        #expect(try String(contentsOf: root, encoding: .utf8).contains(ConfigurationKey.autoencoders))
     }
 }

@@ -78,7 +78,8 @@ import TestSupport
     }
 
     private static let refused: [(String, JSON)] = [
-        ("num_attention_heads", 8), ("mid_block_type", "UNetMidBlock2D"), ("class_embed_type", "timestep"),
+        ("num_attention_heads", 8), ("mid_block_type", "UNetMidBlock2D"), ("mid_block_type", "UNetMidBlock2DSimpleCrossAttn"),
+        ("class_embed_type", "timestep"),
         ("addition_embed_type", "text"), ("encoder_hid_dim", 4), ("time_cond_proj_dim", 4),
         ("dual_cross_attention", true), ("only_cross_attention", true), ("resnet_time_scale_shift", "scale_shift"),
         ("transformer_layers_per_block", 2), ("down_block_types", ["AttnDownBlock2D", "DownBlock2D"]),
@@ -97,7 +98,7 @@ import TestSupport
     @Test func nullMeansTheDefault() throws {
         let plain = try UNetConfig(ModelGolden("unet_c").config())
         let changes: [String: JSON] = [
-            "num_attention_heads": .null, "mid_block_type": .null, "transformer_layers_per_block": 1,
+            "num_attention_heads": .null, "transformer_layers_per_block": 1,
             "resnet_out_scale_factor": 1.0, "norm_eps": .null,
         ]
         #expect(try UNetConfig(ModelGolden("unet_c").config(changes)) == plain)

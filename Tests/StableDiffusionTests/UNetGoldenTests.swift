@@ -2,9 +2,10 @@ import StableDiffusion
 import Tensors
 import Testing
 
-/// Three small U-Nets against diffusers: 2, 1, 2 layers per block; 32, 8, 16 groups; 4, 3, 8 heads; square and not.
+/// Small U-Nets against diffusers: 2, 1, 2 layers per block; 32, 8, 16 groups; 4, 3, 8 heads; square and not; with
+/// middle block and without (`"mid_block_type": null`).
 @Suite struct UNetGoldenTests {
-    static let names = ["unet_a", "unet_b", "unet_c"]
+    static let names = ["unet_a", "unet_b", "unet_c", "unet_no_middle"]
 
     @Test(arguments: names) func outputMatchesAndEveryHookIsSeen(_ name: String) throws {
         let fixture = try UNetFixture(name)

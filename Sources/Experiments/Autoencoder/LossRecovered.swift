@@ -123,8 +123,11 @@ extension LossRecovered {
             parameters.prompt = prompt.text
             parameters.seed = UInt64(prompt.seed(study: seed, image: 0))
             let latent = try generator.latent(parameters) { _, _ in try check() }
-            let context = try generator.prompts.encode([prompt.text]).context
-            return (latent, generator.unet.prepare(context: context), parameters.seed)
+            let (prompts, clipSkip) = (generator.prompts, parameters.clipSkip)
+            let text = parameters.emphasis
+                ? try prompts.encodeEmphasized([prompt.text], clipSkip: clipSkip)
+                : try prompts.encode([prompt.text], clipSkip: clipSkip)
+            return (latent, generator.unet.prepare(context: text.context), parameters.seed)
         }
 
         /// mean (ε̂ − ε)² with the layer's output replaced.

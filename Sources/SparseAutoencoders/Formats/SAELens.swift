@@ -69,7 +69,10 @@ public enum SAELens {
     private static func configuration(_ file: ConfigFile) throws -> (SAEConfiguration, isGated: Bool) {
         let activation = try file.string("activation_fn_str", default: file.string("activation_fn", default: "relu"))
         let architecture = try file.string("architecture", default: "standard")
-        let kwargs = try ConfigFile(file: file.file, json: file.json["activation_fn_kwargs"] ?? .object(JSONObject()))
+        let given = file.json["activation_fn_kwargs"] ?? .null
+        let kwargs = try ConfigFile(
+            file: "\(file.file), activation_fn_kwargs", json: given.isNull ? .object(JSONObject()) : given)
+        try ConfigurationKey.check(kwargs, ConfigurationKey.saeLensActivation)
         let rule: SelectionRule
         switch (architecture, activation) {
         case ("topk", _), ("standard", "topk"): rule = .topK

@@ -37,6 +37,7 @@ public struct SAEConfiguration: Sendable, Equatable {
         try ConfigurationKey.check(file, ConfigurationKey.sparsify)
         inputWidth = try file.size("d_in")
         let latents = try file.int("num_latents", default: 0)
+        if latents < 0 { throw file.bad("num_latents", expected: "a positive size, or 0", found: "\(latents)") }
         let expansion = try file.size("expansion_factor", default: 32)
         numLatents = latents > 0 ? latents : inputWidth * expansion
         k = try file.size("k", default: 32)

@@ -58,7 +58,8 @@ package enum ModelFolderFiles {
             "downsample_padding": 1, "flip_sin_to_cos": .bool(config.flipSinToCos),
             "freq_shift": number(config.freqShift), "in_channels": .integer(config.inChannels),
             "out_channels": .integer(config.outChannels), "layers_per_block": .integer(config.layersPerBlock),
-            "mid_block_scale_factor": 1, "norm_eps": number(config.normEps),
+            "mid_block_scale_factor": 1,
+            "mid_block_type": config.hasMiddle ? "UNetMidBlock2DCrossAttn" : .null, "norm_eps": number(config.normEps),
             "norm_num_groups": .integer(config.normNumGroups), "sample_size": .integer(config.sampleSize),
             "use_linear_projection": .bool(config.linearProjection),
         ]

@@ -49,6 +49,7 @@ public struct TextEncoderConfig: Sendable, Equatable {
     /// Reads and checks a `config.json`.
     /// - Throws: `FileFailure.badKey` for a value that is out of range, not supported, or does not fit the others.
     public init(_ config: ConfigFile) throws(FileFailure) {
+        try ConfigurationKey.check(config, ConfigurationKey.textEncoder)
         try self.init(sizesOf: config)
         guard width % heads == 0 else {
             throw config.bad("num_attention_heads", expected: "a divisor of \(width)", found: "\(heads)")

@@ -4,7 +4,8 @@ import Files
 /// them (`blocks()`), and from the structure every tensor it must have (`manifest`).
 ///
 /// An absent key means diffusers' default. A key that would change the computation in a way this program does not
-/// follow is refused by name unless it has its default, because ignoring it would give wrong numbers silently.
+/// follow is refused by name unless it has its default (`ConfigurationKey.unet`), because ignoring it would give wrong
+/// numbers silently.
 public struct UNetConfig: Sendable, Equatable {
     /// Channels of a latent: 4.
     public let inChannels: Int
@@ -20,6 +21,9 @@ public struct UNetConfig: Sendable, Equatable {
     public let downAttention: [Bool]
     /// The same on the way up, the deepest level first.
     public let upAttention: [Bool]
+    /// Whether there are blocks between the way down and the way up: not if `mid_block_type` is null, which is not the
+    /// same as absent.
+    public let hasMiddle: Bool
     /// Whether files have `proj_in` and `proj_out` as linear layers instead of 1×1 convolutions: the same product.
     public let linearProjection: Bool
     /// Attention heads per level. In the file they are called `attention_head_dim`, a misnomer that diffusers keeps for
@@ -49,6 +53,7 @@ public struct UNetConfig: Sendable, Equatable {
         inChannels: Int = 4, outChannels: Int = 4, widths: [Int], layersPerBlock: Int, contextWidth: Int,
         downAttention: [Bool], upAttention: [Bool], linearProjection: Bool = false, heads: Int = 8, groups: Int = 32
     ) {
+        hasMiddle = true
         self.inChannels = inChannels
         self.outChannels = outChannels
         self.widths = widths
@@ -68,8 +73,8 @@ public struct UNetConfig: Sendable, Equatable {
     /// Reads and checks a `config.json`.
     /// - Throws: `FileFailure.badKey` for a value that is out of range, not supported, or does not fit the others.
     public init(_ config: ConfigFile) throws(FileFailure) {
+        try ConfigurationKey.check(config, ConfigurationKey.unet)
         try self.init(sizesOf: config)
-        try Self.refuseUnsupported(config)
         for (level, width) in widths.enumerated() {
             guard width % heads[level] == 0 else {
                 throw config.bad("attention_head_dim", expected: "a divisor of \(width)", found: "\(heads[level])")
@@ -92,13 +97,18 @@ public struct UNetConfig: Sendable, Equatable {
         upAttention = try Self.attention(
             config, "up_block_types", ["UpBlock2D": false, "CrossAttnUpBlock2D": true],
             default: ["UpBlock2D"] + Array(repeating: "CrossAttnUpBlock2D", count: 3), count: widths.count)
+        hasMiddle = config.json["mid_block_type"] != .null
+        let middle = try config.string("mid_block_type", default: "UNetMidBlock2DCrossAttn")
+        guard middle == "UNetMidBlock2DCrossAttn" else {
+            throw config.bad("mid_block_type", expected: "UNetMidBlock2DCrossAttn or null", found: middle)
+        }
         inChannels = try config.size("in_channels", default: 4)
         outChannels = try config.size("out_channels", default: 4)
-        linearProjection = try config.bool("use_linear_projection", default: false)
+        linearProjection = try config.flag("use_linear_projection", default: false)
         heads = try Self.heads(config, levels: widths.count)
         normNumGroups = try config.size("norm_num_groups", default: 32)
         normEps = Float(try config.double("norm_eps", default: 1e-5))
-        flipSinToCos = try config.bool("flip_sin_to_cos", default: true)
+        flipSinToCos = try config.flag("flip_sin_to_cos", default: true)
         freqShift = Float(try config.double("freq_shift", default: 0))
         sampleSize = try config.size("sample_size", default: 64)
     }
@@ -130,32 +140,6 @@ public struct UNetConfig: Sendable, Equatable {
         }
         return heads
     }
-
-    /// Keys of diffusers' `UNet2DConditionModel` whose default is the only value followed here.
-    private static let onlyDefaults: [(key: String, value: JSON)] = [
-        ("num_attention_heads", .null), ("mid_block_type", "UNetMidBlock2DCrossAttn"), ("class_embed_type", .null),
-        ("addition_embed_type", .null), ("encoder_hid_dim", .null), ("encoder_hid_dim_type", .null),
-        ("time_cond_proj_dim", .null), ("dual_cross_attention", false), ("only_cross_attention", false),
-        ("resnet_time_scale_shift", "default"), ("transformer_layers_per_block", 1),
-        ("reverse_transformer_layers_per_block", .null), ("center_input_sample", false), ("act_fn", "silu"),
-        ("downsample_padding", 1), ("mid_block_scale_factor", 1), ("num_class_embeds", .null),
-        ("resnet_skip_time_act", false), ("resnet_out_scale_factor", 1), ("time_embedding_type", "positional"),
-        ("time_embedding_dim", .null), ("time_embedding_act_fn", .null), ("timestep_post_act", .null),
-        ("conv_in_kernel", 3), ("conv_out_kernel", 3), ("attention_type", "default"),
-        ("class_embeddings_concat", false), ("mid_block_only_cross_attention", .null),
-        ("cross_attention_norm", .null),
-    ]
-
-    private static func refuseUnsupported(_ config: ConfigFile) throws(FileFailure) {
-        for (key, value) in onlyDefaults {
-            guard let found = config.json[key], !found.isNull else { continue }
-            let isDefault = value.double.map { found.double == $0 } ?? (found == value)
-            guard isDefault else {
-                throw config.bad(
-                    key, expected: "\(value.serialized()) (the only value supported)", found: found.serialized())
-            }
-        }
-    }
 }
 
 extension ConfigFile {
@@ -166,6 +150,11 @@ extension ConfigFile {
             throw bad(key, expected: "1 to 16 positive sizes", found: "\(widths)")
         }
         return widths
+    }
+
+    /// A truth value as Python takes it: null is false, whatever the default.
+    func flag(_ key: String, default standard: Bool) throws(FileFailure) -> Bool {
+        try json[key] == .null ? false : bool(key, default: standard)
     }
 
     /// A number of layers.

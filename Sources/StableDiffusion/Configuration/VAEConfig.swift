@@ -46,17 +46,11 @@ public struct VAEConfig: Sendable, Equatable {
     /// Reads and checks a `config.json`.
     /// - Throws: `FileFailure.badKey` for a value that is out of range, not supported, or does not fit the others.
     public init(_ config: ConfigFile) throws(FileFailure) {
+        try ConfigurationKey.check(config, ConfigurationKey.vae)
         try self.init(sizesOf: config)
         guard scalingFactor > 0 else {
             throw config.bad("scaling_factor", expected: "a positive number", found: "\(scalingFactor)")
         }
-        for key in ["shift_factor", "latents_mean", "latents_std"] {
-            if let found = config.json[key], !found.isNull {
-                throw config.bad(key, expected: "null (the only value supported)", found: found.serialized())
-            }
-        }
-        let activation = try config.string("act_fn", default: "silu")
-        guard activation == "silu" else { throw config.bad("act_fn", expected: "silu", found: activation) }
         for width in widths where width % normNumGroups != 0 {
             throw config.bad("norm_num_groups", expected: "a divisor of \(width)", found: "\(normNumGroups)")
         }
@@ -75,9 +69,9 @@ public struct VAEConfig: Sendable, Equatable {
             throw config.bad("out_channels", expected: "\(imageChannels), as in_channels", found: "\(outChannels)")
         }
         latentChannels = try config.size("latent_channels", default: 4)
-        midAttention = try config.bool("mid_block_add_attention", default: true)
-        quantConv = try config.bool("use_quant_conv", default: true)
-        postQuantConv = try config.bool("use_post_quant_conv", default: true)
+        midAttention = try config.flag("mid_block_add_attention", default: true)
+        quantConv = try config.flag("use_quant_conv", default: true)
+        postQuantConv = try config.flag("use_post_quant_conv", default: true)
         normNumGroups = try config.size("norm_num_groups", default: 32)
         scalingFactor = Float(try config.double("scaling_factor", default: 0.18215))
     }

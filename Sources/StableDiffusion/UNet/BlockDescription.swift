@@ -45,9 +45,11 @@ extension UNetConfig {
         list.append("conv_in", .convolutionIn, inChannels, widths[0], level: 0, isSkip: true)
         for level in widths.indices { addDownLevel(level, to: &list) }
         let (deepest, bottom) = (widths.count - 1, widths[widths.count - 1])
-        list.append("mid_block.resnets.0", .resnet, bottom, bottom, level: deepest)
-        list.append("mid_block.attentions.0", .transformer, bottom, bottom, heads: heads[deepest], level: deepest)
-        list.append("mid_block.resnets.1", .resnet, bottom, bottom, level: deepest)
+        if hasMiddle {
+            list.append("mid_block.resnets.0", .resnet, bottom, bottom, level: deepest)
+            list.append("mid_block.attentions.0", .transformer, bottom, bottom, heads: heads[deepest], level: deepest)
+            list.append("mid_block.resnets.1", .resnet, bottom, bottom, level: deepest)
+        }
         for level in widths.indices.reversed() { addUpLevel(level, to: &list) }
         list.append("conv_out", .output, widths[0], outChannels, level: 0)
         return list.blocks

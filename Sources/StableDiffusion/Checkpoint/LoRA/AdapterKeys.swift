@@ -22,7 +22,7 @@ extension AdapterConfig {
 
     static func checkKeys(_ file: ConfigFile) throws {
         for (key, value) in file.json.object ?? JSONObject() where !used.contains(key) && !harmless.contains(key) {
-            guard saysNothing(value) else {
+            guard value.saysNothing else {
                 throw file.bad(key, expected: "nothing, as its meaning is not known here", found: value.serialized())
             }
         }
@@ -33,18 +33,8 @@ extension AdapterConfig {
                 "init_lora_weights", expected: "a start that leaves the base model as it is (convert it with PEFT)",
                 found: start)
         }
-        if let replication = file.json["layer_replication"], !saysNothing(replication) {
+        if let replication = file.json["layer_replication"], !replication.saysNothing {
             throw file.bad("layer_replication", expected: "nothing", found: replication.serialized())
-        }
-    }
-
-    private static func saysNothing(_ value: JSON) -> Bool {
-        switch value {
-        case .null, .bool(false): true
-        case .array(let elements): elements.isEmpty
-        case .object(let members): members.count == 0
-        case .string(let text): text.isEmpty
-        default: false
         }
     }
 }

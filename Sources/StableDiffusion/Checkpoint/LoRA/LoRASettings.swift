@@ -80,8 +80,8 @@ package struct AdapterConfig {
     private let rank: Int
     private let alpha: Double
     private let isRootScaled: Bool
-    private let rankPattern: [(key: String, value: Double)]
-    private let alphaPattern: [(key: String, value: Double)]
+    private let rankPattern: [AdapterPattern]
+    private let alphaPattern: [AdapterPattern]
     private let feedForward: [String]?
 
     package init(_ file: ConfigFile) throws {
@@ -95,8 +95,8 @@ package struct AdapterConfig {
         rank = try file.size("r", default: kind == "LORA" && file.json["lora_alpha"] != nil ? nil : 8)
         alpha = try file.double(kind == "LORA" ? "lora_alpha" : "alpha", default: 8)
         isRootScaled = try file.bool("use_rslora", default: false)
-        rankPattern = try Self.pattern("rank_pattern", file)
-        alphaPattern = try Self.pattern("alpha_pattern", file)
+        rankPattern = try AdapterPattern.all("rank_pattern", file)
+        alphaPattern = try AdapterPattern.all("alpha_pattern", file)
         feedForward = file.json["feedforward_modules"]?.array?.compactMap(\.string)
     }
 
@@ -120,32 +120,9 @@ package struct AdapterConfig {
             + (patterns > 0 ? " and \(patterns) layers of their own" : "")
     }
 
-    /// The first key that names the module or ends its name after a dot; `^` ties it to the start. PEFT takes keys for
-    /// regular expressions; names of layers are those that mean themselves.
-    private static func match(_ pattern: [(key: String, value: Double)], _ module: String) -> Double? {
+    private static func match(_ patterns: [AdapterPattern], _ module: String) -> Double? {
         // Newer versions of transformers leave the prefix out of the text encoder's names.
         let names = [module, module.hasPrefix("text_model.") ? String(module.dropFirst("text_model.".count)) : module]
-        return pattern.first { key, _ in
-            names.contains { name in
-                key.hasPrefix("^") ? name == key.dropFirst() : name == key || name.hasSuffix("." + key)
-            }
-        }?.value
-    }
-
-    private static func pattern(_ key: String, _ file: ConfigFile) throws -> [(key: String, value: Double)] {
-        guard let member = file.json[key], !member.isNull else { return [] }
-        guard let object = member.object else {
-            throw file.bad(key, expected: "an object of layer: number", found: member.typeName)
-        }
-        return try object.map { name, value in
-            let plain = name.replacing("\\.", with: ".")
-            guard !plain.contains(where: { "*+?()[]{}|\\$".contains($0) }) else {
-                throw file.bad(key, expected: "names of layers", found: "the expression '\(name.prefix(60))'")
-            }
-            guard let number = value.double, number.isFinite, key == "alpha_pattern" || number >= 1 else {
-                throw file.bad("\(key).\(name)", expected: "a positive number", found: value.serialized())
-            }
-            return (plain, number)
-        }
+        return patterns.first { pattern in names.contains(where: pattern.matches) }?.value
     }
 }

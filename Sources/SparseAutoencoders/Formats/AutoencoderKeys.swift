@@ -1,50 +1,7 @@
 import Files
 
-/// A key that a program writes into an autoencoder's configuration, and what is done about it here.
-///
-/// The tables of all keys of all formats are below and nowhere else. A key that is in none is refused: it might change
-/// numbers.
-package struct ConfigurationKey: Sendable {
-    package enum Treatment: String, Sendable {
-        /// Read.
-        case used
-        /// Says nothing about the function: training, provenance, devices.
-        case harmless
-        /// Changes the function in a way that is not computed here; refused unless it has one of the values `accepted`.
-        case refused
-    }
-
-    package let name: String
-    package let treatment: Treatment
-    /// Values under which a refused key changes nothing. An absent or null key always does.
-    package let accepted: [JSON]
-
-    static func used(_ names: String) -> [Self] { all(names, .used) }
-    static func harmless(_ names: String) -> [Self] { all(names, .harmless) }
-    static func refused(_ names: String, unless accepted: JSON...) -> [Self] { all(names, .refused, accepted) }
-
-    private static func all(_ names: String, _ treatment: Treatment, _ accepted: [JSON] = []) -> [Self] {
-        names.split(whereSeparator: \.isWhitespace).map {
-            Self(name: String($0), treatment: treatment, accepted: accepted)
-        }
-    }
-
-    /// - Throws: `FileFailure.badKey` for the first key that is refused, or that no table knows.
-    static func check(_ file: ConfigFile, _ keys: [Self]) throws(FileFailure) {
-        let known = Dictionary(uniqueKeysWithValues: keys.map { ($0.name, $0) })
-        for (name, value) in file.json.object ?? JSONObject() where !value.isNull {
-            guard let key = known[name] else {
-                throw file.bad(name, expected: "no such key (it may change the function)", found: value.serialized())
-            }
-            if key.treatment == .refused, !key.accepted.contains(value) {
-                let expected = key.accepted.map { $0.serialized() }.joined(separator: " or ")
-                throw file.bad(
-                    name, expected: expected.isEmpty ? "no such key (not computed here)" : expected,
-                    found: value.serialized())
-            }
-        }
-    }
-
+/// The keys of autoencoders' configurations.
+extension ConfigurationKey {
     /// `cfg.json` of sparsify and SAeUron, and `activation`'s further values and `prefixes` of our own. `signed` kept
     /// negative activations in early versions; with `skip_connection` or `transcode` it is not an autoencoder.
     package static let sparsify =
@@ -85,6 +42,9 @@ package struct ConfigurationKey: Sendable {
             aux_loss_coefficient topk_threshold_lr
             """)
 
+    /// Member `activation_fn_kwargs` of SAELens'.
+    static let saeLensActivation = used("k") + harmless("use_sparse_activations")
+
     /// Member `trainer` of dictionary_learning's `config.json`. Its `ae.pt` has the normalisation of the activations
     /// (`norm_factor`) in its biases already.
     package static let dictionaryLearning =
@@ -98,17 +58,8 @@ package struct ConfigurationKey: Sendable {
             """)
 
     /// The tables as Markdown, for docs/models.md.
-    package static var markdown: String {
+    package static var autoencoders: String {
         [("sparsify, SAeUron", sparsify), ("SAELens", saeLens), ("dictionary_learning", dictionaryLearning)]
-            .flatMap { format, keys in
-                [Treatment.used, .refused, .harmless].map { treatment in
-                    let names = keys.filter { $0.treatment == treatment }.map { key in
-                        let values = key.accepted.map { $0.serialized() }.joined(separator: ", ")
-                        return "`\(key.name)`" + (values.isEmpty ? "" : " (unless \(values))")
-                    }
-                    return "| \(format) | \(treatment.rawValue) | \(names.isEmpty ? "–" : names.joined(separator: " ")) |\n"
-                }
-            }
-            .reduce("| Format | Keys are | Keys |\n|---|---|---|\n", +)
+            .reduce(head) { $0 + rows($1.0, $1.1) }
     }
 }

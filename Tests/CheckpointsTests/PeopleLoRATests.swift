@@ -6,7 +6,7 @@ import Tensors
 import Testing
 import TestSupport
 
-/// LoRA files as people have them, against what PEFT, diffusers and LyCORIS merge (tools/make_lora_fixtures.py).
+/// LoRA files as people have them, against what PEFT, diffusers and LyCORIS merge (tools/goldens/lora_files.py).
 @Suite struct PeopleLoRATests {
     struct Case: CustomTestStringConvertible, Sendable {
         let name: String

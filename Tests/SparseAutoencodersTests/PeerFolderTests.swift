@@ -7,7 +7,7 @@ import Tensors
 import TestSupport
 import Testing
 
-/// Folders as dictionary_learning, SAELens and sparsify write them (tools/sae_fixtures.py), against what those programs
+/// Folders as dictionary_learning, SAELens and sparsify write them (tools/goldens/peer_autoencoders.py), against what those programs
 /// compute from them.
 @Suite struct PeerFolderTests {
     static let folders = [

@@ -8,7 +8,7 @@ import Testing
 import TestSupport
 
 /// Tokenizers, textual inversions and weighted prompts as people have them, against transformers, diffusers and the web
-/// interface's arithmetic (tools/make_text_fixtures.py).
+/// interface's arithmetic (tools/goldens/prompts.py).
 @Suite struct PeopleTextTests {
     private static let model = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
         .appendingPathComponent("../../Sources/Experiments/Resources/shapes").standardizedFileURL.path

@@ -1,4 +1,4 @@
-"""One small model in every container, LoRA files, and what must be refused, by tools/containers.py."""
+"""One small model in every container, LoRA files, and what must be refused, by tools/make-containers."""
 
 import subprocess
 import sys
@@ -12,4 +12,4 @@ TOLERANCE = 0.0
 
 
 def make(folder: Path):
-    subprocess.run([sys.executable, ROOT / "tools/containers.py", "--tiny", folder], check=True)
+    subprocess.run([sys.executable, ROOT / "tools/make-containers", "--tiny", folder], check=True)

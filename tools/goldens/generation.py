@@ -1,4 +1,4 @@
-"""Whole generations of the small model inside the program, by tools/make_generation_fixtures.py."""
+"""Whole generations of the small model inside the program, by tools/make-generation-fixtures."""
 
 import subprocess
 import sys
@@ -11,6 +11,6 @@ TOLERANCE = 1e-3
 
 
 def make(folder: Path):
-    script = ROOT / "tools/make_generation_fixtures.py"
+    script = ROOT / "tools/make-generation-fixtures"
     model = ROOT / "Sources/Experiments/Resources/shapes"
     subprocess.run([sys.executable, script, "--model", model, "--output", folder], check=True, stdout=subprocess.DEVNULL)

@@ -82,7 +82,7 @@ def tensors_of(path):
     if path.suffix == ".safetensors":
         with safe_open(path, "pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}
-    if path.suffix in (".ckpt", ".bin"):
+    if path.suffix in (".ckpt", ".bin", ".pt"):
         loaded = torch.load(path, weights_only=False)
         loaded = loaded.get("state_dict", loaded) if isinstance(loaded, dict) else loaded
         return {k: v for k, v in loaded.items() if isinstance(v, torch.Tensor) and v.layout is torch.strided}

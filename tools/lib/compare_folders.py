@@ -8,12 +8,21 @@ identities of models and the commands that repeat a result are no results.
 import csv
 import json
 import pathlib
+import re
 import struct
 import sys
 import zlib
 
 NO_RESULT = {"version", "software", "command", "again", "repeat", "seconds", "seconds_per_step", "tokens_per_second", "model",
              "sae", "runtime", "origin", "key", "files", "checksum", "identity", "fingerprint", "started", "finished", "host"}
+# Names that members of records had before, so that their values are compared all the same: (file, old name, new name).
+RENAMED = [
+    (r"course\.json", r"^/activations/(\d+)/", r"/results/\1/history/activation/"),
+    (r"metrics\.(csv|ndjson)", r"^(/?\d+)/l0$", r"\1/positives"),
+    (r"metrics\.(csv|ndjson)", r"^(/?\d+)/active$", r"\1/l0"),
+]
+# `lvo dream` measures as a study does, over noise of its own, and its history holds float32 numbers: (file, member).
+MEASURED_ANEW = (r"dream-[^/]*/[^/]*\.json", r"^/(start_activation|final_activation|history/batch_activation/\d+)$")
 # Claims, logs and checksums tell of the run, not of what came out; the gallery is text about the rest.
 SKIPPED = {"claims", "log", "report"}
 
@@ -42,6 +51,11 @@ def tensors(path):
             for name, entry in header.items() if name != "__metadata__"}
 
 
+def number(value):
+    """A number as float32 holds it: records print as many digits as a float32 takes, or as a double does."""
+    return struct.unpack("<f", struct.pack("<f", value))[0] if type(value) is float and abs(value) < 1e38 else value
+
+
 def leaves(value, path=""):
     """Path → value of everything in a JSON text that is a result."""
     if isinstance(value, dict):
@@ -49,7 +63,7 @@ def leaves(value, path=""):
     elif isinstance(value, list):
         pairs = enumerate(value)
     else:
-        return {path: value}
+        return {path: number(value)}
     return {name: leaf for key, member in pairs for name, leaf in leaves(member, f"{path}/{key}").items()}
 
 
@@ -74,11 +88,25 @@ def files(folder):
     return {path for path in found if not SKIPPED & set(path.parts) and not path.name.startswith(".")}
 
 
+def as_named_now(path, values):
+    """An older record's values under the names of today, for what has another name now."""
+    def renamed(name):
+        for file, before, now in RENAMED:
+            if re.search(file, str(path)) and re.search(before, str(name)):
+                return re.sub(before, now, name)
+        return name
+    return {renamed(name): value for name, value in values.items()}
+
+
 def compare(old, new):
-    """What differs between two files, and what only one has."""
+    """What differs between two files, what was measured anew, and what only one has."""
     a, b = READERS[old.suffix](old), READERS[new.suffix](new)
+    if not a.keys() >= b.keys():
+        a = as_named_now(old, a)
     differing = sorted(name for name in a.keys() & b.keys() if a[name] != b[name])
-    return differing, sorted(a.keys() - b.keys()), sorted(b.keys() - a.keys())
+    anew = [name for name in differing
+            if re.search(MEASURED_ANEW[0], str(new)) and re.search(MEASURED_ANEW[1], str(name))]
+    return [name for name in differing if name not in anew], anew, sorted(a.keys() - b.keys()), sorted(b.keys() - a.keys())
 
 
 def short(names):
@@ -92,10 +120,10 @@ def main(old, new):
             print(f"only {name}: {path}")
     same, different = 0, 0
     for path in sorted(mine & theirs):
-        differing, gone, added = compare(old / path, new / path)
+        differing, anew, gone, added = compare(old / path, new / path)
         same, different = same + (not differing), different + bool(differing)
         notes = [f"{what} {short(names)}" for what, names in
-                 (("DIFFERS in", differing), ("without", gone), ("also with", added)) if names]
+                 (("DIFFERS in", differing), ("measured anew", anew), ("without", gone), ("also with", added)) if names]
         if notes:
             print(f"{path}: {'; '.join(notes)}")
     print(f"{same} files have the same results, {different} differ")

@@ -1,12 +1,9 @@
-#!/usr/bin/env python3
-"""Writes Tests/SparseAutoencodersTests/Fixtures/peers: small autoencoders as dictionary_learning and SAELens save them, with
-what those programs' own formulas give for a few tokens.
+"""Small autoencoders of dictionary_learning and SAELens, with what those programs' formulas give for a few tokens.
 
-dictionary_learning 0.1.0's classes are imported (pip install dictionary-learning einops); SAELens 6's forward passes are
-written out below, each from the method it is named after, because importing the package takes a language model's.
-
-    python3 tools/sae_fixtures.py
+dictionary_learning's classes are imported; SAELens 6's forward passes are written out below, each from the method it is named
+after, because importing the package takes a language model's.
 """
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -17,7 +14,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-ROOT = Path(__file__).resolve().parent.parent / "Tests/SparseAutoencodersTests/Fixtures/peers"
+TARGET = "Tests/SparseAutoencodersTests/Fixtures/peers"
+TOLERANCE = 1e-5
 D, L, K, TOKENS = 6, 20, 4, 9
 
 
@@ -54,7 +52,7 @@ def dictionary(name, model, trainer, threshold=None):
     randomize(model)
     if threshold is not None:
         model.threshold.fill_(threshold)
-    folder = ROOT / name
+    folder = Path(name)
     folder.mkdir(parents=True, exist_ok=True)
     torch.save(model.state_dict(), folder / "ae.pt")
     config = {"trainer": {"dict_class": type(model).__name__, "activation_dim": D, "dict_size": L, "lr": 1e-3,
@@ -71,7 +69,7 @@ def dictionary(name, model, trainer, threshold=None):
 
 
 def saelens(name, config, weights, encode, decode=None):
-    folder = ROOT / name
+    folder = Path(name)
     folder.mkdir(parents=True, exist_ok=True)
     save_file({key: value.contiguous() for key, value in weights.items()}, str(folder / "sae_weights.safetensors"))
     (folder / "cfg.json").write_text(json.dumps({"d_in": D, "d_sae": L, "dtype": "float32", "device": "cpu", **config}))
@@ -85,7 +83,7 @@ def topk(pre, k=K):
     return torch.zeros_like(pre).scatter(-1, indices, values.relu())
 
 
-def main():
+def autoencoders():
     torch.manual_seed(7)
     base = dictionary_module("dictionary")
     dictionary("dl_standard", base.AutoEncoder(D, L), {"trainer_class": "StandardTrainer", "l1_penalty": 0.1})
@@ -141,4 +139,7 @@ def main():
             lambda f, x, w: (f @ w["W_dec"] + w["b_dec"]) * x.std(dim=-1, keepdim=True) + x.mean(dim=-1, keepdim=True))
 
 
-main()
+def make(folder: Path):
+    torch.set_num_threads(1)
+    with contextlib.chdir(folder):
+        autoencoders()

@@ -1,30 +1,27 @@
-#!/usr/bin/env python3
 """LoRA files of every method and convention, with the weights that other libraries merge from them.
 
-    python tools/make_lora_fixtures.py
-
-Writes Tests/CheckpointsTests/Fixtures/people/lora/NAME.safetensors (or NAME/adapter_model.safetensors) and
-NAME-merged.safetensors for the tiny model of Tests/CheckpointsTests/Fixtures/containers/folder-fp32. PEFT's own methods are
-merged by PEFT, LyCORIS's by the functions of lycoris-lora (pip install lycoris-lora), both in double precision. The model that
-each file is merged into and the scale 1 (0.5 for kohya's) are those of Tests/CheckpointsTests/PeopleLoRATests.swift.
+NAME.safetensors (or NAME/adapter_model.safetensors) and NAME-merged.safetensors for the tiny model of the containers.
+PEFT's own methods are merged by PEFT, LyCORIS's by the functions of lycoris-lora, both in double precision. The model that each file is
+merged into and the scale 1 (0.5 for kohya's) are those of Tests/CheckpointsTests/PeopleLoRATests.swift.
 """
 
-import os
-import shutil
+import contextlib
+import json
+from pathlib import Path
 
+import lycoris.functional.loha as loha
+import lycoris.functional.lokr as lokr
 import torch
 from diffusers import StableDiffusionPipeline, UNet2DConditionModel
+from lycoris.functional.general import rebuild_tucker
 from peft import IA3Config, LoHaConfig, LoKrConfig, LoraConfig, get_peft_model, get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
-import lycoris.functional.locon as locon
-import lycoris.functional.loha as loha
-import lycoris.functional.lokr as lokr
-from lycoris.functional.general import rebuild_tucker
+from shared import ROOT, write_json
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "Tests/CheckpointsTests/Fixtures")
-MODEL = ROOT + "/containers/folder-fp32"
-OUTPUT = ROOT + "/people/lora"
+TARGET = "Tests/CheckpointsTests/Fixtures/people/lora"
+TOLERANCE = 1e-5
+MODEL = str(ROOT / "Tests/CheckpointsTests/Fixtures/containers/folder-fp32")
 BLOCK = "down_blocks.0.attentions.0.transformer_blocks.0"
 QUERY, OUT, CONV = BLOCK + ".attn1.to_q", BLOCK + ".attn2.to_out.0", "down_blocks.0.resnets.0.conv1"
 POINT = "mid_block.attentions.0.proj_in"
@@ -41,7 +38,7 @@ def save_merged(name, changed, base):
     """Only what changed; names with the component before them."""
     different = {key: value.float() for key, value in changed.items() if not torch.equal(value, base[key])}
     assert different, name
-    save_file({f"unet/{key}": value.contiguous() for key, value in different.items()}, f"{OUTPUT}/{name}-merged.safetensors")
+    save_file({f"unet/{key}": value.contiguous() for key, value in different.items()}, f"{name}-merged.safetensors")
 
 
 def randomize(model, seed, marks):
@@ -59,10 +56,15 @@ def peft_case(name, config, marks, seed):
     for parameter in model.parameters():  # what the file can hold
         parameter.data = parameter.float().double()
     base = unet().state_dict()
-    folder = f"{OUTPUT}/{name}"
-    model.float().save_pretrained(folder)
-    if os.path.exists(folder + "/README.md"):
-        os.remove(folder + "/README.md")
+    model.float().save_pretrained(name)
+    Path(name, "README.md").unlink(missing_ok=True)
+    # PEFT holds these in a set: another order in every process.
+    file = Path(name, "adapter_config.json")
+    contents = json.loads(file.read_text())
+    for key in ("target_modules", "feedforward_modules"):
+        if isinstance(contents.get(key), list):
+            contents[key].sort()
+    write_json(contents, file)
     model.double()
     save_merged(name, model.merge_and_unload().state_dict(), base)
 
@@ -91,12 +93,12 @@ def diffusers_case():
     randomize(model, 11, ["lora_"])
     layers = {key: value.float() for key, value in get_peft_model_state_dict(model).items()}
     StableDiffusionPipeline.save_lora_weights(
-        OUTPUT, unet_lora_layers=layers, weight_name="diffusers-header.safetensors",
+        ".", unet_lora_layers=layers, weight_name="diffusers-header.safetensors",
         unet_lora_adapter_metadata=config.to_dict())
     # What the file says, read back by diffusers.
     reread = unet()
     state, _, metadata = StableDiffusionPipeline.lora_state_dict(
-        OUTPUT, weight_name="diffusers-header.safetensors", return_lora_metadata=True)
+        ".", weight_name="diffusers-header.safetensors", return_lora_metadata=True)
     reread.load_lora_adapter(state, metadata=metadata, prefix="unet")
     base = unet().state_dict()
     reread.double().fuse_lora()
@@ -137,7 +139,7 @@ class Kohya:
         self.changed[f"{module}.{kind}"] = weight
 
     def save(self, name):
-        save_file(self.tensors, f"{OUTPUT}/{name}.safetensors")
+        save_file(self.tensors, f"{name}.safetensors")
         save_merged(name, self.changed, self.base)
 
 
@@ -221,20 +223,20 @@ def naming_case():
     }
     for name, pattern in names.items():
         parts = ("A", "B") if name == "text-half" else ("down", "up")
-        save_file({pattern.format(parts[0]): down, pattern.format(parts[1]): up}, f"{OUTPUT}/{name}.safetensors")
-        save_file(merged, f"{OUTPUT}/{name}-merged.safetensors")
+        save_file({pattern.format(parts[0]): down, pattern.format(parts[1]): up}, f"{name}.safetensors")
+        save_file(merged, f"{name}-merged.safetensors")
     base = load_file(MODEL + "/unet/diffusion_pytorch_model.safetensors")
     ldm = "diffusion_model.input_blocks.1.1.transformer_blocks.0.attn1.to_q"
-    save_file({ldm + ".lora_down.weight": down, ldm + ".lora_up.weight": up}, f"{OUTPUT}/comfy-unet.safetensors")
+    save_file({ldm + ".lora_down.weight": down, ldm + ".lora_up.weight": up}, f"comfy-unet.safetensors")
     save_file(
         {f"unet/{QUERY}.weight": (base[QUERY + ".weight"].double() + up.double() @ down.double()).float()},
-        f"{OUTPUT}/comfy-unet-merged.safetensors")
+        f"comfy-unet-merged.safetensors")
 
 
-if __name__ == "__main__":
-    shutil.rmtree(OUTPUT, ignore_errors=True)
-    os.makedirs(OUTPUT)
-    peft_cases()
-    diffusers_case()
-    lycoris_cases()
-    naming_case()
+def make(folder: Path):
+    torch.set_num_threads(1)
+    with contextlib.chdir(folder):
+        peft_cases()
+        diffusers_case()
+        lycoris_cases()
+        naming_case()

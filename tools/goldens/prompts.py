@@ -1,28 +1,27 @@
-#!/usr/bin/env python3
-"""Tokenizers, textual inversions and weighted prompts as people have them, with what transformers and diffusers make of them.
+"""Tokenizers, textual inversions and weighted prompts, with what transformers and diffusers make of them.
 
-    python tools/make_text_fixtures.py
-
-Writes Tests/StableDiffusionTests/Fixtures/people/ for the embedded model (Sources/Experiments/Resources/shapes):
-tokenizer folders of several versions of transformers with ids.json, textual inversions in each format, and context.safetensors
-with the text encoder's output. Emphasis follows the web interface AUTOMATIC1111 (modules/prompt_parser.py and
-modules/sd_hijack_clip.py: parse_prompt_attention, tokenize_line, the emphasis "Original"), written down here anew with
-transformers' tokenizer and text encoder.
+For the embedded model: tokenizer folders of several versions of transformers with ids.json, textual inversions in each
+format, and context.safetensors with the text encoder's output. Emphasis follows the web interface AUTOMATIC1111
+(modules/prompt_parser.py and modules/sd_hijack_clip.py: parse_prompt_attention, tokenize_line, the emphasis "Original"), written
+down here anew with transformers' tokenizer and text encoder.
 """
 
+import contextlib
 import json
-import os
 import re
 import shutil
+from pathlib import Path
 
 import torch
 from diffusers.loaders.textual_inversion import TextualInversionLoaderMixin
 from safetensors.torch import save_file
 from transformers import AddedToken, CLIPTextModel, CLIPTokenizer
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
-MODEL = ROOT + "/Sources/Experiments/Resources/shapes"
-OUTPUT = ROOT + "/Tests/StableDiffusionTests/Fixtures/people"
+from shared import MODELS, ROOT
+
+TARGET = f"{MODELS}/people"
+TOLERANCE = 1e-5
+MODEL = str(ROOT / "Sources/Experiments/Resources/shapes")
 TEXTS = [
     "a <cat-toy> in red", "a <CAT-TOY>x", "two words", "Two Words a", "x<Spec>y", "x<spec>y", "a<cat-toy>b", "single",
     "a single word", "singles", "unsingle", "<|startoftext|>a<|endoftext|>", "<cat-toy> <cat-toy><cat-toy>",
@@ -41,23 +40,23 @@ def tokenizers():
     tokenizer = CLIPTokenizer.from_pretrained(MODEL + "/tokenizer")
     tokenizer.add_tokens(["<cat-toy>", "Two Words", AddedToken("single", single_word=True), "<cat-toys>"])
     tokenizer.add_special_tokens({"additional_special_tokens": ["<Spec>"]})
-    tokenizer.save_pretrained(OUTPUT + "/tokenizer-json")
-    assert not os.path.exists(OUTPUT + "/tokenizer-json/vocab.json")
-    reread = CLIPTokenizer.from_pretrained(OUTPUT + "/tokenizer-json")
+    tokenizer.save_pretrained("tokenizer-json")
+    assert not Path("tokenizer-json/vocab.json").exists()
+    reread = CLIPTokenizer.from_pretrained("tokenizer-json")
     ids["tokenizer-json"] = {text: reread(text).input_ids for text in TEXTS}
 
     # Merges as older versions of the library wrote them, "left right".
-    with open(OUTPUT + "/tokenizer-json/tokenizer.json") as file:
+    with open("tokenizer-json/tokenizer.json") as file:
         contents = json.load(file)
     contents["model"]["merges"] = [" ".join(pair) for pair in contents["model"]["merges"]]
-    os.makedirs(OUTPUT + "/tokenizer-old-merges")
-    write_json(contents, OUTPUT + "/tokenizer-old-merges/tokenizer.json")
-    reread = CLIPTokenizer.from_pretrained(OUTPUT + "/tokenizer-old-merges")
+    Path("tokenizer-old-merges").mkdir()
+    write_json(contents, "tokenizer-old-merges/tokenizer.json")
+    reread = CLIPTokenizer.from_pretrained("tokenizer-old-merges")
     ids["tokenizer-old-merges"] = {text: reread(text).input_ids for text in TEXTS}
 
     # transformers 4: vocabulary and merges, with the added tokens in one of two files.
     for name in ["tokenizer-added", "tokenizer-decoder"]:
-        folder = f"{OUTPUT}/{name}"
+        folder = name
         shutil.copytree(MODEL + "/tokenizer", folder)
         if name == "tokenizer-added":
             write_json({"<cat-toy>": 675, "Two Words": 676}, folder + "/added_tokens.json")
@@ -73,7 +72,7 @@ def tokenizers():
             write_json(config, folder + "/tokenizer_config.json")
         reread = CLIPTokenizer.from_pretrained(folder)
         ids[name] = {text: reread(text).input_ids for text in TEXTS}
-    write_json(ids, OUTPUT + "/ids.json")
+    write_json(ids, "ids.json")
 
 
 class Pipeline(TextualInversionLoaderMixin):
@@ -98,13 +97,13 @@ def inversions(contexts):
         "string_to_token": {"*": 265}, "string_to_param": {"*": torch.nn.Parameter(three)}, "name": "shiny", "step": 500,
         "sd_checkpoint": "abc", "sd_checkpoint_name": "shapes",
     }
-    torch.save(web, OUTPUT + "/web.pt")
-    save_file({"emb_params": three}, OUTPUT + "/shiny.safetensors")
-    save_file({"<cat-toy>": one}, OUTPUT + "/learned_embeds.safetensors")
-    torch.save({"<cat-toy>": one}, OUTPUT + "/learned_embeds.bin")
+    torch.save(web, "web.pt")
+    save_file({"emb_params": three}, "shiny.safetensors")
+    save_file({"<cat-toy>": one}, "learned_embeds.safetensors")
+    torch.save({"<cat-toy>": one}, "learned_embeds.bin")
     pipeline = Pipeline()
-    pipeline.load_textual_inversion(OUTPUT + "/web.pt")
-    pipeline.load_textual_inversion(OUTPUT + "/learned_embeds.bin")
+    pipeline.load_textual_inversion("web.pt")
+    pipeline.load_textual_inversion("learned_embeds.bin")
     contexts["shiny"] = pipeline.context("a shiny red star, shiny")
     contexts["cat-toy"] = pipeline.context("a large <cat-toy> at the left")
     return pipeline
@@ -208,18 +207,14 @@ PROMPTS = [
 ]
 
 
-def main():
-    shutil.rmtree(OUTPUT, ignore_errors=True)
-    os.makedirs(OUTPUT)
-    tokenizers()
-    contexts = {}
-    inversions(contexts)
-    pipeline = Pipeline()
-    for i, prompt in enumerate(PROMPTS):
-        contexts[f"emphasis.{i}"] = emphasized(pipeline, prompt)
-    save_file({key: value.contiguous() for key, value in contexts.items()}, OUTPUT + "/context.safetensors")
-    write_json([{"prompt": prompt, "pieces": parsed(prompt)} for prompt in PROMPTS], OUTPUT + "/prompts.json")
-
-
-if __name__ == "__main__":
-    main()
+def make(folder: Path):
+    torch.set_num_threads(1)
+    with contextlib.chdir(folder):
+        tokenizers()
+        contexts = {}
+        inversions(contexts)
+        pipeline = Pipeline()
+        for i, prompt in enumerate(PROMPTS):
+            contexts[f"emphasis.{i}"] = emphasized(pipeline, prompt)
+        save_file({key: value.contiguous() for key, value in contexts.items()}, "context.safetensors")
+        write_json([{"prompt": prompt, "pieces": parsed(prompt)} for prompt in PROMPTS], "prompts.json")

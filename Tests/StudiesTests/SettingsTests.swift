@@ -60,6 +60,7 @@ import Studies
             switch setting.kind {
             case .text: wrong += ["[]", "[a, b]", "true"]
             case .path: wrong += ["''", "[]", "1.5"]
+            case .paths: wrong += ["['']", "[a, [b]]", "true"]
             case .names: wrong += ["[]", "['']", "[a, [b]]", "true"]
             case .choice: wrong += ["''", "[]", "nonsense", "1"]
             case .flag: wrong += ["[]", "1", "'true'", "maybe"]

@@ -47,7 +47,7 @@ struct StudyDream: StageCommand {
 }
 
 struct StudyMeasure: StageCommand {
-    static let configuration = CommandConfiguration(commandName: "measure", abstract: "Measure what came of the dreams.")
+    static let configuration = CommandConfiguration(commandName: "measure", abstract: "Measure the dreams' results.")
     static let stage = "measure"
     @OptionGroup var study: StudyOptions
     @OptionGroup var stages: StageOptions

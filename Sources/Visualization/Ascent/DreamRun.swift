@@ -13,7 +13,7 @@ public struct DreamStep: Sendable {
     public let penalties: [PenaltyValues]
     /// Per group: the loss that the step lowers, −a plus penalties.
     public let losses: [Double]
-    /// The weighted likeness among the batch's results; 0 if that is off.
+    /// The weighted similarity among the batch's results; 0 if that is off.
     public let diversity: Double
     /// Per group: whether it diverged, now or earlier. Its latents keep their last finite values.
     public let diverged: [Bool]

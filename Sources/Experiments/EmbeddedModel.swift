@@ -1,10 +1,10 @@
 import Files
 
-/// The small trained model that comes with the program: a text-to-image latent diffusion model of Stable Diffusion
-/// 1.5's own kind, of pictures with known factors (shape, colour, ground, pattern, size, place), and an autoencoder of
-/// one of its layers.
+/// The small trained model that comes with the program: a text-to-image latent diffusion model of Stable
+/// Diffusion 1.5's own kind, of pictures with known factors (shape, colour, ground, pattern, size, place),
+/// and an autoencoder of one of its layers.
 public enum EmbeddedModel {
-    /// What `--model` and `--sae` take for it.
+    /// Its name in place of a path.
     public static let name = "embedded"
     /// The layer that the autoencoder is of.
     public static let layer = "up_blocks.2.attentions.1"

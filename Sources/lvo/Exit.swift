@@ -4,7 +4,7 @@ import Foundation
 import StableDiffusion
 
 extension ParsableCommand {
-    /// Which option helps: libraries know of none.
+    /// The option that helps: libraries know none.
     private static func advice(for failure: any Failure) -> String? {
         switch failure {
         case FileFailure.exists: "pass --overwrite to replace it"
@@ -15,8 +15,8 @@ extension ParsableCommand {
         }
     }
 
-    /// Ends the process: help and version on standard output with 0; errors as one line on standard error, with 2 for
-    /// wrong usage (where ArgumentParser would take 64) and the failure's own code otherwise.
+    /// Ends the process: help and version on standard output with 0; errors as one line on standard error,
+    /// with 2 for wrong usage (where ArgumentParser would take 64) and the failure's own code otherwise.
     static func exit(reporting error: any Error) -> Never {
         if let failure = error as? any Failure {
             note(failure.description + (advice(for: failure).map { "; \($0)" } ?? ""))

@@ -133,7 +133,7 @@ import TestSupport
         try expect(73, "--overwrite", "init", folder.path)
         try expect(66, "none.txt", "run", folder.path, "--set", "prompts=none.txt")
         try expect(2, "would do", "run", folder.path, "--memory", "2M")
-        try expect(2, "schedule has 0…999", "run", folder.path, "--set", "dream.timesteps=[1200]")
+        try expect(2, "a list of time steps from 0 to 999", "run", folder.path, "--set", "dream.timesteps=[1200]")
         try expect(66, "none.safetensors", "run", folder.path, "--set", "loras=none.safetensors:0.5")
     }
 }

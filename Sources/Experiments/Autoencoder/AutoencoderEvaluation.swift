@@ -2,11 +2,11 @@ import Files
 import Ops
 import SparseAutoencoders
 
-/// Says how good a sparse autoencoder is on stored activations that it was not trained on.
+/// Evaluates a sparse autoencoder on stored activations that it was not trained on.
 public struct AutoencoderEvaluation {
     /// What is evaluated.
     public let autoencoder: SparseAutoencoder
-    /// What the report calls it.
+    /// Its name in the report.
     public let name: String
     /// Another autoencoder of the same layer, to match features with.
     public var other: (autoencoder: SparseAutoencoder, name: String)?

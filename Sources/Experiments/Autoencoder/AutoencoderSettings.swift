@@ -1,11 +1,11 @@
 import Files
 import SparseAutoencoders
 
-/// What an autoencoder is like and how it is trained, for a layer of any width.
+/// The architecture of an autoencoder and its training, for a layer of any width.
 public struct AutoencoderSettings: Sendable, Equatable {
-    /// Which activations are kept.
+    /// The rule that selects activations.
     public var rule = SelectionRule.batchTopK
-    /// Features per channel, unless `latents` says how many there are.
+    /// Features per channel, unless `latents` gives their number.
     public var expansion = 16
     /// Features; nil: `expansion` for each channel of the layer.
     public var latents: Int?
@@ -25,8 +25,8 @@ public struct AutoencoderSettings: Sendable, Equatable {
 
     /// The configuration of an autoencoder for `width` channels.
     ///
-    /// - Throws: `SimpleFailure(.usage)` for a combination that has no meaning, or a batch that is too large for so many
-    ///   features.
+    /// - Throws: `SimpleFailure(.usage)` for a combination that has no meaning, or a batch that is too large
+    ///   for so many features.
     public func configuration(width: Int) throws -> SAEConfiguration {
         var configuration = SAEConfiguration(
             inputWidth: width, numLatents: latents ?? width * expansion, k: k, rule: rule)

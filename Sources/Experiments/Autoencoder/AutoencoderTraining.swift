@@ -3,17 +3,18 @@ import Foundation
 import Ops
 import SparseAutoencoders
 
-/// Trains sparse autoencoders of one or several layers, on stored activations or on those of pictures being drawn.
+/// Trains sparse autoencoders of one or several layers, on stored activations or on those of pictures being
+/// drawn.
 ///
-/// Each layer has the folder FOLDER/LAYER with its checkpoint, metrics and curves, and at the end the autoencoder in
-/// FOLDER/LAYER/unet.LAYER. Run again after a stop or a crash, training goes on from the checkpoints, and the result is
-/// that of one run without a stop.
+/// Each layer has the folder FOLDER/LAYER with its checkpoint, metrics and curves, and at the end the
+/// autoencoder in FOLDER/LAYER/unet.LAYER. Run again after a stop or a crash, training goes on from the
+/// checkpoints, and the result is that of one run without a stop.
 public struct AutoencoderTraining {
-    /// What happens while it goes on.
+    /// An event of the training.
     public enum Event {
         /// A layer's training starts, at the step of its checkpoint or at 0.
         case began(TrainingRun)
-        /// A step was done.
+        /// A step is done.
         case step(TrainingRun, TrainingMetrics)
         /// A layer's training is complete, and its autoencoder in this folder.
         case finished(folder: String)
@@ -28,7 +29,7 @@ public struct AutoencoderTraining {
 
     /// - Parameters:
     ///   - folder: made if it is missing.
-    ///   - interval: steps between checkpoints, at least 1: at most so many are done again after a crash.
+    ///   - interval: steps between checkpoints, at least 1: the most that a crash can cost.
     ///   - check: asked after every step; what it throws ends the training, with checkpoints written.
     public init(
         _ settings: AutoencoderSettings, folder: String, interval: Int = 100, engine: Engine,
@@ -41,8 +42,8 @@ public struct AutoencoderTraining {
 
     /// Trains one layer after the other on stores, each to its end.
     ///
-    /// - Throws: what `check` throws; a `Failure` for settings that do not fit a layer, a damaged store, or a checkpoint
-    ///   of other settings.
+    /// - Throws: what `check` throws; a `Failure` for settings that do not fit a layer, a damaged store, or a
+    ///   checkpoint of other settings.
     public func run(_ stores: [ActivationStore]) throws {
         try OutputFile.makeFolder(folder)
         for store in stores {
@@ -55,7 +56,7 @@ public struct AutoencoderTraining {
         }
     }
 
-    /// Trains all layers of pictures being drawn side by side: each picture is drawn once.
+    /// Trains all layers side by side while pictures are drawn, each of them once.
     ///
     /// - Parameter buffer: tokens of the buffer that mixes each layer's activations.
     /// - Throws: as the other; `SimpleFailure(.usage)` for a buffer of less than two batches.
@@ -124,7 +125,7 @@ extension ActivationStore {
     }
 }
 
-/// A check that throws, for loops that ask whether to stop and save what they have before they end.
+/// A throwing check as a question whether to stop, for loops that save their state before they end.
 final class Interruption {
     private let check: () throws -> Void
     private var error: (any Error)?

@@ -4,8 +4,9 @@ import SparseAutoencoders
 import StableDiffusion
 import Tensors
 
-/// What an autoencoder costs the diffusion model: the noise-prediction error with the layer's output replaced by its
-/// reconstruction, between the model as it is (1) and the layer's output replaced by zero (0).
+/// The loss recovered by an autoencoder: the diffusion model's noise-prediction error with the layer's output
+/// replaced by its reconstruction, between the model as it is (1) and the layer's output replaced by zero
+/// (0).
 ///
 ///     recovered = (L_zero − L_reconstruction) / (L_zero − L_model),  L = mean (ε̂ − ε)²
 public struct LossRecovered: Sendable {
@@ -53,8 +54,8 @@ public struct LossRecovered: Sendable {
 }
 
 extension LossRecovered {
-    /// Draws prompts' pictures, makes their latents as noisy as the schedule makes each time step, and predicts the noise
-    /// three times. For models that predict noise.
+    /// Draws a picture of each prompt, adds the schedule's noise of each time step to its latent, and
+    /// predicts the noise three times. For models that predict noise.
     public struct Measurement {
         /// Draws the pictures; its U-Net is what is measured.
         public let generator: Generator
@@ -62,7 +63,7 @@ extension LossRecovered {
         public let prompts: [Prompt]
         /// Of the pictures; prompt and seed are replaced.
         public var parameters = GenerationParameters()
-        /// Where the loss is measured, of 0…999.
+        /// Time steps of 0…999 at which the loss is measured.
         public var timesteps = [101, 301, 501, 701, 901]
         /// Of the pictures' seeds.
         public var seed = 0
@@ -73,8 +74,8 @@ extension LossRecovered {
         }
 
         /// - Parameter check: asked after every U-Net call; what it throws ends the measurement.
-        /// - Throws: what `check` throws; `SimpleFailure` for an autoencoder of another width, a layer there is none of, a
-        ///   time step that the schedule does not have, or a model that does not predict noise.
+        /// - Throws: what `check` throws; `SimpleFailure` for an autoencoder of another width, a layer there
+        ///   is none of, a time step that the schedule does not have, or a model that does not predict noise.
         public func run(
             _ autoencoder: SparseAutoencoder, layer: String, engine: Engine, check: () throws -> Void = {}
         ) throws -> LossRecovered {

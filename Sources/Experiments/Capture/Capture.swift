@@ -3,18 +3,18 @@ import Foundation
 import SparseAutoencoders
 import Tensors
 
-/// Writes activations of layers into stores, FOLDER/LAYER, a shard of pictures at a time. Run again after a stop or a
-/// crash, it goes on: complete shards are kept.
+/// Writes activations of layers into stores, FOLDER/LAYER, a shard of pictures at a time. Run again after a
+/// stop or a crash, it goes on: complete shards are kept.
 public struct Capture {
-    /// What happens while it goes on.
+    /// An event of the capture.
     public enum Event: Sendable {
-        /// So many shards are there already, and so many pictures are to be drawn.
+        /// The number of complete shards, and of pictures still to be drawn.
         case began(shardsDone: Int, shards: Int, picturesLeft: Int)
         /// A picture of a shard was drawn; shards count from 0.
         case drew(shard: Int, of: Int)
     }
 
-    /// What one layer's store takes.
+    /// The size of one layer's store.
     public struct Size: Sendable, Equatable {
         /// The hook point's name.
         public let layer: String
@@ -65,8 +65,8 @@ public struct Capture {
     /// Draws what is missing.
     ///
     /// - Returns: the stores' folders.
-    /// - Throws: what the check throws; a `Failure`: `.usage` if there is a store made otherwise, `.cannotWrite` if the disk
-    ///   has no room for what is missing.
+    /// - Throws: what the check throws; a `Failure`: `.usage` if there is a store made otherwise,
+    ///   `.cannotWrite` if the disk has no room for what is missing.
     public func run(into folder: String, report: (Event) -> Void = { _ in }) throws -> [String] {
         try OutputCheck.folder(folder)
         let stores = try activations.layers.map { try store($0, in: folder) }

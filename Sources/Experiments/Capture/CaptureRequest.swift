@@ -1,11 +1,12 @@
 import Files
 import StableDiffusion
 
-/// Which activations: of which layers, while which pictures are drawn.
+/// A request for activations: the layers, and the pictures drawn meanwhile.
 public struct CaptureRequest: Sendable {
     /// As `UNetConfig.hookPoint` names them, each once.
     public var layers: [String]
-    /// Picture `index` is prompt `index mod prompts`; each further round through the prompts draws with new seeds.
+    /// Picture `index` is prompt `index mod prompts`; each further round through the prompts draws with new
+    /// seeds.
     public var prompts: [Prompt]
     /// Size, steps, sampler and guidance; prompt and seed are replaced.
     public var parameters = GenerationParameters()

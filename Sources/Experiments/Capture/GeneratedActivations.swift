@@ -3,8 +3,8 @@ import SparseAutoencoders
 import StableDiffusion
 import Tensors
 
-/// Activations of layers while pictures are drawn: what sparse autoencoders are trained on. Sizes are known at once; the
-/// networks are loaded with the first picture.
+/// Activations of layers while pictures are drawn, on which sparse autoencoders are trained. Sizes are known
+/// at once; the networks are loaded with the first picture.
 public final class GeneratedActivations: PictureActivations {
     /// The hook points in the request's order: channels and positions of a map.
     public let layers: [(name: String, width: Int, positions: Int)]
@@ -20,8 +20,8 @@ public final class GeneratedActivations: PictureActivations {
     private let progress: (_ picture: Int, _ call: Int, _ calls: Int) throws -> Void
 
     /// - Parameter progress: called after every U-Net call of a picture; what it throws ends the picture.
-    /// - Throws: `SimpleFailure(.usage)` for a layer there is none of, a size that cannot be, or nothing to record; a
-    ///   `Failure` if the model's files cannot be read, which tell it from others in `origin`.
+    /// - Throws: `SimpleFailure(.usage)` for a layer there is none of, a size that cannot be, or nothing to
+    ///   record; a `Failure` if the model's files cannot be read, which tell it from others in `origin`.
     public init(
         _ session: ModelSession, _ request: CaptureRequest,
         progress: @escaping (_ picture: Int, _ call: Int, _ calls: Int) throws -> Void = { _, _, _ in }
@@ -41,7 +41,7 @@ public final class GeneratedActivations: PictureActivations {
         origin = try Self.origin(session, request, size: (width * factor, height * factor))
     }
 
-    /// Everything on which the activations depend but the choice of layers.
+    /// Everything that the activations depend on except the choice of layers.
     private static func origin(
         _ session: ModelSession, _ request: CaptureRequest, size: (width: Int, height: Int)
     ) throws -> JSON {

@@ -1,11 +1,11 @@
 import Files
 import Visualization
 
-/// The command line that makes dreams again.
+/// The command line that repeats dreams.
 struct DreamCommand {
     let experiment: DreamExperiment
 
-    /// Coupled results need their company; so do latents of a file that seeds take in turn.
+    /// Coupled results depend on the whole batch; so do latents of a file that seeds take in turn.
     func text(_ items: [DreamItem]) -> String {
         let (request, reference) = (experiment.request, experiment.session.reference)
         var words = ["lvo", "dream", "--model", reference.model]

@@ -18,12 +18,12 @@ public struct DreamExperiment {
     public let hook: HookPoint
     /// Of the latents.
     public let size: (height: Int, width: Int)
-    /// What the largest batch keeps in memory.
+    /// The memory plan of the largest batch.
     public let memory: MemoryPlan
     let pixelFactor: Int
 
-    /// - Throws: `SimpleFailure(.usage)` for a request that the model, the layer or the settings do not allow, `.badData`
-    ///   for latents that cannot be started from; `MemoryShortage`.
+    /// - Throws: `SimpleFailure(.usage)` for a request that the model, the layer or the settings do not
+    ///   allow, `.badData` for latents that cannot be started from; `MemoryShortage`.
     public init(_ request: DreamRequest, session: ModelSession) throws {
         (self.session, self.request) = (session, request)
         hook = try session.hook(request.layer)
@@ -34,8 +34,8 @@ public struct DreamExperiment {
         memory = try session.memoryPlan(to: hook, latents)
     }
 
-    /// The results in batches: all seeds of one objective at one time step; independent ones in any company. In the order
-    /// of time steps, objectives, seeds.
+    /// The results in batches: all seeds of one objective at one time step; independent ones may share a
+    /// batch with any others. Ordered by time step, objective, seed.
     public var batches: [[DreamItem]] {
         request.timesteps.flatMap { timestep in
             let items = request.objectives.indices.flatMap { objective in
@@ -56,10 +56,10 @@ public struct DreamExperiment {
     /// - Precondition: the item is one of this experiment's.
     public func seed(_ item: DreamItem) -> UInt64 { request.seeds[item.seed] }
 
-    /// The command that makes results of one batch again. Paths in it are those of the session's reference.
+    /// The command that repeats the results of one batch. Paths in it are those of the session's reference.
     public func command(_ items: [DreamItem]) -> String { DreamCommand(experiment: self).text(items) }
 
-    /// Everything that a result follows from: the same in picture, latent and record.
+    /// Everything that a result depends on: the same in picture, latent and record.
     public func description(_ item: DreamItem) -> JSON {
         let reference = session.reference
         var object = JSONObject()
@@ -83,12 +83,13 @@ public struct DreamExperiment {
         return .object(object)
     }
 
-    /// What the PNG of a result says.
+    /// The text of a result's PNG.
     public func pictureText(_ item: DreamItem) -> [PNGText] {
         [PNGText("lvo", description(item).serialized()), PNGText("Software", "lvo \(Release.version)")]
     }
 
-    /// Pictures of a batch's latents. Coupled results share a range of display, independent ones share nothing.
+    /// Pictures of a batch's latents. Coupled results share a range of display, independent ones share
+    /// nothing.
     public func pictures(_ latents: Tensor) throws -> [Bitmap] {
         let decoder = try session.decoder()
         if request.settings.coupling == .coupled {

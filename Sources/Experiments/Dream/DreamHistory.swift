@@ -2,8 +2,8 @@ import Files
 import Tensors
 import Visualization
 
-/// What was noted at each step of a batch, quantity by quantity; numbers as float32, so that a run that was interrupted
-/// has the history of one that was not.
+/// The history of a batch, a list of numbers per quantity and step. They are float32, so that an interrupted
+/// run has the same history as one that was not.
 public struct DreamHistory: Sendable {
     /// A quantity and how many numbers of it a step has: one per latent, one per group of latents, or one.
     enum Quantity: String, CaseIterable {
@@ -18,7 +18,7 @@ public struct DreamHistory: Sendable {
 
     /// `[step][latent, group or 0]`
     private var values: [Quantity: [[Float]]] = [:]
-    /// Since the batch began; of this process's steps.
+    /// Seconds since the batch began, for the steps of this process.
     private var seconds: [Double] = []
 
     /// Without any steps.

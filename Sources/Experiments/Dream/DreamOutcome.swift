@@ -5,7 +5,7 @@ import StableDiffusion
 import Tensors
 import Visualization
 
-/// What came of a batch.
+/// The results of a batch.
 public struct DreamOutcome: Sendable {
     /// Final latents `[B, C, h, w]`, in the order of the items.
     public let latents: Tensor
@@ -15,7 +15,7 @@ public struct DreamOutcome: Sendable {
     public let records: [DreamRecord]
 }
 
-/// Latents on the way.
+/// The latents after some step.
 public struct DreamSnapshot: Sendable {
     /// Steps done.
     public let step: Int
@@ -27,9 +27,9 @@ public struct DreamSnapshot: Sendable {
 public struct DreamMoment {
     /// The step that was made: its index, activations and losses.
     public let step: DreamStep
-    /// Set after every so many steps, but for the last.
+    /// Set at the request's interval, except after the last step.
     public let snapshot: DreamSnapshot?
-    /// Tells what to continue from.
+    /// The state to continue from.
     public let state: () -> DreamState
 }
 
@@ -38,7 +38,7 @@ extension DreamExperiment {
     ///
     /// - Parameters:
     ///   - snapshotEvery: steps between snapshots; nil: start and end only.
-    ///   - state: what an attempt before this one was stopped at; anything else is ignored.
+    ///   - state: the state at which an earlier attempt was stopped; anything else is ignored.
     ///   - observe: called after every step; may throw to stop.
     /// - Throws: a `Failure` for a part of the model that cannot be loaded; what `observe` throws.
     public func run(
@@ -95,7 +95,7 @@ extension DreamExperiment {
     }
 }
 
-/// A run with what was noted on its way.
+/// A run with the history of its steps.
 private struct DreamCourse {
     var run: DreamRun
     private(set) var history = DreamHistory()

@@ -1,15 +1,16 @@
 import Files
 
-/// The record of one result: what it follows from, what was measured, and what happened at each step. `lvo dream` writes it
-/// beside the picture, a study keeps one per seed; the same request gives the same record.
+/// The record of one result: everything it depends on, its measures, and the history of its steps.
+/// `lvo dream` writes it beside the picture, a study keeps one per seed; the same request gives the same
+/// record.
 public struct DreamRecord: Sendable {
-    /// Everything that the result follows from, with the command that makes it again.
+    /// Everything that the result depends on, with the command that repeats it.
     public let description: JSON
     /// a(z) of start and result by `Dreamer.measure`.
     public let startActivation: Double
     /// See `startActivation`.
     public let finalActivation: Double
-    /// The step at which numbers stopped being finite; the result is the latent before it.
+    /// The step at which a number became NaN or infinite; the result is the latent before it.
     public let divergedAt: Int?
     /// Per quantity, a number per step.
     public let history: JSON
@@ -27,8 +28,8 @@ public struct DreamRecord: Sendable {
         (self.divergedAt, self.history, self.times, self.runtime) = (divergedAt, history, times, runtime)
     }
 
-    /// - Parameter timed: with `runtime` and `history.seconds`, which differ from run to run; else the same request has the
-    ///   same bytes.
+    /// - Parameter timed: with `runtime` and `history.seconds`, which differ from run to run; else the same
+    ///   request has the same bytes.
     public func json(timed: Bool) -> JSON {
         var record = description.object ?? JSONObject()
         record["start_activation"] = .float(Float(startActivation))

@@ -7,11 +7,11 @@ import Visualization
 public enum DreamStart: Sendable {
     /// `torch.randn` of each seed.
     case noise
-    /// Latents `[N, C, h, w]`, one per seed in turn, from the first again when there are more seeds. `file` is where they
-    /// were read, for records.
+    /// Latents `[N, C, h, w]`, one per seed in turn, from the first again when there are more seeds. `file`
+    /// is where they were read, for records.
     case latents(Tensor, file: String)
 
-    /// As records call it.
+    /// Its name in records.
     var name: String {
         switch self {
         case .noise: "noise"
@@ -20,7 +20,7 @@ public enum DreamStart: Sendable {
     }
 }
 
-/// What is to be dreamt: every objective at every time step from every seed.
+/// A request for dreams: every objective at every time step from every seed.
 public struct DreamRequest: Sendable {
     /// The hook point's name.
     public var layer: String
@@ -40,9 +40,10 @@ public struct DreamRequest: Sendable {
     public var height: Int?
     /// How latents are optimized, and how many steps.
     public var settings: DreamSettings
-    /// Latents computed together when they are independent; nil: as many as seeds. Coupled ones are one batch.
+    /// Latents computed together when they are independent; nil: as many as seeds. Coupled ones are one
+    /// batch.
     public var batch: Int?
-    /// How values become colours.
+    /// The mapping from values to colours.
     public var display: DisplayRange
 
     /// Nothing is checked here: `DreamExperiment` does it, for it knows the model.
@@ -57,7 +58,7 @@ public struct DreamRequest: Sendable {
     }
 }
 
-/// One result to be made, by numbers of the request's lists.
+/// One result to be made, as indices into the request's lists.
 public struct DreamItem: Sendable, Hashable {
     /// Index into the request's `objectives`.
     public let objective: Int

@@ -1,10 +1,10 @@
 import Files
 import Visualization
 
-/// One parameter of the dream: a row of the table from which the study's schema, validation, records, the options of
-/// `lvo dream` and the repeating command come.
+/// One parameter of the dream: a row of the table from which the study's schema, validation, records, the
+/// options of `lvo dream` and the repeating command come.
 public struct DreamParameter: Sendable {
-    /// What values it takes.
+    /// The values it takes.
     public enum Kind: Sendable, Equatable {
         case flag
         case choice([String])
@@ -14,7 +14,7 @@ public struct DreamParameter: Sendable {
         case positive(Double)
     }
 
-    /// As records and `study.yaml` write it: `learning_rate`.
+    /// Its name in records and `study.yaml`: `learning_rate`.
     public let key: String
     /// What values it takes, and in which range.
     public let kind: Kind
@@ -23,7 +23,7 @@ public struct DreamParameter: Sendable {
     private let get: @Sendable (DreamSettings) -> JSON
     private let set: @Sendable (inout DreamSettings, JSON) -> Void
 
-    /// As the command line writes it: `learning-rate`.
+    /// Its name on the command line: `learning-rate`.
     public var option: String { key.replacing("_", with: "-") }
 
     init(_ key: String, _ path: WritableKeyPath<DreamSettings, Int> & Sendable, _ range: ClosedRange<Int>, _ help: String) {
@@ -73,7 +73,7 @@ public struct DreamParameter: Sendable {
         }
     }
 
-    /// What may stand there, for messages.
+    /// The values allowed, for messages.
     public var expected: String {
         switch kind {
         case .flag: "true or false"
@@ -84,7 +84,8 @@ public struct DreamParameter: Sendable {
         }
     }
 
-    /// - Throws: `SimpleFailure(.usage)` for a value outside its range, which begins with `name`, or else with the key.
+    /// - Throws: `SimpleFailure(.usage)` for a value outside its range, which begins with `name`, or else
+    ///   with the key.
     public func assign(_ value: JSON, to settings: inout DreamSettings, name: String? = nil) throws {
         guard let accepted = accept(value) else {
             throw SimpleFailure(.usage, "\(name ?? key): expected \(expected), found \(Self.text(value))")
@@ -92,7 +93,7 @@ public struct DreamParameter: Sendable {
         set(&settings, accepted)
     }
 
-    /// The words of the command line that give a setting whatever the preset.
+    /// The words of the command line that give this setting under any preset.
     public func arguments(_ settings: DreamSettings) -> [String] {
         let value = value(in: settings)
         if let flag = value.bool { return [flag ? "--\(option)" : "--no-\(option)"] }

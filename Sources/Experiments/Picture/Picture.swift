@@ -4,7 +4,7 @@ import Pictures
 import StableDiffusion
 import Tensors
 
-/// A picture that was drawn, with what belongs to it.
+/// A drawn picture with its latent, parameters and recordings.
 public struct Picture: Sendable {
     /// The decoded pixels.
     public let bitmap: Bitmap
@@ -12,7 +12,7 @@ public struct Picture: Sendable {
     public let latent: Tensor
     /// The parameters as web interfaces write them, from which the picture can be drawn again.
     public let text: String
-    /// What was recorded, `[T, C]` or `[T, N, C]`, each followed by its time steps `[T]`.
+    /// The recordings, `[T, C]` or `[T, N, C]`, each followed by its time steps `[T]`.
     public let activations: [(name: String, tensor: Tensor)]
     /// Layers of which no time step was in the recorded range.
     public let unrecorded: [String]
@@ -29,7 +29,7 @@ public struct Picture: Sendable {
             (self.latent, self.activations) = (latent, activations)
         }
 
-        /// The paths, from what stands before their endings.
+        /// The paths, from their common stem.
         public func paths(_ stem: String) -> [String] {
             [stem + ".png"] + (latent ? [stem + ".safetensors"] : [])
                 + (activations ? [stem + ".activations.safetensors"] : [])

@@ -3,7 +3,8 @@ import Pictures
 import StableDiffusion
 import Tensors
 
-/// Draws pictures with one model: from prompts, or from a picture and prompts; steered, and with activations recorded.
+/// Draws pictures with one model: from prompts, or from a picture and prompts; steered, and with activations
+/// recorded.
 public struct PictureDrawing {
     private let session: ModelSession
     private let generator: Generator
@@ -17,11 +18,11 @@ public struct PictureDrawing {
     /// Loads the networks.
     ///
     /// - Parameters:
-    ///   - prediction: forces what the U-Net's output means; nil: what the model says.
+    ///   - prediction: overrides the meaning of the U-Net's output; nil: as the model says.
     ///   - start: the picture of image to image.
-    ///   - software: what a picture's parameters say it was drawn with.
-    /// - Throws: `SimpleFailure(.usage)` for edits and recordings that the model's layers do not have; a `Failure` for a
-    ///   part of the model that is missing or damaged.
+    ///   - software: the program named in a picture's parameters.
+    /// - Throws: `SimpleFailure(.usage)` for edits and recordings that the model's layers do not have; a
+    ///   `Failure` for a part of the model that is missing or damaged.
     public init(
         _ session: ModelSession, prediction: PredictionType? = nil, start: Bitmap? = nil, steering: [Steering] = [],
         recordings: [Recording] = [], software: String = "lvo"
@@ -38,8 +39,8 @@ public struct PictureDrawing {
         self.start = try start.map { ($0, try session.folder.loadVAEEncoder(engine: session.engine)) }
     }
 
-    /// The parameters with the size that is drawn. Image to image keeps the picture's, cut to what the VAE can halve, unless
-    /// another is asked for.
+    /// The parameters with the size that is drawn. Image to image keeps the picture's, cut to what the VAE
+    /// can halve, unless another is asked for.
     ///
     /// - Throws: `SimpleFailure(.usage)` for a size that cannot be.
     public func sized(_ parameters: GenerationParameters) throws -> GenerationParameters {
@@ -54,7 +55,7 @@ public struct PictureDrawing {
         return sized
     }
 
-    /// How many U-Net calls a picture takes.
+    /// The number of U-Net calls for a picture.
     ///
     /// - Throws: `SimpleFailure(.usage)` for steps or a strength that cannot be.
     public func calls(_ parameters: GenerationParameters) throws -> Int {

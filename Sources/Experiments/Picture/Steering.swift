@@ -13,7 +13,7 @@ public struct Steering: Sendable {
     public let edit: FeatureEdit
     /// Both ends included; nil: every time step.
     public let timesteps: ClosedRange<Float>?
-    /// What a picture's parameters call it.
+    /// Its name in a picture's parameters.
     public let text: String
 
     /// Whether the layer has that channel or feature is checked by `hook`, which knows the model.
@@ -24,10 +24,10 @@ public struct Steering: Sendable {
         (self.timesteps, self.text) = (timesteps, text)
     }
 
-    /// The hook that does it.
+    /// The hook that makes the edit.
     ///
-    /// - Throws: `SimpleFailure(.usage)` for a layer, channel or feature there is none of, a direction or an autoencoder of
-    ///   another width, or an edit that only features know.
+    /// - Throws: `SimpleFailure(.usage)` for a layer, channel or feature there is none of, a direction or an
+    ///   autoencoder of another width, or an edit that applies to features only.
     public func hook(_ session: ModelSession) throws -> GenerationHook {
         let point = try session.hook(layer)
         try Objective([.init(readout)]).check(width: point.channels, layer: point.name)
@@ -71,12 +71,13 @@ public struct Recording: Sendable, Equatable {
         (self.layer, self.space, self.form, self.timesteps) = (layer, space, form, timesteps)
     }
 
-    /// What the recorded tensor is called in files: the layer, and what was recorded of it.
+    /// The recorded tensor's name in files: the layer, the space and the form.
     public var name: String { "\(layer)/\(space.rawValue)/\(form.rawValue)" }
 
     /// A recorder for one picture.
     ///
-    /// - Throws: `SimpleFailure(.usage)` for a layer there is none of, and as `ModelSession.encoder` for features.
+    /// - Throws: `SimpleFailure(.usage)` for a layer there is none of, and as `ModelSession.encoder` for
+    ///   features.
     public func recorder(
         _ session: ModelSession, half: GuidanceHalf = .conditional
     ) throws -> ActivationRecorder {

@@ -3,9 +3,9 @@ import StableDiffusion
 import Tensors
 import Visualization
 
-/// One run of the U-Net up to a layer, with what the layer does, and the gradient of an objective back at the latent.
+/// One run of the U-Net up to a layer: its activations, and the gradient of an objective at the latent.
 public struct Probe: Sendable {
-    /// Where to look; nil: only the U-Net's output is wanted.
+    /// The layer; nil: only the U-Net's output is wanted.
     public var layer: String?
     /// 0…999; fractions are allowed.
     public var timestep: Float
@@ -13,7 +13,8 @@ public struct Probe: Sendable {
     public var latents: Tensor
     /// The text that the U-Net gets.
     public var text = TextSource()
-    /// What of the layer is averaged over batch and positions; features after the ReLU. nil: nothing.
+    /// The channel, feature or direction whose mean over batch and positions is the objective; features after
+    /// the ReLU.
     public var readout: Readout?
     /// Whether the gradient of −objective at the latents is wanted.
     public var wantsGradient = false
@@ -36,8 +37,8 @@ public struct Probe: Sendable {
         /// The U-Net's output, `[B, 4, h, w]`.
         public var prediction: Tensor?
 
-        /// What there is, named as files name it: `gradient`, `eps`, `activations`, their `mean` over positions `[B, D]`,
-        /// `objective` `[1]`.
+        /// The results by their names in files: `gradient`, `eps`, `activations`, their `mean` over positions
+        /// `[B, D]`, `objective` `[1]`.
         public var tensors: [(name: String, tensor: Tensor)] {
             let all = [
                 ("gradient", gradient), ("eps", prediction), ("activations", activations),
@@ -47,7 +48,7 @@ public struct Probe: Sendable {
         }
     }
 
-    /// What is kept for the gradient; nil without one. Told before anything is loaded if it cannot be held.
+    /// The memory plan of the gradient; nil without one. A shortage is reported before anything is loaded.
     ///
     /// - Throws: `MemoryShortage`; `SimpleFailure(.usage)` for a layer there is none of.
     public func memoryPlan(_ session: ModelSession) throws -> MemoryPlan? {
@@ -56,9 +57,9 @@ public struct Probe: Sendable {
             to: hook, LatentSize(batch: latents.shape[0], height: latents.shape[2], width: latents.shape[3]))
     }
 
-    /// - Throws: `SimpleFailure`: `.usage` for a layer, channel or feature there is none of, a time step outside the
-    ///   schedule, or a gradient of nothing; `.badData` for a text of another number of samples; a `Failure` for a part of
-    ///   the model that is missing or damaged.
+    /// - Throws: `SimpleFailure`: `.usage` for a layer, channel or feature there is none of, a time step
+    ///   outside the schedule, or a gradient of nothing; `.badData` for a text of another number of samples;
+    ///   a `Failure` for a part of the model that is missing or damaged.
     public func run(_ session: ModelSession) throws -> Result {
         let hook = try layer.map(session.hook)
         try session.check(timestep: Double(timestep))

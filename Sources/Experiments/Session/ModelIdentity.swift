@@ -2,7 +2,8 @@ import Files
 import SparseAutoencoders
 import StableDiffusion
 
-/// What a model computes, told by contents: a checksum for each part, whatever the files are called and wherever they lie.
+/// The identity of a model by its contents: a checksum for each part, independent of the files' names and
+/// places.
 ///
 ///     unet, vae, text_encoder   configuration, and names, types, shapes and bytes of all tensors
 ///     tokenizer                 the folder's files; `clip` for CLIP's published one; absent without any
@@ -15,7 +16,7 @@ public struct ModelIdentity: Sendable, Equatable {
     /// An object with a member per part.
     public let json: JSON
 
-    /// - Parameter json: what `json` of another identity was, as read back from a record.
+    /// - Parameter json: the `json` of another identity, as read back from a record.
     public init(json: JSON) { self.json = json }
 
     /// SHA-256 over all parts.
@@ -29,7 +30,8 @@ public struct ModelIdentity: Sendable, Equatable {
 }
 
 extension ModelSession {
-    /// What results depend on. Reads every weight the first time; then only sizes and times of the files.
+    /// The model's identity, for the keys of results. Reads every weight the first time, later only sizes and
+    /// times of files.
     ///
     /// - Throws: a `Failure` for files that cannot be read.
     public func identity() throws -> ModelIdentity {

@@ -1,6 +1,6 @@
 import Files
 
-/// Which model, as a person names it: what records and repeating commands say, and where the files are.
+/// A model as a person names it, as records and repeating commands do, with the places of its files.
 public struct ModelReference: Sendable, Equatable {
     /// A LoRA file and the scale it is merged at.
     public struct LoRA: Sendable, Equatable {
@@ -49,7 +49,7 @@ public struct ModelReference: Sendable, Equatable {
     public var embeddings: [Embedding]
     /// Folder of one sparse autoencoder, or of several named by layer, or `embedded`; nil: none.
     public var autoencoders: String?
-    /// The folder from which relative paths are meant; nil: the process's own.
+    /// The folder that relative paths start from; nil: the process's own.
     public var base: String?
 
     /// Nothing is opened: `ModelSession` does that.

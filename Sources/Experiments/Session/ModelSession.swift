@@ -6,9 +6,9 @@ import StableDiffusion
 import Tensors
 import Visualization
 
-/// One opened model: a folder, a single file or the embedded one, with another VAE, LoRAs and sparse autoencoders if they
-/// are given. Opening reads headers; networks are loaded when they are first asked for, and kept. Every command and every
-/// stage of a study sees a model through this type.
+/// One opened model: a folder, a single file or the embedded one, with another VAE, LoRAs and sparse
+/// autoencoders if they are given. Opening reads headers; networks are loaded when they are first asked for,
+/// and kept. Every command and every stage of a study sees a model through this type.
 ///
 /// Not to be used from several threads at once.
 public final class ModelSession {
@@ -65,7 +65,7 @@ public final class ModelSession {
                 }))
     }
 
-    /// For headings: the last part of the model's path.
+    /// The last part of the model's path, for headings.
     public var name: String { folder.path.split(separator: "/").last.map(String.init) ?? folder.path }
 
     /// - Throws: `SimpleFailure(.usage)` naming the nearest layers if there is none of that name.
@@ -84,7 +84,8 @@ public final class ModelSession {
 extension ModelSession {
     /// The autoencoder of a layer.
     ///
-    /// - Throws: `SimpleFailure`: `.missingInput` if there is none, `.badData` if it is for another width; `FileFailure`.
+    /// - Throws: `SimpleFailure`: `.missingInput` if there is none, `.badData` if it is for another width;
+    ///   `FileFailure`.
     public func autoencoder(_ layer: String) throws -> SparseAutoencoder {
         let hook = try hook(layer)
         if let known = autoencoders[hook.name] { return known }
@@ -113,7 +114,7 @@ extension ModelSession {
     }
 }
 
-/// Where sparse autoencoders lie.
+/// Finding sparse autoencoders.
 package enum AutoencoderFolder {
     /// The folder itself, or its subfolder called like the layer, with or without `unet.`.
     ///
@@ -137,7 +138,7 @@ package enum AutoencoderFolder {
 
 /// Networks.
 extension ModelSession {
-    /// What draws pictures: tokenizer, text encoder, the whole U-Net.
+    /// The generator: tokenizer, text encoder, the whole U-Net.
     ///
     /// - Throws: a `Failure` for a part that is missing or damaged.
     public func generator() throws -> Generator {
@@ -175,7 +176,8 @@ extension ModelSession {
         return unet
     }
 
-    /// Which blocks keep their activations for gradients of that many latents, by the budget or else by what is free.
+    /// Which blocks keep their activations for gradients of that many latents, by the budget or else by what
+    /// is free.
     ///
     /// - Throws: `MemoryShortage` if they cannot be held.
     public func memoryPlan(to hook: HookPoint, _ size: LatentSize) throws -> MemoryPlan {
@@ -194,10 +196,12 @@ extension ModelSession {
         return plan
     }
 
-    /// Bytes that this process may have in all without swapping: what it has, and what is free; nil if unknown.
+    /// The most memory that this process can hold without swapping, in bytes: its own and the free; nil if
+    /// unknown.
     private static var allowance: Int? { Machine().availableMemory.map { $0 + (Machine.residentMemory ?? 0) } }
 
-    /// A layer under a text, for that many latents. The engine gives idle memory back rather than exceed the plan.
+    /// Dreams of a layer under a text, for that many latents. The engine gives idle memory back rather than
+    /// exceed the plan.
     ///
     /// - Throws: a `Failure`; `SimpleFailure(.badData)` for a text of several samples.
     public func dreamer(_ hook: HookPoint, text: TextSource = TextSource(), size: LatentSize) throws -> Dreamer {

@@ -2,7 +2,7 @@ import Files
 import StableDiffusion
 import Tensors
 
-/// What the U-Net is told: a prompt, or hidden states of a text encoder from a file.
+/// The text for the U-Net: a prompt, or a text encoder's hidden states from a file.
 public struct TextSource: Sendable, Hashable {
     /// What the text encoder reads; empty: the unconditional text.
     public var prompt: String
@@ -22,7 +22,7 @@ public struct TextSource: Sendable, Hashable {
     }
 }
 
-/// The text encoder's hidden states, and what of the prompt did not fit.
+/// The text encoder's hidden states, and the part of the prompt that did not fit.
 public struct EncodedText: Sendable {
     /// `[B or 1, T, C]`
     public let context: Tensor
@@ -31,7 +31,7 @@ public struct EncodedText: Sendable {
 }
 
 extension ModelSession {
-    /// The hidden states of a text. Kept, so that asking again costs nothing; the text encoder is let go of unless pictures
+    /// The hidden states of a text. They are cached, and the text encoder is released unless pictures
     /// are drawn too.
     ///
     /// - Throws: a `Failure` for a text that cannot be encoded, or a file of another model.

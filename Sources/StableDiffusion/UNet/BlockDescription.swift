@@ -1,18 +1,19 @@
-/// One entry of the U-Net's ordered list: what a module is and how it is connected, known from the configuration alone.
+/// One entry of the U-Net's ordered list: a module's kind, sizes and connections, known from the
+/// configuration alone.
 ///
-/// The list is the network. Walked forward it computes the output; walked backward it takes a gradient to the latent.
-/// Legend: `B` batch, `H W` latent height and width, `N = h·w` positions of a level, `C` channels.
+/// The list is the network. Walked forward it computes the output; walked backward it takes a gradient to the
+/// latent. Legend: `B` batch, `H W` latent height and width, `N = h·w` positions of a level, `C` channels.
 public struct BlockDescription: Sendable, Equatable {
-    /// What a block computes: a 3×3 convolution (the first, or with stride 2, or after doubling), two of them with a
-    /// residual, attention, or the last norm and convolution.
+    /// What a block computes: a 3×3 convolution (the first, or with stride 2, or after doubling), two of them
+    /// with a residual, attention, or the last norm and convolution.
     public enum Kind: String, Sendable {
         case convolutionIn, resnet, transformer, downsample, upsample, output
     }
 
-    /// The module's name as in the checkpoint, `up_blocks.1.attentions.1`. The output block, which is the two modules
-    /// `conv_norm_out` and `conv_out`, goes by the second.
+    /// The module's name as in the checkpoint, `up_blocks.1.attentions.1`. The output block, which is the two
+    /// modules `conv_norm_out` and `conv_out`, goes by the second.
     public let name: String
-    /// What it computes.
+    /// The kind of computation.
     public let kind: Kind
     /// Its number among the blocks of its kind, in order of computation from 0.
     public let ordinal: Int
@@ -31,8 +32,8 @@ public struct BlockDescription: Sendable, Equatable {
     /// Whether a later block takes this block's output as its skip.
     public let isSkipSource: Bool
 
-    /// The size of a map at `level` for a latent of `height × width`: every halving rounds up, as a 3×3 convolution of
-    /// stride 2 with padding 1 does.
+    /// The size of a map at `level` for a latent of `height × width`: every halving rounds up, as a 3×3
+    /// convolution of stride 2 with padding 1 does.
     package static func mapSize(_ height: Int, _ width: Int, level: Int) -> (height: Int, width: Int) {
         (0..<level).reduce((height, width)) { size, _ in ((size.0 + 1) / 2, (size.1 + 1) / 2) }
     }
@@ -55,7 +56,8 @@ extension UNetConfig {
         return list.blocks
     }
 
-    /// Every resnet's result (after attention where there is one) and the downsampler's go to the way up as skips.
+    /// Every resnet's result (after attention where there is one) and the downsampler's go to the way up as
+    /// skips.
     private func addDownLevel(_ level: Int, to list: inout BlockList) {
         let (path, width, attends) = ("down_blocks.\(level)", widths[level], downAttention[level])
         for layer in 0..<layersPerBlock {

@@ -1,8 +1,9 @@
 import Checkpoints
 
-/// What it takes to compute and to load a part of the network: counted without running anything.
+/// The cost of computing and loading a part of the network, counted without running anything.
 public struct Cost: Sendable, Equatable {
-    /// Floating-point operations, a multiplication and an addition being two: products and attention, forward.
+    /// Floating-point operations, a multiplication and an addition being two: products and attention,
+    /// forward.
     public var flops = 0
     /// Numbers in the weights.
     public var parameters = 0
@@ -39,8 +40,9 @@ extension BlockDescription {
         Manifest(of: { _ = UNetBlock(self, config: config, build: $0) })
     }
 
-    /// Operations of the block's forward pass up to and including `end`: two for every weight and position, and
-    /// attention's. What depends on the time step or the text alone is not counted: it is computed once per run.
+    /// Operations of the block's forward pass up to and including `end`: two for every weight and position,
+    /// and attention's. What depends on the time step or the text alone is not counted: it is computed once
+    /// per run.
     package func flops(_ size: LatentSize, config: UNetConfig, upTo end: InnerPoint = .output) -> Int {
         flops(manifest(config), size, upTo: end)
     }
@@ -66,8 +68,8 @@ extension BlockDescription {
 }
 
 extension UNetConfig {
-    /// What it takes to compute the activation at each of `hooks` from a latent. Parameters count whole blocks, because a
-    /// block is loaded whole, and the time embedding, which every hook point needs.
+    /// The cost of computing the activation at each of `hooks` from a latent. Parameters count whole blocks,
+    /// because a block is loaded whole, and the time embedding, which every hook point needs.
     public func costs(to hooks: [HookPoint], _ size: LatentSize) -> [Cost] {
         let blocks = blocks()
         let manifests = blocks.map { $0.manifest(self) }
@@ -86,7 +88,8 @@ extension UNetConfig {
         }
     }
 
-    /// What it takes to compute the activation at `hook` from a latent; the whole network's output without one.
+    /// The cost of computing the activation at `hook` from a latent; of the whole network's output without
+    /// one.
     public func cost(to hook: HookPoint? = nil, _ size: LatentSize) -> Cost {
         let points = hookPoints()
         return costs(to: [hook ?? points[points.count - 1]], size)[0]

@@ -19,7 +19,7 @@ public enum InnerPoint: Int, Sendable, Comparable, CaseIterable {
     /// Whether `a` is computed before `b`.
     public static func < (a: InnerPoint, b: InnerPoint) -> Bool { a.rawValue < b.rawValue }
 
-    /// What follows the block's name in the module's name.
+    /// The part of the module's name after the block's.
     var suffix: String {
         switch self {
         case .projIn: ".proj_in"
@@ -32,8 +32,8 @@ public enum InnerPoint: Int, Sendable, Comparable, CaseIterable {
     }
 }
 
-/// A module whose output can be observed, edited, optimized: a module name as in the checkpoint's tensor names.
-/// Its activation is always `[B, h·w, C]`.
+/// A module whose output can be observed, edited, optimized: a module name as in the checkpoint's tensor
+/// names. Its activation is always `[B, h·w, C]`.
 public struct HookPoint: Sendable, Hashable {
     /// Canonical name, without the prefix `unet.`.
     public let name: String
@@ -84,8 +84,9 @@ extension UNetConfig {
 
 /// Looks at activations during a forward pass, and may replace them.
 ///
-/// Called with each requested hook point, in order of computation, and its activation `[B, h·w, C]`; what it returns
-/// goes on through the network (steering), nil leaves the activation as it is. The tensor must not be written to.
+/// Called with each requested hook point, in order of computation, and its activation `[B, h·w, C]`; what it
+/// returns goes on through the network (steering), nil leaves the activation as it is. The tensor must not be
+/// written to.
 public typealias HookVisitor = (_ hook: HookPoint, _ activation: Tensor) -> Tensor?
 
 /// The part of a pass's observation that concerns one block.

@@ -4,17 +4,18 @@ import Ops
 /// Which blocks keep their activations between forward and backward, and which are computed again (gradient
 /// checkpointing; Chen et al. 2016), chosen from a memory budget.
 ///
-/// Everything is kept if that fits. Otherwise blocks are turned to `recompute` one after another, those first that
-/// give back most bytes per operation to be done again, until it fits. The last block is always kept: its backward
+/// Everything is kept if that fits. Otherwise blocks are set to `recompute` one after another, until it fits,
+/// those first that free most bytes per operation to be repeated. The last block is always kept: its backward
 /// comes next.
 public struct MemoryPlan: Sendable, Equatable, CustomStringConvertible {
-    /// What is planned for one block.
+    /// The plan for one block.
     public struct Entry: Sendable, Equatable {
         /// The block's name.
         public let name: String
-        /// What is done with its activations.
+        /// Whether its activations are kept or recomputed.
         public let policy: GradientCheckpointing
-        /// What the block keeps until its backward if it keeps everything, and what it needs besides while running.
+        /// Bytes that the block holds until its backward if it keeps everything, and bytes that it needs
+        /// besides while running.
         public let keptBytes: Int
         /// See `keptBytes`.
         public let workingBytes: Int
@@ -23,17 +24,18 @@ public struct MemoryPlan: Sendable, Equatable, CustomStringConvertible {
     public let entries: [Entry]
     /// Bytes of the weights loaded up to the hook point.
     public let weightBytes: Int
-    /// The largest sum of activations and gradients alive at once, with a fifth for rounded sizes and for storage that
-    /// is larger than what it is reused for.
+    /// The largest sum of activations and gradients alive at once, with a fifth for rounded sizes and for
+    /// storage that is larger than what it is reused for.
     public let activationBytes: Int
     private let hasBudget: Bool
 
-    /// What the process needs beside weights and activations: code, tables, the text's keys and values, buffers.
+    /// Memory of the process beside weights and activations: code, tables, the text's keys and values,
+    /// buffers.
     public static let overheadBytes = 64 << 20
 
     /// Per block, for `UNet.forward`.
     public var policies: [GradientCheckpointing] { entries.map(\.policy) }
-    /// What the process is expected to need.
+    /// The expected memory of the process.
     public var totalBytes: Int { weightBytes + activationBytes + Self.overheadBytes }
 
     /// Plans the gradient from `hook` to latents of that size, by rule: nothing is loaded or run.
@@ -73,7 +75,8 @@ public struct MemoryPlan: Sendable, Equatable, CustomStringConvertible {
         hasBudget = budget != nil
     }
 
-    /// Makes the engine give idle memory back rather than exceed the plan. Without a budget nothing is limited.
+    /// Makes the engine give idle memory back rather than exceed the plan. Without a budget nothing is
+    /// limited.
     public func enforce(on engine: Engine) {
         if hasBudget { engine.workspace.limit(to: activationBytes) }
     }
@@ -92,7 +95,7 @@ public struct MemoryPlan: Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// A budget that cannot hold a backward pass, however much is computed twice.
+/// A budget that cannot hold a backward pass even if every block is recomputed.
 public struct MemoryShortage: Failure, Equatable {
     /// The hook point's name.
     public let hook: String
@@ -134,7 +137,8 @@ struct ActivationModel {
 
     private func output(_ i: Int) -> Int { 4 * blocks[i].rows(size) * blocks[i].outChannels }
 
-    /// Tensors that the block makes and keeps, its input not counted unless it made that too (a concatenation).
+    /// Tensors that the block makes and keeps, its input not counted unless it made that too (a
+    /// concatenation).
     func kept(_ i: Int) -> Int {
         let (block, n) = (blocks[i], blocks[i].rows(size))
         switch block.kind {
@@ -149,7 +153,7 @@ struct ActivationModel {
         }
     }
 
-    /// What is alive while the block runs, forward or backward, beside what it keeps, its input and its output.
+    /// Bytes alive while the block runs, forward or backward, beside what it keeps, its input and its output.
     func working(_ i: Int) -> Int {
         let (block, n) = (blocks[i], blocks[i].rows(size))
         let (input, c) = (block.inChannels + block.skipChannels, block.outChannels)

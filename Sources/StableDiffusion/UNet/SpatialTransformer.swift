@@ -5,7 +5,8 @@ import Tensors
 ///
 ///     h = proj_in(norm(x));  h += attn1(h);  h += attn2(h, text);  h += ff(h);  y = x + proj_out(h)
 ///
-/// `x [B,h,w,C] → y [B,h,w,C]`. `proj_in` and `proj_out` are 1×1 convolutions or linear layers: the same product here.
+/// `x [B,h,w,C] → y [B,h,w,C]`. `proj_in` and `proj_out` are 1×1 convolutions or linear layers: the same
+/// product here.
 struct SpatialTransformer: Sendable {
     let norm: GroupNorm
     let projIn: Linear
@@ -28,7 +29,8 @@ struct SpatialTransformer: Sendable {
         engine = build.engine
     }
 
-    /// What backward needs: `18·B·N·C` floats if all parts were computed. Parts after the hook point are nil.
+    /// The values that backward needs: `18·B·N·C` floats if all parts were computed. Parts after the hook
+    /// point are nil.
     struct Saved {
         let x: Tensor
         let norm: GroupNorm.Saved
@@ -37,17 +39,18 @@ struct SpatialTransformer: Sendable {
         var feedForward: FeedForwardBranch.Saved?
     }
 
-    /// What the transformer is run with beside its input.
+    /// The arguments of a run beside its input.
     struct Call {
         let text: KeyValue
-        /// Where to stop inside.
+        /// The inner point to stop at.
         let end: InnerPoint
         let observer: BlockObserver
         /// Whether `backwardInput` will follow.
         let isDifferentiated: Bool
     }
 
-    /// Computes up to `call.end` and returns the activation there: branches before their residual, `output` after it.
+    /// Computes up to `call.end` and returns the activation there: branches before their residual, `output`
+    /// after it.
     func forward(_ x: Tensor, _ call: Call) -> (y: Tensor, saved: Saved) {
         let (end, observer) = (call.end, call.observer)
         let (normed, savedNorm) = norm.forward(x)
@@ -57,8 +60,8 @@ struct SpatialTransformer: Sendable {
         hidden = observer.see(.projIn, hidden) ?? hidden
         if end == .projIn { return (hidden, saved) }
 
-        /// `h += branch(h)`; at the end of the walk `h = branch(h)`. The sum is part of the branch's last product unless
-        /// the branch itself is looked at.
+        /// `h += branch(h)`; at the end of the walk `h = branch(h)`. The sum is part of the branch's last
+        /// product unless the branch itself is looked at.
         func add<S>(
             _ point: InnerPoint, _ branch: (_ x: Tensor, _ residual: Tensor?) -> (y: Tensor, saved: S)
         ) -> S {

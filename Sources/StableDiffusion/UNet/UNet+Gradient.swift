@@ -1,7 +1,8 @@
 import Ops
 import Tensors
 
-/// A forward pass to a hook point that can be walked back once: the activation, and what each block keeps.
+/// A forward pass to a hook point that can be walked back once: the activation, and the values that each
+/// block keeps.
 public final class Trace {
     /// `[B, h·w, C]`
     public let activation: Tensor
@@ -23,7 +24,7 @@ public final class Trace {
     }
 }
 
-/// What a block keeps between forward and backward (gradient checkpointing).
+/// Gradient checkpointing of a block: the values it keeps between forward and backward.
 public enum GradientCheckpointing: String, Sendable {
     /// Everything its backward needs.
     case keep
@@ -44,8 +45,8 @@ extension UNet {
     /// - Parameters:
     ///   - policies: per block, what to keep; blocks beyond the array keep everything.
     ///   - progress: called after each block.
-    /// - Precondition: the latent is `[B, 4, H, W]`, the text's batch 1 or B, and `reaches(hook)`; time step and text were
-    ///   prepared by this U-Net.
+    /// - Precondition: the latent is `[B, 4, H, W]`, the text's batch 1 or B, and `reaches(hook)`; time step
+    ///   and text were prepared by this U-Net.
     public func forward(
         _ latent: Tensor, to hook: HookPoint, time: TimeConditioning, text: TextConditioning,
         policies: [GradientCheckpointing] = [], progress: (BlockDescription) -> Void = { _ in }
@@ -64,8 +65,8 @@ extension UNet {
         return Trace(activation: activation, hook: hook, entries: entries)
     }
 
-    /// The vector-Jacobian product of the walk: the gradient `[B, 4, H, W]` at the latent from the one `[B, h·w, C]` at the
-    /// activation. Uses up the trace: memory is given back block by block.
+    /// The vector-Jacobian product of the walk: the gradient `[B, 4, H, W]` at the latent from the one
+    /// `[B, h·w, C]` at the activation. Uses up the trace: memory is given back block by block.
     /// - Parameter progress: called after each block, the last one first.
     /// - Precondition: the gradient has the activation's shape, and the trace was not walked back before.
     public func backward(

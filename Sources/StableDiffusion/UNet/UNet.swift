@@ -2,14 +2,15 @@ import Checkpoints
 import Ops
 import Tensors
 
-/// The U-Net of a latent diffusion model (`UNet2DConditionModel`) as an ordered list of blocks with a stack of skips,
-/// loaded up to a hook point or whole.
+/// The U-Net of a latent diffusion model (`UNet2DConditionModel`) as an ordered list of blocks with a stack
+/// of skips, loaded up to a hook point or whole.
 ///
-/// Latents are `[B, 4, H, W]` at this edge, activations `[B, h·w, C]`. Results do not depend on the thread count.
+/// Latents are `[B, 4, H, W]` at this edge, activations `[B, h·w, C]`. Results do not depend on the thread
+/// count.
 public final class UNet: Sendable {
-    /// The numbers it was made from.
+    /// Its configuration.
     public let config: UNetConfig
-    /// What it runs on.
+    /// The engine it runs on.
     public let engine: Engine
     let blocks: [UNetBlock]
     private let time: TimeEmbedding
@@ -66,7 +67,8 @@ public final class UNet: Sendable {
         return TextConditioning(batch: context.shape[0], keysValues: keysValues)
     }
 
-    /// Walks the blocks up to `end`, calling `record` after each with what it takes to walk back, if `differentiated`.
+    /// Walks the blocks up to `end`, calling `record` after each with its vector-Jacobian product, if
+    /// `differentiated`.
     func walk(
         _ latent: Tensor, through end: HookPoint?, time: TimeConditioning, text: TextConditioning,
         observing hooks: [HookPoint] = [], visit: @escaping HookVisitor = { _, _ in nil },

@@ -1,11 +1,11 @@
 import Ops
 import Tensors
 
-/// The vector-Jacobian product of a block: from the gradient at its output to those at its input and at the skip it
-/// took. It holds what the block's forward saved, or what it takes to compute that again.
+/// The vector-Jacobian product of a block: from the gradient at its output to those at its input and at the
+/// skip it took. It holds what the block's forward saved, or what it takes to compute that again.
 typealias VectorJacobianProduct = (_ dy: Tensor) -> (dInput: Tensor, dSkip: Tensor?)
 
-/// A block with its layers: what `BlockDescription` names.
+/// The block that a `BlockDescription` names, with its layers.
 struct UNetBlock: Sendable {
     enum Layers: Sendable {
         case convolution(Convolution)

@@ -9,14 +9,15 @@ public struct LossGradient: Sendable {
     public let isFlat: [Bool]
     /// Per group of latents.
     public let penalties: [PenaltyValues]
-    /// The weighted likeness of the batch's results.
+    /// The weighted similarity of the batch's results.
     public let diversity: Double
     /// Per group: −(mean or sum of its activations) + penalties.
     public let losses: [Double]
     /// `[B, 4, H, W]`: before filter and smoothing.
     public let gradient: Tensor
 
-    /// The mean over draws of noise and augmentation; penalties do not depend on them. Flat where every draw was.
+    /// The mean over draws of noise and augmentation; penalties do not depend on them. Flat where every draw
+    /// was.
     static func mean(_ draws: [LossGradient]) -> LossGradient {
         if draws.count == 1 { return draws[0] }
         let share = 1 / Double(draws.count)

@@ -1,7 +1,7 @@
 import Optimizers
 import Tensors
 
-/// What happened in one step. Activations, penalties and losses are those before the step's update.
+/// The observations of one step. Activations, penalties and losses are those before the step's update.
 public struct DreamStep: Sendable {
     /// Steps done before this one.
     public let index: Int
@@ -13,22 +13,23 @@ public struct DreamStep: Sendable {
     public let penalties: [PenaltyValues]
     /// Per group: the loss that the step lowers, −a plus penalties.
     public let losses: [Double]
-    /// The weighted likeness among the batch's results; 0 if that is off.
+    /// The weighted similarity among the batch's results; 0 if that is off.
     public let diversity: Double
-    /// Per group: whether something stopped being finite, now or earlier. Its latents stay what they were last.
+    /// Per group: whether it diverged, now or earlier. Its latents keep their last finite values.
     public let diverged: [Bool]
 }
 
-/// A batch of latents on its way up: one step at a time, in the order of the paper's method.
+/// Gradient ascent of a batch of latents, one step at a time, in the order of the paper's method.
 ///
-/// A run is a value: its next state depends on nothing but itself, and an `independent` run's latents do not depend on
-/// each other. The U-Net's work is the same for every objective, so latents of different objectives may share a batch.
+/// A run is a value: its next state depends on nothing but itself, and an `independent` run's latents do not
+/// depend on each other. The U-Net's work is the same for every objective, so latents of different objectives
+/// may share a batch.
 public struct DreamRun {
     /// `[B, 4, H, W]`: finite always.
     public private(set) var latent: Tensor
     /// Steps done.
     public private(set) var stepsDone = 0
-    /// Per group: the step in which something stopped being finite.
+    /// Per group: the step at which it diverged; nil while all numbers are finite.
     public private(set) var divergedAt: [Int?]
     /// How the latents are optimized.
     public let settings: DreamSettings
@@ -36,14 +37,15 @@ public struct DreamRun {
     private let draws: DrawSource
     private let filter: SpectralFilter?
     private var optimizer: Adam
-    /// The latent before the last update, in case that one led nowhere.
+    /// The latent before the last update, to return to if it diverged.
     private var previous: Tensor
 
     /// - Parameters:
     ///   - start: `[B, 4, H, W]`.
     ///   - objectives: one for all latents, or one each.
     ///   - shares: √ᾱ_t and √(1 − ᾱ_t) of the layer's time step.
-    /// - Precondition: the objectives can be read from the layer (`Objective.check`); `settings.noiseDraws` ≥ 1.
+    /// - Precondition: the objectives can be read from the layer (`Objective.check`); `settings.noiseDraws` ≥
+    ///   1.
     public init(
         start: Tensor, objectives: [Objective], layer: any DreamLayer, shares: (signal: Float, noise: Float),
         settings: DreamSettings, draws: @escaping DrawSource
@@ -82,14 +84,14 @@ public struct DreamRun {
             losses: found.losses, diversity: found.diversity, diverged: divergedAt.map { $0 != nil })
     }
 
-    /// The loss and its gradient at the present latent, averaged over the draws of the next step. Draw d of step k is
-    /// numbered k + d·2³², so that a first draw is the same however many follow.
+    /// The loss and its gradient at the present latent, averaged over the draws of the next step. Draw d of
+    /// step k is numbered k + d·2³², so that a first draw is the same however many follow.
     public func lossGradient() -> LossGradient {
         LossGradient.mean(
             (0..<settings.noiseDraws).map { loss.evaluate(latent, draws: draws(stepsDone + $0 << 32, latent.shape)) })
     }
 
-    /// Everything that changes from step to step, by name: what a run of the same parameters continues from.
+    /// Everything that changes from step to step, by name: the state from which an equal run continues.
     public var state: [(name: String, tensor: Tensor)] {
         let moments = optimizer.moments
         let numbers = [stepsDone, optimizer.updates] + divergedAt.map { $0 ?? -1 }
@@ -100,7 +102,7 @@ public struct DreamRun {
         ]
     }
 
-    /// Continues from another run's `state`. Whether that was one: if not, nothing changes.
+    /// Continues from another run's `state`. False, with nothing changed, if this is not one.
     public mutating func restore(_ state: [String: Tensor]) -> Bool {
         guard let latent = state["latent"], let previous = state["previous"], let first = state["first_moments"],
             let second = state["second_moments"], let numbers = state["numbers"]?.array,
@@ -113,7 +115,7 @@ public struct DreamRun {
         return true
     }
 
-    /// Marks groups with anything not finite, and takes their last update back: it is what led there.
+    /// Marks groups with NaN or infinity as diverged, and takes back their last update, which led there.
     private mutating func noteDivergence(_ found: LossGradient, step: Int) {
         let parts = settings.coupling.groups(found.gradient)
         for group in divergedAt.indices where divergedAt[group] == nil {

@@ -8,7 +8,8 @@ public struct DreamSettings: Sendable, Equatable {
         case raw
         /// The paper's for SAE features.
         case sae
-        /// Beyond the paper: farther reach (docs/sweep.md has the measurements). Differs by what is sought.
+        /// Beyond the paper: farther reach (docs/sweep.md has the measurements). Differs between channels and
+        /// features.
         case tuned
     }
 
@@ -16,7 +17,7 @@ public struct DreamSettings: Sendable, Equatable {
     public var steps = 100
     /// Adam's step size.
     public var learningRate = 0.05
-    /// What keeps a latent near those that the model knows.
+    /// The penalties that keep a latent near those that the model knows.
     public var penalties = Penalties(totalVariation: 0.5, range: 0.5)
     /// Smoothing of the gradient, from the first step to the last; none where ≤ 0.
     public var sigmaStart = 0.5
@@ -30,18 +31,18 @@ public struct DreamSettings: Sendable, Equatable {
     public var rotate = 5.0
     /// Largest enlargement.
     public var scale = 1.1
-    /// Whether the layer sees the latent as noisy as the schedule makes the time step.
+    /// Whether the schedule's noise of the time step is added to the latent.
     public var scheduleNoise = true
     /// Draws of noise and augmentation whose gradients are averaged in a step; each costs a pass.
     public var noiseDraws = 1
-    /// What is applied to activations before they are averaged.
+    /// The function applied to activations before they are averaged.
     public var rectifier = Rectifier.relu
     /// Whether a batch's latents share penalties and augmentations or are on their own.
     public var coupling = Coupling.coupled
-    /// Weight of the likeness among the results of a batch, which is to be small.
+    /// Weight of the similarity among the results of a batch, which is minimized.
     public var diversity = 0.0
 
-    /// - Parameter space: what `tuned` is to be for; the paper's presets are for one of them each.
+    /// - Parameter space: the space `tuned` is for; the paper's presets are for one each.
     public init(_ preset: Preset = .raw, for space: Space = .features) {
         if preset == .raw { return }
         penalties = Penalties(range: 0.5, moment: preset == .sae ? 0.5 : 0.05)
@@ -52,7 +53,7 @@ public struct DreamSettings: Sendable, Equatable {
         (jitter, rotate, scale) = Self.robustnessLevels[0]
     }
 
-    /// The paper's settings for what is sought.
+    /// The paper's settings for channels or features.
     public static func paper(for space: Space) -> DreamSettings {
         DreamSettings(space == .channels ? .raw : .sae)
     }

@@ -3,13 +3,13 @@ import Ops
 import StableDiffusion
 import Tensors
 
-/// A layer of a loaded model under one text: makes runs at any time step, and measures what came of them.
+/// A layer of a loaded model under one text: makes runs at any time step, and measures their results.
 public struct Dreamer {
     /// Loaded up to `hook` at least.
     public let unet: UNet
     /// The layer.
     public let hook: HookPoint
-    /// The text that the U-Net is told.
+    /// The text for the U-Net.
     public let text: TextConditioning
     /// How noisy a latent is at a time step.
     public let schedule: NoiseSchedule
@@ -46,8 +46,8 @@ public struct Dreamer {
     ///   - start: `[B, C, h, w]`.
     ///   - objectives: one for all latents, or one each.
     ///   - seeds: one per latent; noise and augmentation follow from them.
-    /// - Throws: `SimpleFailure(.usage)` for a time step that the schedule does not have, a channel or feature that the
-    ///   layer does not have, or another number of seeds or objectives than latents.
+    /// - Throws: `SimpleFailure(.usage)` for a time step that the schedule does not have, a channel or
+    ///   feature that the layer does not have, or another number of seeds or objectives than latents.
     public func run(
         start: Tensor, objectives: [Objective], timestep: Int, seeds: [UInt64], settings: DreamSettings
     ) throws -> DreamRun {
@@ -62,8 +62,8 @@ public struct Dreamer {
             settings: settings, draws: settings.draws(seeds: seeds, units: each))
     }
 
-    /// a(z) without augmentation and with the plain ReLU, averaged over draws of the schedule's noise: comparable
-    /// between starts, results, seeds, objectives, settings and dataset examples.
+    /// a(z) without augmentation and with the plain ReLU, averaged over draws of the schedule's noise:
+    /// comparable between starts, results, seeds, objectives, settings and dataset examples.
     /// - Parameters:
     ///   - latents: `[B, C, h, w]`, clean.
     ///   - objectives: one for all latents, or one each.
@@ -85,9 +85,9 @@ public struct Dreamer {
 
     /// The layer's activation `[B, N, D]` of clean latents under each draw of the schedule's noise.
     ///
-    /// The draws are functions of time step and draw alone, the same for every latent: whatever is measured at a time step
-    /// is measured under the same noise, so that what differs between two numbers is the latent and not the draw, and
-    /// channels are ranked among each other under one noise.
+    /// The draws are functions of time step and draw alone, the same for every latent: whatever is measured
+    /// at a time step is measured under the same noise, so that what differs between two numbers is the
+    /// latent and not the draw, and channels are ranked among each other under one noise.
     /// - Throws: `SimpleFailure(.usage)` for a time step that the schedule does not have.
     public func observe(
         _ latents: Tensor, timestep: Int, noiseDraws: Int = 8, _ body: (_ activation: Tensor) throws -> Void

@@ -2,7 +2,8 @@ import Ops
 import StableDiffusion
 import Tensors
 
-/// A hook point of the U-Net at one time step, under one text. What depends on these alone was computed before.
+/// A hook point of the U-Net at one time step, under one text. Whatever depends on these alone is computed
+/// once.
 public struct UNetLayer: DreamLayer {
     /// Loaded up to `hook` at least.
     public let unet: UNet

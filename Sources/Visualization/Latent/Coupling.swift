@@ -1,14 +1,16 @@
 import Tensors
 
-/// Whether the latents that are optimized together know of each other.
+/// Whether latents that are optimized together influence each other.
 public enum Coupling: String, Sendable, CaseIterable {
-    /// The paper's: the loss has the batch's mean activation (each latent's gradient carries 1/B); the spectral filter
-    /// and the penalties take their statistics over the whole batch; one augmentation serves all.
+    /// The paper's: the loss has the batch's mean activation (each latent's gradient carries 1/B); the
+    /// spectral filter and the penalties take their statistics over the whole batch; one augmentation serves
+    /// all.
     case coupled
     /// Sum over the batch, statistics and augmentation per latent: each result is what it would be alone.
     case independent
 
-    /// The parts of a batch of latents that are treated as one: the whole batch, or single latents. They share storage.
+    /// The parts of a batch of latents that are treated as one: the whole batch, or single latents. They
+    /// share storage.
     func groups(_ latents: Tensor) -> [Tensor] {
         self == .coupled ? [latents] : (0..<latents.shape[0]).map { latents.slice($0..<$0 + 1) }
     }

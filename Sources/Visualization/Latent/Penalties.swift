@@ -20,8 +20,8 @@ public struct PenaltyValues: Sendable, Equatable {
     public var sum: Double { totalVariation + range + moment }
 }
 
-/// What keeps a latent near those that the model knows. Statistics are those of the tensor passed in: a whole batch, or
-/// one latent. At a kink the derivative is 0: sign(0) = 0, relu'(0) = 0.
+/// Penalties that keep a latent near those that the model knows. Statistics are those of the tensor passed
+/// in: a whole batch, or one latent. At a kink the derivative is 0: sign(0) = 0, relu'(0) = 0.
 public struct Penalties: Sendable, Equatable {
     /// Weight of mean |z[y+1] − z[y]| + mean |z[x+1] − z[x]|, two means over their own counts.
     public var totalVariation = 0.0

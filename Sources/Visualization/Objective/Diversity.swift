@@ -1,9 +1,9 @@
 import Ops
 import Tensors
 
-/// How alike the results of a batch are, as a term to be made small: the mean over pairs of the cosine similarity
-/// between their activations' Gram matrices G = AᵀA (Olah et al., Feature Visualization, Distill 2017: what is compared
-/// is which channels occur together, not where).
+/// The similarity among the results of a batch, to be minimized: the mean over pairs of the cosine similarity
+/// between their activations' Gram matrices G = AᵀA (Olah et al., Feature Visualization, Distill 2017: what
+/// is compared is which channels occur together, not where).
 ///
 ///     c_ab = s_ab / √(s_aa s_bb),   s_ab = ⟨G_a, G_b⟩ = ‖A_a A_bᵀ‖²
 ///     ∂c_ab/∂A_a = 2 (A_a A_bᵀ) A_b / √(s_aa s_bb) − 2 c_ab (A_a A_aᵀ) A_a / s_aa

@@ -2,15 +2,15 @@ import Ops
 import SparseAutoencoders
 import Tensors
 
-/// What one latent is optimized for: a weighted sum of readouts, each rectified and averaged over positions.
+/// The objective of one latent: a weighted sum of readouts, each rectified and averaged over positions.
 ///
 ///     a(z) = Σ_i w_i · mean over positions of ρ(readout_i)
 ///
-/// A negative weight looks for what a feature is least active on.
+/// A negative weight looks for the opposite: where a feature is least active.
 public struct Objective: Sendable {
     /// A readout with its weight in the sum.
     public struct Term: Sendable {
-        /// What is read from the layer.
+        /// The number read from the layer.
         public let readout: Readout
         /// Its share of the sum; negative values seek its absence.
         public let weight: Float
@@ -41,10 +41,10 @@ public struct Objective: Sendable {
         Objective([Term(.feature(feature, autoencoder))])
     }
 
-    /// Features if any term is one: whose settings are meant.
+    /// `.features` if any term reads a feature; decides the default settings.
     public var space: Space { terms.contains { $0.readout.space == .features } ? .features : .channels }
 
-    /// As records call it: `feature 742`, `feature 3 - 0.5 feature 7`.
+    /// Its name in records: `feature 742`, `feature 3 - 0.5 feature 7`.
     public var name: String {
         var text = ""
         for (index, term) in terms.enumerated() {

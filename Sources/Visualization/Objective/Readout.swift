@@ -3,8 +3,8 @@ import Ops
 import SparseAutoencoders
 import Tensors
 
-/// A number read from each position of an activation `[…, D]`, with the gradient back. A new kind of objective is a new
-/// case here.
+/// A number read from each position of an activation `[…, D]`, with the gradient back. A new kind of
+/// objective is a new case here.
 public enum Readout: Sendable {
     /// Channel `j` of the layer itself.
     case channel(Int)
@@ -54,7 +54,7 @@ public enum Readout: Sendable {
         if case .feature = self { chosen } else { .none }
     }
 
-    /// As it is called in records: `channel 3`, `feature 742`, `direction NAME`.
+    /// Its name in records: `channel 3`, `feature 742`, `direction NAME`.
     var name: String {
         switch self {
         case .channel(let channel): "channel \(channel)"

@@ -1,9 +1,10 @@
-/// What an SAE feature's pre-activation passes through before the objective averages it.
+/// The function applied to an SAE feature's pre-activation before the objective averages it.
 ///
-/// With `relu`, the paper's, a feature that is off everywhere has no gradient, and the optimization goes nowhere.
+/// With `relu`, the paper's, a feature that is off everywhere has no gradient, and the optimization goes
+/// nowhere.
 public enum Rectifier: String, Sendable, CaseIterable {
     case relu
-    /// Slope 0.1 below 0: a feature that is off finds its way.
+    /// Slope 0.1 below 0: a feature that is off still has a gradient.
     case leaky
     /// The pre-activation itself.
     case none

@@ -1,4 +1,4 @@
-/// What a number of a layer means.
+/// The meaning of an index at a layer.
 public enum Space: String, Sendable, CaseIterable, Hashable {
     /// Features of the layer's sparse autoencoder.
     case features

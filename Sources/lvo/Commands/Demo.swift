@@ -24,7 +24,7 @@ struct Demo: ParsableCommand {
     @OptionGroup var stages: StageOptions
     @OptionGroup var preview: PreviewOptions
 
-    /// A study that shows what there is to see and is soon over: features that go with a word of the prompts, and the
+    /// A short study that shows a little of everything: features that go with a word of the prompts, and the
     /// most active channels beside them.
     private static let settings = [
         "prompt_limit=144", "capture.images_per_prompt=1", "capture.steps=20", "capture.sampler=ddim",

@@ -88,7 +88,7 @@ struct Dream: ParsableCommand {
     }
 }
 
-/// What is written, and how it is told.
+/// The files that are written, and the reports.
 struct DreamOutputOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Folder to write to; made if it is missing.", valueName: "dir"))
     var output: String

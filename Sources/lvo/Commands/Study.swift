@@ -20,7 +20,7 @@ struct StudyCommand: ParsableCommand {
         ])
 }
 
-/// Which study, and how.
+/// The study and its settings.
 struct StudyOptions: ParsableArguments {
     @Argument(help: ArgumentHelp("Folder of the study, or its study.yaml.", valueName: "study"))
     var path: String
@@ -38,7 +38,7 @@ struct StudyOptions: ParsableArguments {
     }
 }
 
-/// How stages are run and told of.
+/// Options for running stages and reporting on them.
 struct StageOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(

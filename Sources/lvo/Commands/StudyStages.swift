@@ -47,7 +47,7 @@ struct StudyDream: StageCommand {
 }
 
 struct StudyMeasure: StageCommand {
-    static let configuration = CommandConfiguration(commandName: stage.command, abstract: "Measure what came of the dreams.")
+    static let configuration = CommandConfiguration(commandName: stage.command, abstract: "Measure the dreams' results.")
     static let stage = StageName.measure
     @OptionGroup var study: StudyOptions
     @OptionGroup var stages: StageOptions

@@ -7,13 +7,13 @@ import StableDiffusion
 import Tensors
 import Visualization
 
-/// Runs a dream's batches, and writes and tells what comes.
+/// Runs a dream's batches, and writes and reports their results.
 struct DreamWriter {
     private let output: DreamOutputOptions
     private let experiment: DreamExperiment
     private let progress: Progress
 
-    /// Makes the folder, and refuses before hours of work what could not be written after them.
+    /// Makes the folder, and refuses in advance what could not be written after hours of work.
     init(_ experiment: DreamExperiment, _ output: DreamOutputOptions) throws {
         (self.experiment, self.output) = (experiment, output)
         let (batches, settings) = (experiment.batches, experiment.request.settings)
@@ -138,7 +138,8 @@ struct DreamWriter {
             ])
     }
 
-    /// Batches come in the order of time steps, objectives, seeds, which is that of the sheet's rows and columns.
+    /// Batches come in the order of time steps, objectives, seeds, which is that of the sheet's rows and
+    /// columns.
     private func contactSheet(_ results: [(item: DreamItem, picture: Bitmap)]) -> ContactSheet {
         let cells = results.map { item, picture in
             let name = "\(experiment.objective(item).name) t=\(item.timestep)"

@@ -7,8 +7,8 @@ extension DreamSettings.Preset: ExpressibleByArgument {}
 extension Rectifier: ExpressibleByArgument {}
 extension Coupling: ExpressibleByArgument {}
 
-/// Every parameter of the optimization, as `DreamParameters` has it: what is declared here is the options' types alone.
-/// What is not given is the preset's.
+/// Every parameter of the optimization, as in `DreamParameters`: only the options' types are declared here.
+/// Options that are not given take the preset's values.
 struct DreamOptions: ParsableArguments {
     /// A row's help and defaults.
     private static func help(_ key: String) -> ArgumentHelp {
@@ -44,7 +44,7 @@ struct DreamOptions: ParsableArguments {
     @Option(help: help("coupling")) var coupling: Coupling?
     @Option(parsing: .unconditional, help: help("diversity")) var diversity: Double?
 
-    /// By the rows' keys, what was given.
+    /// The options that were given, by the rows' keys.
     private var given: [String: JSON?] {
         [
             "steps": steps.map(JSON.integer), "learning_rate": learningRate.map(JSON.number),
@@ -59,7 +59,7 @@ struct DreamOptions: ParsableArguments {
         ]
     }
 
-    /// - Parameter space: what is sought: it decides the preset if none is given, and what `tuned` is.
+    /// - Parameter space: decides the preset if none is given, and the values of `tuned`.
     /// - Throws: `SimpleFailure(.usage)` for values out of range.
     func settings(for space: Space) throws -> DreamSettings {
         var settings = preset.map { DreamSettings($0, for: space) } ?? .paper(for: space)

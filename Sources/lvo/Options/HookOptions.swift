@@ -64,9 +64,10 @@ struct HookOptions: ParsableArguments {
 
 /// A steering edit as people write it: `LAYER:TARGET:EDIT[@T0-T1]`.
 ///
-/// TARGET is `channel=J`, `feature=J` (of the layer's sparse autoencoder) or `vector=FILE` (a safetensors file with one
-/// tensor, or one called `vector`, as wide as the layer). EDIT is a strength to add, `12.5`; for features also
-/// `clamp=V`, `scale=F` and `ablate`. T0-T1 are time steps, both included; without them every step.
+/// TARGET is `channel=J`, `feature=J` (of the layer's sparse autoencoder) or `vector=FILE` (a safetensors
+/// file with one tensor, or one called `vector`, as wide as the layer). EDIT is a strength to add, `12.5`;
+/// for features also `clamp=V`, `scale=F` and `ablate`. T0-T1 are time steps, both included; without them
+/// every step.
 struct SteeringArgument {
     let text: String
     let layer: String
@@ -125,7 +126,7 @@ struct SteeringArgument {
 }
 
 extension Recording {
-    /// A wish to keep activations as people write it: `LAYER[:features][:maps][@T0-T1]`.
+    /// A recording as people write it: `LAYER[:features][:maps][@T0-T1]`.
     ///
     /// - Throws: `SimpleFailure(.usage)` that quotes the text and says what was expected.
     init(parsing text: String) throws {

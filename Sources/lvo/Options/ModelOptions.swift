@@ -4,7 +4,7 @@ import Files
 import Ops
 import StableDiffusion
 
-/// Which model, and what to change in it.
+/// The model, with its changes.
 struct ModelOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -34,7 +34,8 @@ struct ModelOptions: ParsableArguments {
         return ModelReference(model, vae: vae, loras: loras, embeddings: words.references, autoencoders: autoencoders)
     }
 
-    /// Opens it for what needs more than its files; says on standard error which keys of LoRA files fit nothing.
+    /// Opens it for what needs more than its files; says on standard error which keys of LoRA files fit
+    /// nothing.
     func session(
         autoencoders: String? = nil, engine: Engine, memory: MemorySize? = nil
     ) throws -> ModelSession {
@@ -52,7 +53,7 @@ struct ModelOptions: ParsableArguments {
     }
 }
 
-/// What to do about tensors of LoRA files that cannot be merged.
+/// The treatment of LoRA tensors that cannot be merged.
 struct UnusedKeysOption: ParsableArguments {
     @Flag(help: "Go on when parts of a LoRA file fit nothing in the model or are not understood.")
     var allowUnused = false
@@ -125,7 +126,7 @@ struct SizeOptions: ParsableArguments {
     }
 }
 
-/// What the U-Net is told: a prompt, or the text encoder's output from a file.
+/// The text for the U-Net: a prompt, or the text encoder's output from a file.
 struct PromptOptions: ParsableArguments {
     @Option(help: "Prompt. Default: the empty one.")
     var prompt: String?
@@ -145,7 +146,7 @@ struct PromptOptions: ParsableArguments {
         try ClipSkip.check(clipSkip)
     }
 
-    /// Says on standard error what of the prompt may be meant otherwise.
+    /// Warns on standard error of parts of the prompt that may be meant otherwise.
     var source: TextSource {
         EmphasisOption.warnAboutSyntax(prompt ?? "", isRead: syntax.emphasis)
         return TextSource(
@@ -168,7 +169,7 @@ struct EmphasisOption: ParsableArguments {
             discussion: "Without it every character is taken as it stands."))
     var emphasis = false
 
-    /// Says on standard error what does not fit, or is taken otherwise than it may be meant.
+    /// Warns on standard error of text that does not fit, or that may be meant otherwise.
     func encode(_ prompts: [String], _ encoder: PromptEncoder, clipSkip: Int) throws -> PromptEncoder.Encoded {
         for prompt in prompts { Self.warnAboutSyntax(prompt, isRead: emphasis) }
         let encoded = emphasis

@@ -4,7 +4,7 @@ import Files
 import StableDiffusion
 import Visualization
 
-/// What is sought in a layer.
+/// The objective of a dream.
 struct ObjectiveOptions: ParsableArguments {
     @Option(parsing: .upToNextOption, help: "Channels of the layer.")
     var channel: [Int] = []
@@ -25,7 +25,7 @@ struct ObjectiveOptions: ParsableArguments {
             valueName: "numbers"))
     var weights: NumberList?
 
-    @Flag(help: "Seek what makes it least active.")
+    @Flag(help: "Minimize the activation instead.")
     var minimize = false
 
     func validate() throws {
@@ -53,7 +53,7 @@ struct ObjectiveOptions: ParsableArguments {
     }
 }
 
-/// Numbers with commas between them.
+/// Numbers separated by commas.
 struct NumberList: ExpressibleByArgument {
     let values: [Float]
 

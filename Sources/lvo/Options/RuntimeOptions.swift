@@ -4,7 +4,7 @@ import Foundation
 import Ops
 import Parallel
 
-/// What a command runs on.
+/// Options of the engine.
 struct RuntimeOptions: ParsableArguments {
     @Option(help: "Threads. Default: LVO_THREADS, else physical cores within affinity mask and cgroup quota.")
     var threads: Int?

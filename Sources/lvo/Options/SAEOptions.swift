@@ -2,7 +2,7 @@ import ArgumentParser
 import Experiments
 import SparseAutoencoders
 
-/// Which sparse autoencoder.
+/// The sparse autoencoder.
 struct SAEOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -11,7 +11,8 @@ struct SAEOptions: ParsableArguments {
             valueName: "dir"))
     var sae: String?
 
-    /// The autoencoder of a layer: `name` itself, or its subfolder called like the layer, with or without `unet.`.
+    /// The autoencoder of a layer: `name` itself, or its subfolder called like the layer, with or without
+    /// `unet.`.
     /// - Throws: `Failure` if it is not there, damaged, or for another width.
     static func load(_ name: String, layer: String, width: Int) throws -> SparseAutoencoder {
         try AutoencoderFolder.load(AutoencoderFolder.find(in: name, layer: layer), layer: layer, width: width)

@@ -6,7 +6,8 @@ import StableDiffusion
 extension SamplerName: ExpressibleByArgument {}
 extension PredictionType: ExpressibleByArgument {}
 
-/// How a picture is sampled. What is not given comes from `--params-from`, else from the library's defaults.
+/// Sampling of a picture. Options that are not given come from `--params-from`, else from the library's
+/// defaults.
 struct SamplingOptions: ParsableArguments {
     @Option(help: "What the picture should not show; guidance moves away from it.")
     var negativePrompt: String?
@@ -91,7 +92,8 @@ enum SeedArgument: ExpressibleByArgument {
         }
     }
 
-    /// Draws anew at each call, from as many seeds as the web interfaces know, and tells it on standard error.
+    /// Draws anew at each call, from as many seeds as the web interfaces know, and prints it on standard
+    /// error.
     func value() -> UInt64 {
         switch self {
         case .fixed(let seed): return seed

@@ -1,7 +1,8 @@
 import Files
 import Foundation
 
-/// How far a command of so many steps is: a line of progress, or a stream of events as NDJSON (standard output).
+/// The progress of a command with a known number of steps: a line of progress, or a stream of events as
+/// NDJSON (standard output).
 final class Progress {
     private let total: Int
     private let emitsEvents: Bool

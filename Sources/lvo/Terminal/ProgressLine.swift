@@ -1,7 +1,6 @@
 import Foundation
 
-/// One line on standard error that says how far a command is: rewritten on a terminal, elsewhere a plain line now and
-/// then.
+/// One line of progress on standard error: rewritten on a terminal, elsewhere a plain line now and then.
 final class ProgressLine {
     private let isTerminal = isatty(STDERR_FILENO) != 0
     private var last: ContinuousClock.Instant?

@@ -3,7 +3,7 @@ import Foundation
 import Studies
 import WorkUnits
 
-/// How far a study is: a line of progress, or a stream of events as NDJSON (standard output).
+/// The progress of a study: a line of progress, or a stream of events as NDJSON (standard output).
 final class StageProgress {
     private let emitsEvents: Bool
     private let line = ProgressLine()

@@ -2,8 +2,8 @@ import Experiments
 import Foundation
 import SparseAutoencoders
 
-/// How far training is: a line on standard output every so many steps, and on standard error how far the pictures are that
-/// fill the buffer, since the first step may be minutes away.
+/// The progress of training: a line on standard output every so many steps, and on standard error the
+/// progress of the pictures that fill the buffer, since the first step may be minutes away.
 final class TrainingProgress {
     private let every: Int
     private let line = ProgressLine()

@@ -47,7 +47,7 @@ struct BenchModelOptions: ParsableArguments {
     var size: String { "\(batch)×\(latent)×\(latent)" }
 }
 
-/// Seconds since a start, told at each block: where a pass spends its time.
+/// Seconds since a start at each block: where a pass spends its time.
 final class BlockClock {
     private(set) var seconds: [(name: String, seconds: Double)] = []
     private var last = ContinuousClock.now

@@ -8,7 +8,7 @@ import WorkUnits
 
 struct SAEEval: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "eval", abstract: "Say how good a sparse autoencoder is.",
+        commandName: "eval", abstract: "Evaluate a sparse autoencoder.",
         discussion: """
             On stored activations it was not trained on: FVU, explained variance, active, dead and dense features, by \
             time step too, and decoder neighbours. With --model and --prompts also the loss recovered in the model; \

@@ -5,7 +5,7 @@ import SparseAutoencoders
 
 extension LearningRateSchedule: ExpressibleByArgument {}
 
-/// What an autoencoder is like and how it is trained; defaults are the library's.
+/// The architecture of an autoencoder and its training; defaults are the library's.
 struct SAETrainingOptions: ParsableArguments {
     @Option(help: "Which activations are kept.")
     var kind = AutoencoderSettings().rule
@@ -41,7 +41,7 @@ struct SAETrainingOptions: ParsableArguments {
     @Option(help: "Learning rate. Default: 2e-4 / √(features / 16384).")
     var lr: Double?
 
-    @Option(help: "How the learning rate goes.")
+    @Option(help: "Schedule of the learning rate.")
     var schedule = TrainingOptions().schedule
 
     @Option(help: "Updates over which the learning rate rises.")

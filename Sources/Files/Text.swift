@@ -47,5 +47,6 @@ public enum Text {
 }
 
 extension Duration {
+    /// The duration in seconds.
     public var inSeconds: Double { self / .seconds(1) }
 }

@@ -7,8 +7,8 @@ import Tensors
 import TestSupport
 import Testing
 
-/// Folders as dictionary_learning, SAELens and sparsify write them (tools/goldens/peer_autoencoders.py), against what those programs
-/// compute from them.
+/// Folders as dictionary_learning, SAELens and sparsify write them (tools/goldens/peer_autoencoders.py), against what
+/// those programs compute from them.
 @Suite struct PeerFolderTests {
     static let folders = [
         "dl_standard", "dl_new", "dl_gated", "dl_jumprelu", "dl_topk", "dl_batchtopk", "dl_matryoshka", "sl_v2",

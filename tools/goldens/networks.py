@@ -11,7 +11,7 @@ from shared import MODELS, committed, committed_json, fill, hooked, write_json
 
 TARGET = MODELS
 TOLERANCE = 1e-4
-UNETS, VAES = ("unet_a", "unet_b", "unet_c"), ("vae_a", "vae_b")
+UNETS, VAES = ("unet_a", "unet_b", "unet_c", "unet_no_middle"), ("vae_a", "vae_b")
 
 
 def unet(name):

@@ -41,7 +41,7 @@ public struct Shard: Sendable, Equatable {
             else {
                 throw SimpleFailure(
                     .usage, "the job array's tasks are not evenly numbered (SLURM_ARRAY_TASK_ID \(task)): submit it with "
-                        + "--array=0-N or FIRST-LAST:STEP, or give --shard i/n")
+                        + "--array=0-N or FIRST-LAST:STEP, or name the shard")
             }
             try self.init("\((id - first) / step)/\(count)")
         } else if let index = number("JOB_COMPLETION_INDEX") {

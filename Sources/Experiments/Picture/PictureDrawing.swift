@@ -73,8 +73,9 @@ public struct PictureDrawing {
         let latent = try generator.latent(
             parameters, from: begin(parameters), hooks: recorders.map(\.hook) + hooks) { _, _ in try progress() }
         let recorded = zip(recordings, recorders).map { ($0, $1, $1.stacked()) }
+        let bitmap = Bitmap.pictures(decoder.decode(latent))[0]
         return Picture(
-            bitmap: Bitmap.pictures(decoder.decode(latent))[0], latent: latent, text: text(parameters),
+            bitmap: bitmap, latent: latent, text: text(parameters, of: bitmap),
             activations: recorded.flatMap { recording, recorder, stacked -> [(name: String, tensor: Tensor)] in
                 guard let stacked else { return [] }
                 let timesteps = Tensor([recorder.timesteps.count], recorder.timesteps)
@@ -90,7 +91,7 @@ public struct PictureDrawing {
         return .picture(try encoder.encode(picture.resized(width: width, height: height).tensor()))
     }
 
-    private func text(_ parameters: GenerationParameters) -> String {
+    private func text(_ parameters: GenerationParameters, of bitmap: Bitmap) -> String {
         let reference = session.reference
         var extra = [("Model", session.name)]
         let loras = reference.loras.map { "\(FileSystem.name($0.path)):\($0.scale)" }
@@ -101,7 +102,7 @@ public struct PictureDrawing {
         if !steering.isEmpty { extra.append(("Steering", steering.map(\.text).joined(separator: " "))) }
         extra.append(("Version", software))
         return ParametersText.text(
-            parameters, sampler: generator.scheduler.samplerName ?? .pndm, width: parameters.width ?? 0,
-            height: parameters.height ?? 0, usesPicture: start != nil, extra: extra)
+            parameters, sampler: generator.scheduler.samplerName ?? .pndm, width: bitmap.width,
+            height: bitmap.height, usesPicture: start != nil, extra: extra)
     }
 }

@@ -63,7 +63,10 @@ public struct SiteAnalysis: Sendable {
             return (0..<weight.count).map { Int(weight.bytes.loadUnaligned(fromByteOffset: 8 * $0, as: Int64.self)) }
         }
         timesteps = try integers("timesteps")
-        generations = try integers("generations").first ?? 0
+        guard let total = try integers("generations").first else {
+            throw FileFailure.malformed(file: folder + "/examples.safetensors", reason: "\"generations\" is empty")
+        }
+        generations = total
         counts = try numbers.weight("count").floats().map { Int($0) }
         maxActivation = try numbers.weight("max_activation").floats()
         meanActivation = try numbers.weight("mean_activation").floats()

@@ -60,6 +60,8 @@ extension Study {
         return Set(chosen).sorted()
     }
 
-    /// Picture size in a key.
-    var sizeKey: JSON { [.integer(settings.capture.width ?? 0), .integer(settings.capture.height ?? 0)] }
+    /// Picture size in a key; null stands for the model's own.
+    var sizeKey: JSON {
+        .array([settings.capture.width, settings.capture.height].map { $0.map { .integer($0) } ?? .null })
+    }
 }

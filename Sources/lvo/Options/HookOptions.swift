@@ -50,7 +50,7 @@ struct HookOptions: ParsableArguments {
     /// The edits, each with its autoencoder or vector.
     func steering(_ session: ModelSession) throws -> [Steering] {
         try steer.map(SteeringArgument.init(parsing:)).map { argument in
-            if argument.kind == "feature" { try needAutoencoder(argument.layer) }
+            if case .feature = argument.target { try needAutoencoder(argument.layer) }
             return try argument.steering(session)
         }
     }
@@ -71,9 +71,7 @@ struct HookOptions: ParsableArguments {
 struct SteeringArgument {
     let text: String
     let layer: String
-    /// `channel`, `feature` or `vector`, and its index or file.
-    let kind: String
-    let value: String
+    let target: Target
     let edit: FeatureEdit
     let timesteps: ClosedRange<Float>?
 
@@ -91,14 +89,28 @@ struct SteeringArgument {
         let (edit, timesteps) = try TimestepRange.split(text[text.index(after: last)...])
         let target = text[text.index(after: first)..<last].split(separator: "=", maxSplits: 1).map(String.init)
         guard target.count == 2 else { throw fail("no target") }
-        let isIndex = Int(target[1]).map { $0 >= 0 } ?? false
-        guard target[0] == "vector" || ["channel", "feature"].contains(target[0]) && isIndex else {
+        guard let named = Target(kind: target[0], value: target[1]) else {
             throw fail("unknown target '\(target.joined(separator: "="))'")
         }
         guard let parsed = Self.edit(edit) else { throw fail("unknown edit '\(edit)'") }
         if case .add = parsed {} else if target[0] != "feature" { throw fail("'\(edit)' needs a feature") }
         (self.text, layer) = (text, String(text[..<first]))
-        (kind, value, self.edit, self.timesteps) = (target[0], target[1], parsed, timesteps)
+        (self.target, self.edit, self.timesteps) = (named, parsed, timesteps)
+    }
+
+    enum Target {
+        case channel(Int)
+        case feature(Int)
+        case vector(file: String)
+
+        init?(kind: String, value: String) {
+            switch (kind, Int(value)) {
+            case ("channel", let index?) where index >= 0: self = .channel(index)
+            case ("feature", let index?) where index >= 0: self = .feature(index)
+            case ("vector", _): self = .vector(file: value)
+            default: return nil
+            }
+        }
     }
 
     private static func edit(_ text: String) -> FeatureEdit? {
@@ -116,10 +128,10 @@ struct SteeringArgument {
     /// - Throws: a `Failure` if its layer, autoencoder or file is not there.
     func steering(_ session: ModelSession) throws -> Steering {
         let readout: Readout
-        switch kind {
-        case "channel": readout = .channel(Int(value) ?? 0)
-        case "feature": readout = .feature(Int(value) ?? 0, try session.autoencoder(layer))
-        default: readout = .direction(try TensorFile.read(value, name: "vector"), name: value)
+        switch target {
+        case .channel(let index): readout = .channel(index)
+        case .feature(let index): readout = .feature(index, try session.autoencoder(layer))
+        case .vector(let file): readout = .direction(try TensorFile.read(file, name: "vector"), name: file)
         }
         return Steering(layer: layer, readout: readout, edit: edit, timesteps: timesteps, text: text)
     }

@@ -150,7 +150,8 @@ let package = Package(
             dependencies: [
                 "Checkpoints", "Experiments", "Files", "Ops", "Pictures", "SparseAutoencoders", "StableDiffusion",
                 "Tensors", "TestSupport", "Visualization",
-            ]),
+            ],
+            resources: [.copy("Fixtures")]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
         .testTarget(name: "OptimizersTests", dependencies: ["Optimizers", "Tensors"]),
         .testTarget(name: "ReportsTests", dependencies: ["Files", "Reports", "TestSupport"]),

@@ -18,6 +18,9 @@ public enum EmbeddedModel {
     /// Captions with their factors, one JSON object a line.
     public static func prompts() throws -> String { try path("prompts.jsonl") }
 
+    /// What names the pattern and the ground of its pictures, see `Judge`.
+    package static func judge() throws -> String { try path("judge.safetensors") }
+
     private static func path(_ name: String) throws -> String {
         try ResourceFile.path(name, module: "Experiments", what: "the embedded model")
     }

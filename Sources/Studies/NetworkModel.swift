@@ -12,7 +12,20 @@ public final class NetworkModel: StudyModel {
     public let session: ModelSession
     public var name: String { session.name }
 
-    public init(_ session: ModelSession) { self.session = session }
+    private let judgeReference: JudgeReference
+    private var knownJudge: (any PictureJudge)??
+
+    public init(_ session: ModelSession, judge: JudgeReference = .none) {
+        self.session = session
+        judgeReference = judge
+    }
+
+    public func judge() throws -> (any PictureJudge)? {
+        if let knownJudge { return knownJudge }
+        let judge = try judgeReference.path(session).map { try Judge(path: $0, engine: session.engine) }
+        knownJudge = .some(judge)
+        return judge
+    }
 
     public func identity() throws -> JSON { try session.identity().json }
 

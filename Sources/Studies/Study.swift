@@ -13,6 +13,8 @@ public final class Study {
     public let sites: [Site]
     /// What `analysis` has read.
     var analyses: [Site: SiteAnalysis] = [:]
+    /// What `reference` has read.
+    var knownReference: DatasetReference?
 
     /// - Throws: `SimpleFailure(.usage)` if no layer is named.
     public init(folder: String, settings: StudySettings, prompts: [Prompt], model: any StudyModel) throws {

@@ -77,6 +77,31 @@ public struct DreamCourse: Sendable {
     }
 }
 
+/// What the whole network does, under the empty text, with a clean latent that gets the schedule's noise.
+public struct NetworkResponse: Sendable {
+    /// Mean squared error of the network's prediction, per time step.
+    public let errors: [Float]
+    /// The blocks that end the network's levels, in order of computation, and per time step their results averaged over
+    /// positions, `[T][D]`.
+    public let levels: [(name: String, activations: [[Float]])]
+
+    public init(errors: [Float], levels: [(name: String, activations: [[Float]])]) {
+        (self.errors, self.levels) = (errors, levels)
+    }
+}
+
+/// Who names what a picture shows.
+public protocol PictureJudge {
+    /// Each known factor's values.
+    var classes: [String: [String]] { get }
+    /// Checksum of whatever its answers depend on.
+    var fingerprint: String { get }
+    /// Per factor its first choice; nil for pictures that it cannot judge.
+    func choices(_ picture: Bitmap) -> [String: String]?
+}
+
+extension Judge: PictureJudge {}
+
 /// What a study asks of a model. The stages know nothing else of it, so they can be tested with one that is no network.
 ///
 /// Every answer is a function of the arguments alone.
@@ -123,4 +148,13 @@ public protocol StudyModel: AnyObject {
     func activations(
         of latents: Tensor, at sites: [Site], timestep: Int, draws: Int
     ) throws -> [Site: [[Float]]]
+
+    /// The latent `[1, 4, h, w]` of a picture: the mean that the encoder gives.
+    func latent(of picture: Bitmap) throws -> Tensor
+
+    /// - Parameter latent: clean, `[1, 4, h, w]`. The noise is a function of the time step alone.
+    func response(to latent: Tensor, timesteps: [Int]) throws -> NetworkResponse
+
+    /// The judge that is meant for the model's pictures, if there is one.
+    func judge() throws -> (any PictureJudge)?
 }

@@ -98,15 +98,15 @@ import Studies
             to: folder.path + "/claims/dream~x.json", overwrite: false)
         let before = try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted()
         let status = try StudyStatus(toyStudy(folder.path))
-        #expect(status.stages.map(\.left) == [0, 0, 0, 0, 0])
-        #expect(status.stages.map(\.running) == [0, 0, 0, 1, 0])
+        #expect(status.stages.map(\.left) == [0, 0, 0, 0, 0, 0])
+        #expect(status.stages.map(\.running) == [0, 0, 0, 1, 0, 0])
         #expect(try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted() == before)
     }
 
     @Test func aStudyWithoutPriorsHasNoSuchStage() throws {
         let study = try toyStudy("nowhere", overrides: ["prior.enabled=false"])
         #expect(study.stage(.prior) == nil)
-        #expect(study.stages.map(\.name) == ["capture", "analysis", "dream", "measure"])
+        #expect(study.stages.map(\.name) == ["capture", "analysis", "dream", "reference", "measure"])
     }
 
     @Test func choicesAreUnderstood() throws {

@@ -7,7 +7,6 @@ import Visualization
 import WorkUnits
 
 import Studies
-import Visualization
 
 /// A model that is no network: activations are hashes of the prompt, pictures are flat colours. Every answer is a
 /// function of the arguments, as the stages require.
@@ -72,7 +71,10 @@ final class ToyModel: StudyModel {
         size: DrawSettings, state: [String: Tensor]?, check: (() -> DreamState) throws -> Void
     ) throws -> DreamCourse {
         var latents = Tensor.zeros([seeds.count, 4, 2, 2])
-        if case .latents(let priors, _) = start { latents = priors.copy() }
+        if case .latents(let priors, _) = start {
+            let each = seeds.indices.map { $0 % priors.shape[0] }.flatMap { priors.slice($0..<$0 + 1).array }
+            latents = Tensor(latents.shape, each)
+        }
         latents = state?["latents"] ?? latents
         let done = state?["done"].map { Int($0.array[0]) } ?? 0
         let parameters = try settings.dreamSettings()
@@ -93,6 +95,22 @@ final class ToyModel: StudyModel {
             })
     }
 
+    func latent(of picture: Bitmap) throws -> Tensor {
+        Tensor([1, 4, 2, 2], [Float](repeating: Float(picture.pixels[0]) / 255, count: 16))
+    }
+
+    func response(to latent: Tensor, timesteps: [Int]) throws -> NetworkResponse {
+        let levels = ["down", "layer.a", "up"]
+        return NetworkResponse(
+            errors: timesteps.map { Float($0) * latent.pointer[0] },
+            levels: levels.map { name in
+                let random = random(name, Int(latent.pointer[0] * 255))
+                return (name: name, activations: timesteps.map { step in (0..<4).map { random.normal(step + $0) } })
+            })
+    }
+
+    func judge() throws -> (any PictureJudge)? { ToyJudge() }
+
     func activations(
         of latents: Tensor, at sites: [Site], timestep: Int, draws: Int
     ) throws -> [Site: [[Float]]] {
@@ -105,6 +123,15 @@ final class ToyModel: StudyModel {
             }
         }
         return result
+    }
+}
+
+/// Calls bright pictures red.
+struct ToyJudge: PictureJudge {
+    let classes = ["color": ["red", "blue", "none"], "size": ["small", "none"]]
+    let fingerprint = "toy"
+    func choices(_ picture: Bitmap) -> [String: String]? {
+        ["color": picture.pixels[0] > 127 ? "red" : "blue", "size": "none"]
     }
 }
 

@@ -29,7 +29,7 @@ import TestSupport
     /// The files of all stages; what belongs to a process or a time is not among them.
     private func results(_ study: String) throws -> [String: Data] {
         var files: [String: Data] = [:]
-        for stage in ["capture", "analysis", "prior", "dream", "measure"] {
+        for stage in ["capture", "analysis", "prior", "dream", "reference", "measure"] {
             let names = try #require(FileManager.default.enumerator(atPath: "\(study)/\(stage)"))
             for case let name as String in names {
                 let path = "\(study)/\(stage)/\(name)"
@@ -99,7 +99,7 @@ import TestSupport
         #expect(try Program.run("study", "run", path).status == 0)
         let status = try Program.run("study", "status", path, "--json")
         let stages = try #require(try JSON.parse(status.output).array)
-        #expect(stages.map { $0["left"]?.int } == [0, 0, 0, 0, 0])
+        #expect(stages.map { $0["left"]?.int } == [0, 0, 0, 0, 0, 0])
     }
 
     @Test func theDemoIsAStudy() throws {

@@ -76,13 +76,15 @@ g = (np.arange(SIDE * 2) + 0.5) / (SIDE * 2) * 2 - 1
 GX, GY = np.meshgrid(g, g)
 
 
-def render(f, rng):
-    """The picture of the factors `f`, [64, 64, 3] in 0…1; `rng` draws what the caption leaves open."""
+def shades(color):
+    """The two colours of a patterned ground."""
+    return color, color * 0.45 if color.mean() > 0.35 else color * 0.4 + 0.5
+
+
+def pattern(p, rng, zoom=1.0):
+    """The share of the second shade, [128, 128, 1] in 0…1; `zoom` above 1 makes the pattern finer."""
     x, y = GX, GY
-    p = f["pattern"]
-    c0 = COLOR_VALUES[COLOR_NAMES.index(f["ground"])]
-    c1 = c0 * 0.45 if c0.mean() > 0.35 else c0 * 0.4 + 0.5
-    w = rng.uniform(5, 7) * np.pi / 2 * 1.2
+    w = rng.uniform(5, 7) * np.pi / 2 * 1.2 * zoom
     ph = rng.uniform(0, 2 * np.pi)
     if p == "plain":
         t = np.zeros_like(x)
@@ -100,22 +102,38 @@ def render(f, rng):
         t = np.sin(w * y + ph + 1.6 * np.sin(3.2 * x + ph)) > 0
     elif p == "gradient":
         t = np.clip((y + 1) / 2, 0, 1)
-    t = np.asarray(t, np.float32)[..., None]
-    im = c0 * (1 - t) + c1 * t
+    return np.asarray(t, np.float32)[..., None]
+
+
+def shape_mask(f, rng):
+    """How much of each point the shape covers, [128, 128, 1] in 0…1."""
     r = (0.28 if f["size"] == "small" else 0.5) * rng.uniform(0.92, 1.08)
     cx, cy = PLACE_CENTERS[f["place"]]
     cx += rng.uniform(-0.06, 0.06)
     cy += rng.uniform(-0.06, 0.06)
     k = 0.75 if f["size"] == "large" else 1.0
     a = rng.uniform(-0.15, 0.15)
-    X = x - cx * k
-    Y = y - cy * k
+    X = GX - cx * k
+    Y = GY - cy * k
     X, Y = X * np.cos(a) + Y * np.sin(a), -X * np.sin(a) + Y * np.cos(a)
     d = signed_distance(f["shape"], X, Y, r)
-    m = np.clip(0.5 - d * SIDE / 1.2, 0, 1)[..., None]
-    im = im * (1 - m) + COLOR_VALUES[COLOR_NAMES.index(f["color"])] * m
-    im = im.reshape(SIDE, 2, SIDE, 2, 3).mean((1, 3))
-    return im.astype(np.float32)
+    return np.clip(0.5 - d * SIDE / 1.2, 0, 1)[..., None]
+
+
+def blend(a, b, t):
+    return a * (1 - t) + b * t
+
+
+def downsample(im):
+    """Means over two points a pixel and axis."""
+    return im.reshape(SIDE, 2, SIDE, 2, 3).mean((1, 3)).astype(np.float32)
+
+
+def render(f, rng):
+    """The picture of the factors `f`, [64, 64, 3] in 0…1; `rng` draws what the caption leaves open."""
+    c0, c1 = shades(COLOR_VALUES[COLOR_NAMES.index(f["ground"])])
+    im = blend(c0, c1, pattern(f["pattern"], rng))
+    return downsample(blend(im, COLOR_VALUES[COLOR_NAMES.index(f["color"])], shape_mask(f, rng)))
 
 
 def caption(f):

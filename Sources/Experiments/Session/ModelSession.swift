@@ -33,6 +33,7 @@ public final class ModelSession {
         var conditionings: [TextSource: TextConditioning] = [:]
         var generator: Generator?
         var decoder: VAEDecoder?
+        var encoder: VAEEncoder?
     }
 
     private struct PlanKey: Hashable {
@@ -161,6 +162,30 @@ extension ModelSession {
         let decoder = try folder.loadVAEDecoder(engine: engine)
         networks.decoder = decoder
         return decoder
+    }
+
+    /// From pixels to latents.
+    ///
+    /// - Throws: as `decoder`.
+    package func pictureEncoder() throws -> VAEEncoder {
+        if let known = networks.encoder { return known }
+        let encoder = try folder.loadVAEEncoder(engine: engine)
+        networks.encoder = encoder
+        return encoder
+    }
+
+    /// The whole U-Net, and a text's share of it.
+    ///
+    /// - Throws: a `Failure` if a part is missing or damaged.
+    package func wholeUNet(text: TextSource = TextSource()) throws -> (unet: UNet, text: TextConditioning) {
+        let context = try self.text(text).context
+        guard let last = folder.unetConfig.hookPoints().last else {
+            throw SimpleFailure(.badData, "\(folder.path): a U-Net without blocks")
+        }
+        let unet = try unet(upTo: last)
+        let conditioning = networks.conditionings[text] ?? unet.prepare(context: context)
+        networks.conditionings[text] = conditioning
+        return (unet, conditioning)
     }
 
     /// The U-Net up to a hook point at least. With a memory budget, no more than that stays loaded.

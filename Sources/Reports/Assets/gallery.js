@@ -2,7 +2,7 @@
 // The data arrive by calls: lvo.index(…) from data/index.js, lvo.feature(…) from a feature's own script.
 const lvo = (() => {
   const main = document.getElementById("main");
-  const state = { query: "", sort: "dreams first", site: "all", onlyDreams: false };
+  const state = { query: "", sort: "clearest first", site: "all", onlyDreams: false };
   let index = null, rows = [], order = [], waiting = {}, onKey = null, cleanUp = null;
 
   // Elements -------------------------------------------------------------------------------------------------------
@@ -29,6 +29,15 @@ const lvo = (() => {
   const spoken = name => name.replaceAll("_", " ");
   // In this order, wherever measures are listed.
   const meanings = {
+    recognized: "share of results in which an independent judge sees what ten of the twelve strongest examples share",
+    recognized_of_examples: "the same of those examples: the most to hope for",
+    recognized_of_others: "the same of random pictures: chance",
+    identification: "share of results that other layers find more like its own examples than like those of 15 other features",
+    identification_of_examples: "the same of the examples, each left out in turn: the most to hope for",
+    identification_by_chance: "the same by guessing",
+    naturalness: "share of the dataset's pictures whose noise the model predicts no better; half for a middling picture",
+    retention: "share of the activation that is left when the picture is encoded again",
+    retention_of_others: "activation of random pictures, as such a share: chance",
     reach: "activation of the result ÷ the largest in the dataset at the time step; above 1: beyond every picture",
     rank: "1: nothing else in the layer is more active on the result",
     z_score: "standard deviations above the mean over all features on the result",
@@ -53,7 +62,7 @@ const lvo = (() => {
       const site = data.sites[c.site[i]];
       return {
         i, number, site, key: site + "/" + number, words: c.words[i], peaks: c.peaks[i], dreams: c.dreams[i],
-        thumbnail: c.thumbnail[i], dream: c.dream_thumbnail[i], text: (number + " " + c.words[i] + " " + site).toLowerCase(),
+        clarity: c.clarity[i], doubts: c.doubts[i], thumbnail: c.thumbnail[i], dream: c.dream_thumbnail[i], text: (number + " " + c.words[i] + " " + site).toLowerCase(),
       };
     });
   }
@@ -64,16 +73,19 @@ const lvo = (() => {
       terms.every(term => /^\d+$/.test(term) ? String(row.number) === term : row.text.includes(term)));
     const values = index.columns.measures[state.sort];
     if (values) found.sort((a, b) => (values[b.i] ?? -Infinity) - (values[a.i] ?? -Infinity) || a.i - b.i);
-    if (state.sort === "dreams first") found.sort((a, b) => (b.dreams.length > 0) - (a.dreams.length > 0) || a.i - b.i);
+    if (state.sort === "clearest first") found.sort((a, b) => (b.clarity ?? -2) - (a.clarity ?? -2) || a.i - b.i);
     if (state.sort === "first peak") found.sort((a, b) => (a.peaks[0] ?? 1e9) - (b.peaks[0] ?? 1e9) || a.i - b.i);
     order = found;
   }
   function facts(row) {
     const measures = index.columns.measures;
     const shown = Object.keys(measures).filter(name => measures[name][row.i] !== null);
-    const first = ["active_share", "largest_activation", "reach", state.sort];
+    const first = ["active_share", "largest_activation", "reach", "identification", "recognized", state.sort];
     shown.sort((a, b) => first.lastIndexOf(b) - first.lastIndexOf(a));
     return shown.slice(0, row.dream ? 1 : 3).map(name => spoken(name) + " " + number(measures[name][row.i])).join(" · ");
+  }
+  function badge(doubts) {
+    return doubts.length ? make("span", { class: "badge", title: "Not to be trusted: " + doubts.join("; ") }, "doubtful") : null;
   }
   function card(row) {
     const kind = row.site.endsWith("/channels") ? "channel " : "";
@@ -81,7 +93,8 @@ const lvo = (() => {
       row.dream ? make("img", { src: row.dream, alt: "a dream", title: "what it looks for", loading: "lazy" }) : null,
       row.thumbnail ? make("img", { src: row.thumbnail, alt: "an example", title: "where it was most active", loading: "lazy" })
         : make("span", { class: "none" }),
-      make("div", {}, make("b", {}, kind + row.number), make("div", { class: "words" }, row.words || "\u00a0"),
+      make("div", {}, make("b", {}, kind + row.number), " ", badge(row.doubts),
+        make("div", { class: "words" }, row.words || "\u00a0"),
         make("div", { class: "soft" }, facts(row)),
         make("div", { class: "soft" }, row.peaks.length ? "peaks " + row.peaks.join(", ") : "never active")));
   }
@@ -95,8 +108,8 @@ const lvo = (() => {
     });
     const names = Object.keys(index.columns.measures);
     const sort = make("select", { "aria-label": "Sort", onchange: e => { state.sort = e.target.value; update(); } },
-      ["dreams first", "", "first peak", ...names].map(name => make("option", { value: name, selected: name === state.sort },
-        name === "dreams first" ? name : name ? "by " + spoken(name) : "by number")));
+      ["clearest first", "", "first peak", ...names].map(name => make("option", { value: name, selected: name === state.sort },
+        name === "clearest first" ? name : name ? "by " + spoken(name) : "by number")));
     const site = make("select", { "aria-label": "Layer", onchange: e => { state.site = e.target.value; update(); } },
       ["all", ...index.sites].map(name => make("option", { value: name, selected: name === state.site },
         name === "all" ? "all layers" : name)));
@@ -227,6 +240,7 @@ const lvo = (() => {
     }
     move();
     const view = make("div", {},
+      dream.doubts.length ? make("p", {}, badge(dream.doubts), make("span", { class: "soft" }, " " + dream.doubts.join("; "))) : "",
       make("div", { class: "pictures" }, dream.seeds.map((seed, i) => make("figure", {},
         make("a", { href: dream.pictures[i], title: "Full size" }, frames[i]),
         make("figcaption", {}, make("span", { style: `color:var(--series-${i % 8 + 1})` }, "seed " + seed), notes[i])))),
@@ -287,8 +301,12 @@ const lvo = (() => {
         data.priors.map(prior => figure(prior.picture, "seed " + prior.seed)))) : "",
       Object.keys(data.measures).length ? section("Measures",
         make("div", { class: "soft" }, "Means over its dreams."), table(ordered(data.measures))) : "");
-    const reaches = data.dreams.map(dream => dream.measures.reach ?? -1);
-    if (tabs.length) open(reaches.indexOf(Math.max(...reaches)));
+    const clear = data.dreams.map(({ measures: { recognized, identification, reach } }) => {
+      const known = [recognized, identification].filter(value => value !== null && value !== undefined);
+      // Reach decides between equals.
+      return known.reduce((sum, value) => sum + value / known.length, 0) + Math.min(reach ?? 0, 99) / 1e5;
+    });
+    if (tabs.length) open(clear.indexOf(Math.max(...clear)));
     onKey = key => {
       if (key === "ArrowLeft" || key === "k") { go(-1); return true; }
       if (key === "ArrowRight" || key === "j") { go(1); return true; }

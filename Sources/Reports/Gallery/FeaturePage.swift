@@ -47,13 +47,16 @@ public struct FeaturePage: Sendable {
         /// An animated PNG of the history, if there is one.
         public var animation: String?
         public var measures: [(name: String, value: Double?)]
+        /// Why not to trust it.
+        public var doubts: [String]
         public var settings: JSON
         /// The command that repeats it.
         public var command: String
 
         public init(
             timestep: Int, seeds: [Int], pictures: [String], history: String, steps: [Int], activations: [[Float]],
-            largest: Float, animation: String?, measures: [(name: String, value: Double?)], settings: JSON, command: String
+            largest: Float, animation: String?, measures: [(name: String, value: Double?)],
+            doubts: [String], settings: JSON, command: String
         ) {
             self.timestep = timestep
             self.seeds = seeds
@@ -64,6 +67,7 @@ public struct FeaturePage: Sendable {
             self.largest = largest
             self.animation = animation
             self.measures = measures
+            self.doubts = doubts
             self.settings = settings
             self.command = command
         }
@@ -85,6 +89,10 @@ public struct FeaturePage: Sendable {
     public var dreams: [Dream] = []
     /// Numbers for the index: sortable.
     public var measures: [(name: String, value: Double?)] = []
+    /// How clearly its best dream shows what it looks for, in 0…1; nil without dreams. The index is ordered by it.
+    public var clarity: Double?
+    /// Why not to trust that dream.
+    public var doubts: [String] = []
     /// Small pictures for the index: what it looks for, and where it was most active.
     public var dreamThumbnail: String?
     public var thumbnail: String?
@@ -155,7 +163,7 @@ extension FeaturePage.Dream {
             "steps": .array(steps.map(JSON.integer)),
             "activations": .array(activations.map(FeaturePage.floats)), "largest": JSON.float(largest),
             "animation": animation.map(JSON.string) ?? .null, "measures": FeaturePage.numbers(measures),
-            "settings": settings, "command": .string(command),
+            "doubts": .array(doubts.map(JSON.string)), "settings": settings, "command": .string(command),
         ]
     }
 

@@ -35,6 +35,7 @@ public final class GalleryWriter {
         for measure in page.measures where !measureNames.contains(measure.name) { measureNames.append(measure.name) }
         var row = FeaturePage(layer: page.layer, space: page.space, index: page.index)
         (row.words, row.peaks, row.measures) = (page.words, page.peaks, page.measures)
+        (row.clarity, row.doubts) = (page.clarity, page.doubts)
         (row.thumbnail, row.dreamThumbnail) = (page.thumbnail, page.dreamThumbnail)
         // The index tells whether there are dreams; the dreams themselves stay on their page.
         row.timesteps = page.dreams.map(\.timestep)
@@ -79,6 +80,8 @@ public final class GalleryWriter {
                 "words": .array(rows.map { .string($0.words.joined(separator: " ")) }),
                 "peaks": .array(rows.map { .array($0.peaks.map(JSON.integer)) }),
                 "dreams": .array(rows.map { .array($0.timesteps.map(JSON.integer)) }),
+                "clarity": .array(rows.map { $0.clarity.map { JSON.float(Float($0)) } ?? .null }),
+                "doubts": .array(rows.map { .array($0.doubts.map(JSON.string)) }),
                 "thumbnail": .array(rows.map { $0.thumbnail.map(JSON.string) ?? .null }),
                 "dream_thumbnail": .array(rows.map { $0.dreamThumbnail.map(JSON.string) ?? .null }),
                 "measures": JSON(measures),

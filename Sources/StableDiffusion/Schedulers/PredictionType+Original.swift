@@ -1,12 +1,20 @@
 import Tensors
 
-/// What samplers make of the U-Net's output.
+/// What samplers make of the U-Net's output, and what training compares it with.
 extension PredictionType {
     /// x₀, where the sample is √ᾱ x₀ + √(1−ᾱ) ε.
     func original(_ output: Tensor, _ sample: Tensor, shares: (signal: Float, noise: Float)) -> Tensor {
         switch self {
         case .epsilon: weightedSum([(1 / shares.signal, sample), (-shares.noise / shares.signal, output)])
         case .vPrediction: weightedSum([(shares.signal, sample), (-shares.noise, output)])
+        }
+    }
+
+    /// What the U-Net ought to predict for √ᾱ x₀ + √(1−ᾱ) ε.
+    package func target(_ original: Tensor, noise: Tensor, shares: (signal: Float, noise: Float)) -> Tensor {
+        switch self {
+        case .epsilon: noise
+        case .vPrediction: weightedSum([(shares.signal, noise), (-shares.noise, original)])
         }
     }
 

@@ -1,7 +1,18 @@
 import Foundation
 
-/// Numbers about the results of an optimization, from position-averaged activations alone (docs/measures.md).
+/// Numbers about the results of an optimization, from what was observed of them (docs/measures.md).
 package enum Measures {
+    /// The names of those that tell most, in the order in which tables list them; the others follow by name.
+    static let leading = [
+        "recognized", "recognized_of_examples", "recognized_of_others", "identification", "identification_of_examples",
+        "identification_by_chance", "naturalness", "retention", "retention_of_others", "reach",
+    ]
+
+    /// Names in the order of tables.
+    package static func ordered(_ names: some Sequence<String>) -> [String] {
+        names.map { (leading.firstIndex(of: $0) ?? leading.count, $0) }.sorted { $0 < $1 }.map(\.1)
+    }
+
     /// Final activation divided by the largest of the dataset at the time step; nil if that is not positive.
     package static func reach(activation: Float, largest: Float) -> Double? {
         largest > 0 ? Double(activation) / Double(largest) : nil

@@ -95,6 +95,7 @@ public enum Schema {
     private static let measure: [Setting] = [
         .init("measure.noise_draws", .integer(1...1000), 8, "Draws of the schedule's noise a measure is averaged over"),
         .init("measure.examples", .integer(1...1000), 12, "Dataset examples that agreement compares with"),
+        .init("measure.judge", .path, "embedded", "Who names pictures: a file, none, or embedded for the model of that name"),
     ]
 
     private static let report: [Setting] = [

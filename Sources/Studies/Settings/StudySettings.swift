@@ -35,6 +35,7 @@ public struct StudySettings: Sendable, Equatable {
     public var priorSeeds: [Int] { values.integers("prior.seeds") }
     public var noiseDraws: Int { values.integer("measure.noise_draws") }
     public var measuredExamples: Int { values.integer("measure.examples") }
+    public var judge: JudgeReference { JudgeReference(values.text("measure.judge")) }
     public var title: String { values.text("report.title") }
     public var shownExamples: Int { values.integer("report.examples") }
     public var dreamSeeds: [Int] { values.integers("dream.seeds") }

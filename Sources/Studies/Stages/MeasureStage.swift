@@ -1,6 +1,7 @@
 import Checkpoints
 import Files
 import Foundation
+import Pictures
 import Tensors
 import WorkUnits
 
@@ -12,16 +13,20 @@ struct MeasureStage: WorkStage {
     func units() throws -> [WorkUnit<DreamSubject>] {
         let dreams = DreamStage(study: study)
         let captured = try CaptureStage(study: study).fingerprint()
+        let reference = try ReferenceStage(study: study).fingerprint()
+        let judge = try study.factorJudge().map { JSON.string($0.fingerprint) } ?? .null
         return try study.dreamSubjects().map { dream in
             let (subject, timestep) = (dream.subject, dream.timestep)
             return WorkUnit(
                 id: dream.path,
                 key: [
-                    "version": 2, "dream": .string(try dreams.unit(dream).fingerprint), "timestep": .integer(timestep),
+                    "version": 3, "dream": .string(try dreams.unit(dream).fingerprint), "timestep": .integer(timestep),
                     "noise_draws": .integer(study.settings.noiseDraws),
                     "examples": .array(try examples(subject, timestep: timestep).map(exampleKey)),
                     "others": .array(others(subject).map(exampleKey)),
                     "largest": JSON.float(try largest(subject, timestep)), "captured": .string(captured),
+                    "top_k": .integer(study.settings.topK), "seed": .integer(study.settings.seed),
+                    "reference": .string(reference), "judge": judge,
                 ], payload: dream)
         }
     }
@@ -34,6 +39,50 @@ struct MeasureStage: WorkStage {
 
     private func measure(_ dream: DreamSubject) throws -> [(name: String, value: Double?)] {
         let (subject, timestep) = (dream.subject, dream.timestep)
+        let results = try results(dream)
+        let compared = study.comparisonSite(subject.site.layer)
+        let sites = Array(Set([subject.site, compared]))
+        let draws = study.settings.noiseDraws
+        let activations = try study.model.activations(of: results.latents, at: sites, timestep: timestep, draws: draws)
+        let redrawn = try study.model.activations(
+            of: results.encoded, at: [subject.site], timestep: timestep, draws: draws)
+        guard let own = activations[subject.site], let shared = activations[compared], let left = redrawn[subject.site]
+        else { throw SimpleFailure(.internalError, "\(dream.path): no activations") }
+        let largest = try largest(subject, timestep)
+        let (examples, others) = (try examples(subject, timestep: timestep), others(subject))
+        let exampleVectors = try vectors(examples, compared, timestep)
+        let otherVectors = try vectors(others, compared, timestep)
+        let means = try study.analysis(compared).means(near: timestep)
+        let values = own.map { $0[subject.index] }
+        let ofOthers = try vectors(others, subject.site, timestep).map { Double($0[subject.index]) }
+        let recognition = Recognition(study: study, others: others)
+        return try recognition.measures(subject, timestep: timestep, results: results.pictures)
+            + NetworkMeasures(study: study).measures(
+                subject, timestep: timestep, examples: examples, responses: results.encoded)
+            + [
+                ("retention", Measures.retention(before: values, after: left.map { $0[subject.index] })),
+                ("retention_of_others", Measures.share(Measures.mean(ofOthers), of: values)),
+                ("reach", Measures.mean(values.compactMap { Measures.reach(activation: $0, largest: largest) })),
+                ("rank", Measures.mean(own.map { Double(Measures.rank(of: subject.index, in: $0)) })),
+                ("z_score", Measures.mean(own.map { Measures.zScore(of: subject.index, in: $0) })),
+                ("agreement", Measures.agreement(shared, exampleVectors)),
+                ("agreement_with_others", Measures.agreement(shared, otherVectors)),
+                ("diversity", Measures.diversity(shared, around: means)),
+                ("diversity_of_others", Measures.diversity(otherVectors, around: means)),
+                ("stability", Measures.stability(values)),
+            ] + purities(subject, timestep: timestep, results: shared, compared)
+    }
+
+    /// What a dream has left.
+    private struct Results {
+        /// `[B, 4, h, w]`
+        let latents: Tensor
+        let pictures: [Bitmap]
+        /// Latents of the pictures, as the encoder gives them: what is left of the result in what people see.
+        let encoded: Tensor
+    }
+
+    private func results(_ dream: DreamSubject) throws -> Results {
         let dreams = DreamStage(study: study)
         let store = UnitStore(study: study.folder, stage: dreams.name)
         let unit = try dreams.unit(dream)
@@ -43,27 +92,14 @@ struct MeasureStage: WorkStage {
                 "\(store.folder(unit.id)): no valid dream to measure; run lvo study \(StageName.dream.command)")
         }
         let weight = try SafetensorsFile(path: store.folder(unit.id) + "/latents.safetensors").weight("latent")
-        let compared = study.comparisonSite(subject.site.layer)
-        let activations = try study.model.activations(
-            of: Tensor(weight.shape, weight.floats()), at: Array(Set([subject.site, compared])), timestep: timestep,
-            draws: study.settings.noiseDraws)
-        guard let own = activations[subject.site], let shared = activations[compared] else {
-            throw SimpleFailure(.internalError, "\(unit.id): no activations")
+        let pictures = try study.settings.dreamSeeds.map { try PNG.read("\(store.folder(unit.id))/\($0).png").bitmap }
+        let encoded = try pictures.flatMap { try study.model.latent(of: $0).array }
+        guard weight.count == encoded.count, weight.shape.first == pictures.count else {
+            throw SimpleFailure(
+                .badData, "\(store.folder(unit.id)): latents \(weight.shape) for \(pictures.count) pictures")
         }
-        let largest = try largest(subject, timestep)
-        let examples = try vectors(examples(subject, timestep: timestep), compared, timestep)
-        let others = try vectors(others(subject), compared, timestep)
-        let means = try study.analysis(compared).means(near: timestep)
-        let values = own.map { $0[subject.index] }
-        return [
-            ("reach", Measures.mean(values.compactMap { Measures.reach(activation: $0, largest: largest) })),
-            ("rank", Measures.mean(own.map { Double(Measures.rank(of: subject.index, in: $0)) })),
-            ("z_score", Measures.mean(own.map { Measures.zScore(of: subject.index, in: $0) })),
-            ("agreement", Measures.agreement(shared, examples)),
-            ("agreement_with_others", Measures.agreement(shared, others)),
-            ("diversity", Measures.diversity(shared, around: means)),
-            ("diversity_of_others", Measures.diversity(others, around: means)), ("stability", Measures.stability(values)),
-        ] + (try purities(subject, timestep: timestep, results: shared, compared))
+        return Results(
+            latents: Tensor(weight.shape, weight.floats()), pictures: pictures, encoded: Tensor(weight.shape, encoded))
     }
 
     /// How pure the examples' most shared factor is, and the share of the same value among the pictures nearest to the

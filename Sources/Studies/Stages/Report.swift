@@ -110,7 +110,10 @@ public struct Report {
             let values = page.dreams.flatMap { $0.measures }.filter { $0.name == name }.compactMap(\.value)
             page.measures.append((name, Measures.mean(values)))
         }
-        if let best = page.furthest { page.dreamThumbnail = try pictures.thumbnail(of: best.pictures[0]) }
+        if let best = page.clearest {
+            page.dreamThumbnail = try pictures.thumbnail(of: best.pictures[0])
+            (page.clarity, page.doubts) = (Trust.clarity(best.measures), best.doubts)
+        }
         return page
     }
 
@@ -151,7 +154,7 @@ public struct Report {
         }
         let settings = study.settings.dream(subject.site.space)
         if settings.animation { try pictures.add("\(source)/animation.png", as: "\(target)/animation.png") }
-        let course = try JSON.read(source + "/course.json")
+        let (course, measures) = (try JSON.read(source + "/course.json"), measures(dream))
         let path = URL(fileURLWithPath: study.folder).standardizedFileURL.path
         return FeaturePage.Dream(
             timestep: timestep, seeds: seeds, pictures: seeds.map { "\(target)/\($0).png" },
@@ -161,7 +164,7 @@ public struct Report {
             },
             largest: try study.analysis(subject.site).maxActivation(subject.index, near: timestep),
             animation: settings.animation ? "\(target)/animation.png" : nil,
-            measures: measures(dream), settings: settings.parameters,
+            measures: measures, doubts: Trust.doubts(measures), settings: settings.parameters,
             command: "cd \(Shell.quoted(path)) && \(course["command"]?.string ?? "")")
     }
 
@@ -173,7 +176,7 @@ public struct Report {
 
     private func summary(_ layer: String, _ values: [Space: [String: [Double]]]) -> SummaryTable {
         let spaces = Space.allCases.filter { values[$0] != nil }
-        let names = Set(spaces.flatMap { values[$0, default: [:]].keys }).sorted()
+        let names = Measures.ordered(Set(spaces.flatMap { values[$0, default: [:]].keys }))
         let rows = names.map { name in
             (
                 name: name,
@@ -188,9 +191,9 @@ public struct Report {
         return SummaryTable(title: layer, columns: spaces.map(\.rawValue), rows: rows)
     }
 
-    /// Six examples, then the results that reached furthest.
+    /// Six examples, then the clearest results.
     private func sheetRow(_ page: FeaturePage) throws -> [ContactSheet.Cell?]? {
-        guard let dream = page.furthest else { return nil }
+        guard let dream = page.clearest else { return nil }
         func cell(_ path: String, _ label: String) throws -> ContactSheet.Cell {
             .init(try PNG.read("\(folder)/\(path)").bitmap.fitting(width: 128, height: 128), label: label)
         }
@@ -215,10 +218,12 @@ public struct Report {
 }
 
 extension FeaturePage {
-    /// The dream with the largest reach; without measures the last.
-    fileprivate var furthest: Dream? {
-        func reach(_ dream: Dream) -> Double { (dream.measures.first { $0.name == "reach" }?.value ?? nil) ?? -1 }
-        return dreams.max { reach($0) < reach($1) }
+    /// The dream of the greatest clarity, of equal ones that with the largest reach; without measures the last.
+    fileprivate var clearest: Dream? {
+        func rank(_ dream: Dream) -> (Double, Double) {
+            (Trust.clarity(dream.measures), (dream.measures.first { $0.name == "reach" }?.value ?? nil) ?? -1)
+        }
+        return dreams.max { rank($0) < rank($1) }
     }
 }
 

@@ -12,6 +12,7 @@ extension Study {
         case .analysis: AnalyzeStage(study: self)
         case .prior: settings.makesPriors ? PriorStage(study: self) : nil
         case .dream: DreamStage(study: self)
+        case .reference: ReferenceStage(study: self)
         case .measure: MeasureStage(study: self)
         }
     }

@@ -46,6 +46,14 @@ struct StudyDream: StageCommand {
     @OptionGroup var stages: StageOptions
 }
 
+struct StudyReference: StageCommand {
+    static let configuration = CommandConfiguration(
+        commandName: stage.command, abstract: "See what the whole network makes of the dataset's pictures.")
+    static let stage = StageName.reference
+    @OptionGroup var study: StudyOptions
+    @OptionGroup var stages: StageOptions
+}
+
 struct StudyMeasure: StageCommand {
     static let configuration = CommandConfiguration(commandName: stage.command, abstract: "Measure the dreams' results.")
     static let stage = StageName.measure

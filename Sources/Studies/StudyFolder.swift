@@ -25,7 +25,8 @@ public enum StudyFolder {
         try check(settings, session)
         let file = try resolved(settings.prompts, in: folder, embedded: EmbeddedModel.prompts)
         let prompts = Prompt.evenly(try Prompt.read(file), limit: settings.promptLimit)
-        return try Study(folder: folder, settings: settings, prompts: prompts, model: NetworkModel(session, judge: settings.judge))
+        return try Study(
+            folder: folder, settings: settings, prompts: prompts, model: NetworkModel(session, judge: settings.judge))
     }
 
     /// What can be known before the first of many units fails for it: memory for the dreams, and their time steps.

@@ -27,7 +27,8 @@ public struct Prompt: Sendable, Equatable {
     /// where the first line begins with a brace. Empty lines and repeated prompts are left out: a repeated one would draw
     /// the same pictures.
     ///
-    /// - Throws: `FileFailure` without the file or for text that is not UTF-8, `SimpleFailure(.badData)` naming the line.
+    /// - Throws: `FileFailure` without the file or for text that is not UTF-8, `SimpleFailure(.badData)` naming the line; also
+    ///   for members that would change a picture (`seed`, `steps`, …), which are settings here.
     public static func read(_ path: String) throws -> [Prompt] {
         try parse(TextLines.read(path), name: path, isPipe: !FileSystem.isFile(path))
     }
@@ -36,7 +37,8 @@ public struct Prompt: Sendable, Equatable {
     package static func parse(_ lines: [String], name: String, isPipe: Bool = false) throws -> [Prompt] {
         var seen: Set<String> = []
         var prompts: [Prompt] = []
-        let trimmed = lines.map { $0.trimmingCharacters(in: .whitespaces) }
+        // Files joined with `cat` have the marks of each where it begins.
+        let trimmed = lines.map { $0.trimmingCharacters(in: .whitespaces.union(CharacterSet(charactersIn: "\u{FEFF}"))) }
         let isJSON = name.hasSuffix(".jsonl") || isPipe && trimmed.first { !$0.isEmpty }?.hasPrefix("{") == true
         for (number, line) in trimmed.enumerated() where !line.isEmpty {
             let prompt = isJSON ? try parse(line, "\(name), line \(number + 1)") : Prompt(text: line)
@@ -62,8 +64,32 @@ public struct Prompt: Sendable, Equatable {
         guard let text = json["text"]?.string else {
             throw SimpleFailure(.badData, "\(place): expected an object with a text, found \(json.typeName)")
         }
+        for name in settings where json[name]?.saysNothing == false {
+            throw SimpleFailure(
+                .badData, "\(place): \(name) is not read from prompts; all have the same, given beside the file")
+        }
+        return Prompt(text: text, factors: try factors(json["factors"] ?? .null, place))
+    }
+
+    /// What other programs keep beside a prompt and draw its picture by.
+    private static let settings = [
+        "negative_prompt", "seed", "steps", "num_inference_steps", "cfg_scale", "guidance_scale", "sampler", "scheduler",
+        "width", "height", "clip_skip",
+    ]
+
+    private static func factors(_ json: JSON, _ place: String) throws -> [String: String] {
+        if json.isNull { return [:] }
+        guard let members = json.object else {
+            throw SimpleFailure(.badData, "\(place): factors: expected an object, found \(json.typeName)")
+        }
         var factors: [String: String] = [:]
-        for (name, value) in json["factors"]?.object ?? JSONObject() { factors[name] = value.string }
-        return Prompt(text: text, factors: factors)
+        for (name, value) in members where !value.isNull {
+            guard value.object == nil, value.array == nil else {
+                throw SimpleFailure(
+                    .badData, "\(place): factor \(name): expected a text or a number, found \(value.typeName)")
+            }
+            factors[name] = value.string ?? value.serialized()
+        }
+        return factors
     }
 }

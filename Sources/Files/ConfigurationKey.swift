@@ -16,11 +16,21 @@ package struct ConfigurationKey: Sendable {
     package let treatment: Treatment
     /// Values under which a refused key changes nothing. An absent or null key always does.
     package let accepted: [JSON]
+    /// Whether a list of accepted values, one for each level of the network, is accepted too.
+    package var isPerLevel = false
 
     /// - Parameter names: separated by white space.
     package static func used(_ names: String) -> [Self] { all(names, .used) }
     package static func harmless(_ names: String) -> [Self] { all(names, .harmless) }
     package static func refused(_ names: String, unless accepted: JSON...) -> [Self] { all(names, .refused, accepted) }
+
+    package static func refusedPerLevel(_ names: String, unless accepted: JSON...) -> [Self] {
+        all(names, .refused, accepted).map { key in
+            var key = key
+            key.isPerLevel = true
+            return key
+        }
+    }
 
     private static func all(_ names: String, _ treatment: Treatment, _ accepted: [JSON] = []) -> [Self] {
         names.split(whereSeparator: \.isWhitespace).map {
@@ -52,6 +62,11 @@ package struct ConfigurationKey: Sendable {
 
     /// 1 and 1.0 are the same.
     private func accepts(_ value: JSON) -> Bool {
+        if isPerLevel, let levels = value.array { return !levels.isEmpty && levels.allSatisfy(acceptsOne) }
+        return acceptsOne(value)
+    }
+
+    private func acceptsOne(_ value: JSON) -> Bool {
         accepted.contains { value == $0 || (value.double != nil && value.double == $0.double) }
     }
 
@@ -60,7 +75,8 @@ package struct ConfigurationKey: Sendable {
         [Treatment.used, .refused, .harmless].map { treatment in
             let names = keys.filter { $0.treatment == treatment }.map { key in
                 let values = key.accepted.map { $0.serialized() }.joined(separator: ", ")
-                return "`\(key.name)`" + (values.isEmpty ? "" : " (unless \(values))")
+                let unless = " (unless \(values)\(key.isPerLevel ? ", also for each level" : ""))"
+                return "`\(key.name)`" + (values.isEmpty ? "" : unless)
             }
             return "| \(format) | \(treatment.rawValue) | \(names.isEmpty ? "–" : names.joined(separator: " ")) |\n"
         }.joined()

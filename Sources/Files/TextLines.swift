@@ -51,11 +51,7 @@ public enum TextLines {
 
     /// - Throws: as `read` does.
     package static func decode(_ bytes: [UInt8], file: String) throws(FileFailure) -> String {
-        for (mark, name) in [([0xFF, 0xFE, 0, 0], "UTF-32LE"), ([0xFF, 0xFE], "UTF-16LE"), ([0xFE, 0xFF], "UTF-16BE")]
-            as [([UInt8], String)] where bytes.starts(with: mark)
-        {
-            throw encoded(name, name, file)
-        }
+        for (mark, name) in marks where bytes.starts(with: mark) { throw encoded(name, name, file) }
         let own = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? bytes.dropFirst(3) : bytes[...]
         if let nul = own.firstIndex(of: 0) {
             if let name = utf16(own) { throw encoded(name, name, file) }
@@ -65,6 +61,12 @@ public enum TextLines {
         let line = lineNumber(of: firstInvalid(own), in: own)
         throw encoded("line \(line) is not UTF-8; Latin-1 or Windows-1252", "WINDOWS-1252", file)
     }
+
+    /// Of other encodings; the longer of two that begin alike comes first.
+    private static let marks: [([UInt8], String)] = [
+        ([0xFF, 0xFE, 0, 0], "UTF-32LE"), ([0, 0, 0xFE, 0xFF], "UTF-32BE"), ([0xFF, 0xFE], "UTF-16LE"),
+        ([0xFE, 0xFF], "UTF-16BE"),
+    ]
 
     private static func encoded(_ what: String, _ name: String, _ file: String) -> FileFailure {
         .unsupported(

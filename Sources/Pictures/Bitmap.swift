@@ -26,6 +26,18 @@ public struct Bitmap: Sendable, Equatable {
         self.pixels = pixels
     }
 
+    /// A picture with transparency, not premultiplied, laid over white.
+    init(width: Int, height: Int, rgba: [UInt8]) {
+        var pixels = [UInt8](repeating: 0, count: width * height * 3)
+        for i in 0..<width * height {
+            let alpha = Int(rgba[4 * i + 3])
+            for c in 0..<3 {
+                pixels[3 * i + c] = UInt8((Int(rgba[4 * i + c]) * alpha + 255 * (255 - alpha) + 127) / 255)
+            }
+        }
+        self.init(width: width, height: height, pixels: pixels)
+    }
+
     /// A picture of one colour.
     public init(width: Int, height: Int, red: UInt8, green: UInt8, blue: UInt8) {
         let count = width * height

@@ -8,6 +8,11 @@ enum Exif {
         var position = 2
         while bytes.count - position >= 4, bytes[position] == 0xFF {
             let marker = bytes[position + 1]
+            // Any number of bytes FF may fill the space before a marker.
+            if marker == 0xFF {
+                position += 1
+                continue
+            }
             let length = Int(bytes[position + 2]) << 8 | Int(bytes[position + 3])
             guard marker != 0xDA, length >= 2, length <= bytes.count - position - 2 else { return 1 }
             let segment = bytes[position + 4..<position + 2 + length]
@@ -35,7 +40,7 @@ enum Exif {
     }
 
     /// Of the first directory of a TIFF header, in either byte order.
-    private static func orientation(tiff: ArraySlice<UInt8>) -> Int {
+    static func orientation(tiff: ArraySlice<UInt8>) -> Int {
         let isLittle = tiff.starts(with: Array("II*\0".utf8))
         guard isLittle || tiff.starts(with: Array("MM\0*".utf8)) else { return 1 }
         func number(_ offset: Int, _ count: Int) -> Int? {

@@ -31,10 +31,18 @@ package enum JPEG {
         let isCMYK = space == TJCS_CMYK.rawValue || space == TJCS_YCCK.rawValue
         let format = isCMYK ? TJPF_CMYK : TJPF_RGB
         var pixels = [UInt8](repeating: 0, count: Int(width) * Int(height) * (isCMYK ? 4 : 3))
-        let flags = TJFLAG_STOPONWARNING | TJFLAG_LIMITSCANS
-        guard tjDecompress2(
-            decoder, bytes, UInt(bytes.count), &pixels, width, 0, height, Int32(format.rawValue), Int32(flags)) == 0
-        else { throw failure() }
+        func decompress(_ flags: Int32) -> Bool {
+            tjDecompress2(
+                decoder, bytes, UInt(bytes.count), &pixels, width, 0, height, Int32(format.rawValue),
+                flags | Int32(TJFLAG_LIMITSCANS)) == 0
+        }
+        if !decompress(Int32(TJFLAG_STOPONWARNING)) {
+            // Some cameras leave bytes between the pixels and the end marker, which all programs skip.
+            let first = failure()
+            guard first.description.contains("extraneous bytes before marker 0xd9"),
+                decompress(0) || tjGetErrorCode(decoder) == TJERR_WARNING.rawValue
+            else { throw first }
+        }
         let bitmap = Bitmap(width: Int(width), height: Int(height), pixels: isCMYK ? rgb(cmyk: pixels) : pixels)
         return bitmap.turned(Exif.orientation(jpeg: bytes))
     }

@@ -56,29 +56,36 @@ public enum PNG {
     ///
     /// - Throws: `SimpleFailure(.badData)` that begins with `name`.
     public static func decode(_ bytes: [UInt8], name: String) throws -> Bitmap {
-        try checkSize(bytes, name: name)
+        let chunks = try PNGChunk.parse(bytes, name: name)
+        try checkSize(bytes, chunks, name: name)
+        let orientation = chunks.first { $0.type == "eXIf" }.map { Exif.orientation(tiff: $0.data) } ?? 1
+        return try pixels(bytes, name: name).turned(orientation)
+    }
+
+    private static func pixels(_ bytes: [UInt8], name: String) throws -> Bitmap {
         var image = emptyImage()
         defer { png_image_free(&image) }
         return try bytes.withUnsafeBytes { file in
             guard png_image_begin_read_from_memory(&image, file.baseAddress, file.count) != 0 else {
                 throw SimpleFailure(.badData, "\(name): \(message(image))")
             }
-            image.format = UInt32(PNG_FORMAT_FLAG_COLOR)
+            // libpng would lay transparency over a colour in linear light; other programs, and WebP's reader here, do not.
+            let hasAlpha = image.format & UInt32(PNG_FORMAT_FLAG_ALPHA) != 0
+            image.format = UInt32(PNG_FORMAT_FLAG_COLOR) | (hasAlpha ? UInt32(PNG_FORMAT_FLAG_ALPHA) : 0)
             // 16-bit files come from the same programs as 8-bit ones: sRGB, not linear light.
             image.flags |= UInt32(PNG_IMAGE_FLAG_16BIT_sRGB)
             let (width, height) = (Int(image.width), Int(image.height))
-            var pixels = [UInt8](repeating: 0, count: width * height * 3)
-            var white = png_color(red: 255, green: 255, blue: 255)
-            guard png_image_finish_read(&image, &white, &pixels, 0, nil) != 0 else {
+            var pixels = [UInt8](repeating: 0, count: width * height * (hasAlpha ? 4 : 3))
+            guard png_image_finish_read(&image, nil, &pixels, 0, nil) != 0 else {
                 throw SimpleFailure(.badData, "\(name): \(message(image))")
             }
-            return Bitmap(width: width, height: height, pixels: pixels)
+            return hasAlpha
+                ? Bitmap(width: width, height: height, rgba: pixels) : Bitmap(width: width, height: height, pixels: pixels)
         }
     }
 
     /// Deflate shrinks at most 1032-fold, so a small file that claims a huge picture is a lie found before allocating.
-    private static func checkSize(_ bytes: [UInt8], name: String) throws {
-        let chunks = try PNGChunk.parse(bytes, name: name)
+    private static func checkSize(_ bytes: [UInt8], _ chunks: [PNGChunk], name: String) throws {
         guard let header = chunks.first, header.type == "IHDR", header.data.count == 13 else {
             throw SimpleFailure(.badData, "\(name): PNG without a header")
         }

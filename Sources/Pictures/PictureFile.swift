@@ -24,7 +24,8 @@ public enum PictureFile {
 
     private static let foreign: [(offset: Int, start: String, name: String)] = [
         (0, "GIF8", "a GIF"), (0, "BM", "a BMP"), (0, "II*\0", "a TIFF"), (0, "MM\0*", "a TIFF"),
-        (4, "ftypavif", "an AVIF"), (4, "ftypheic", "a HEIC"), (4, "ftypmif1", "a HEIC"), (0, "<svg", "an SVG"),
+        (4, "ftypavif", "an AVIF"), (4, "ftypheic", "a HEIC"), (4, "ftypmif1", "a HEIC"), (4, "JXL ", "a JPEG XL"),
+        (4, "jP  ", "a JPEG 2000"), (0, "<svg", "an SVG"),
         (0, "version https://git-lfs", "a Git LFS pointer (`git lfs pull` fetches the contents)"),
         (0, "<!DOCTYPE", "a web page"), (0, "<html", "a web page"),
     ]

@@ -29,18 +29,8 @@ package enum WebP {
         guard decode(bytes, bytes.count, &pixels, pixels.count, Int32(width * channels)) != nil else {
             throw SimpleFailure(.badData, "\(name): libwebp cannot read its pixels; the file is damaged")
         }
-        let bitmap = Bitmap(width: width, height: height, pixels: channels == 4 ? overWhite(pixels) : pixels)
+        let bitmap = channels == 4
+            ? Bitmap(width: width, height: height, rgba: pixels) : Bitmap(width: width, height: height, pixels: pixels)
         return bitmap.turned(Exif.orientation(webp: bytes))
-    }
-
-    private static func overWhite(_ rgba: [UInt8]) -> [UInt8] {
-        var pixels = [UInt8](repeating: 0, count: rgba.count / 4 * 3)
-        for i in 0..<rgba.count / 4 {
-            let alpha = Int(rgba[4 * i + 3])
-            for c in 0..<3 {
-                pixels[3 * i + c] = UInt8((Int(rgba[4 * i + c]) * alpha + 255 * (255 - alpha) + 127) / 255)
-            }
-        }
-        return pixels
     }
 }

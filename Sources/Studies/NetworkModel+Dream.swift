@@ -11,8 +11,9 @@ extension NetworkModel {
     ) throws -> DreamCourse {
         let request = DreamRequest(
             layer: subject.site.layer, objectives: [try objective(subject)], timesteps: [timestep],
-            seeds: seeds.map { UInt64($0) }, start: start, text: TextSource(prompt: settings.prompt),
-            width: size.width, height: size.height, settings: try settings.dreamSettings())
+            seeds: seeds.map { UInt64($0) }, start: start,
+            text: TextSource(prompt: settings.prompt, emphasis: settings.emphasis), width: size.width,
+            height: size.height, settings: try settings.dreamSettings())
         let experiment = try DreamExperiment(request, session: session)
         let items = experiment.batches[0]
         let outcome = try experiment.run(items, snapshotEvery: settings.snapshotEvery, state: state) {

@@ -54,6 +54,7 @@ extension NetworkModel {
         var parameters = GenerationParameters()
         parameters.prompt = prompt
         parameters.negativePrompt = settings.negativePrompt
+        parameters.emphasis = settings.emphasis
         parameters.steps = settings.steps
         parameters.guidanceScale = Float(settings.guidanceScale)
         parameters.sampler = settings.sampler.flatMap(SamplerName.init(rawValue:))

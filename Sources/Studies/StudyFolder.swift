@@ -23,6 +23,7 @@ public enum StudyFolder {
             settings.reference(in: folder), engine: engine, memoryBudget: memoryBudget,
             checksums: ChecksumCache(path: folder + "/.checksums.json"))
         try check(settings, session)
+        try checkLoRAs(settings, session)
         let file = try resolved(settings.prompts, in: folder, embedded: EmbeddedModel.prompts)
         let prompts = Prompt.evenly(try Prompt.read(file), limit: settings.promptLimit)
         return try Study(
@@ -40,6 +41,15 @@ public enum StudyFolder {
                 to: session.hook(layer),
                 LatentSize(batch: max(1, settings.dreamSeeds.count), height: height, width: width))
         }
+    }
+
+    /// Parts of a LoRA that fit nothing are left out, so that pictures would not be what was trained.
+    private static func checkLoRAs(_ settings: StudySettings, _ session: ModelSession) throws {
+        let unused = session.folder.source.unusedLoRAKeys
+        guard !unused.isEmpty, !settings.values.flag("allow_unused") else { return }
+        throw SimpleFailure(
+            .badData,
+            "\(unused.count) tensors of the LoRA files would not be merged (\(unused[0])); allow_unused: true goes on without")
     }
 
     /// Writes a commented `study.yaml` into a folder, which is made if it is missing.

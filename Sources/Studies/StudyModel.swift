@@ -13,6 +13,8 @@ public struct DrawSettings: Sendable, Equatable {
     /// Pixels; nil: the model's own size.
     public var width: Int?
     public var height: Int?
+    /// Whether prompts are in the web interfaces' syntax.
+    public var emphasis = false
 }
 
 /// A picture drawn from a prompt, and what layers did meanwhile.

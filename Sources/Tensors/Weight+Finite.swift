@@ -1,6 +1,6 @@
 extension Weight {
-    /// The first element that is NaN or infinite, with its index in row-major order; nil if all are finite, as whole
-    /// numbers always are.
+    /// The first element that is NaN or infinite in single precision, with its index in row-major order; nil if all are
+    /// finite, as whole numbers always are.
     public var firstNotFinite: (index: Int, value: Float)? {
         guard defect == nil else { return nil }
         let found: Int? =
@@ -8,9 +8,9 @@ extension Weight {
             case .f32: firstIndex(exponent: 0x7F80_0000 as UInt32)
             case .f16: firstIndex(exponent: 0x7C00 as UInt16)
             case .bf16: firstIndex(exponent: 0x7F80 as UInt16)
-            case .f64: firstIndex(exponent: 0x7FF0_0000_0000_0000 as UInt64)
             case .i64, .i32, .i16, .i8, .u64, .u32, .u16, .u8, .bool: nil
-            // Eight-bit floats and quantized blocks: rare, and of formats in which the bits tell it less simply.
+            // Eight-bit floats and quantized blocks are rare, and their bits tell it less simply; 64 bits may hold what 32
+            // cannot.
             default: floats().firstIndex { !$0.isFinite }
             }
         return found.map { ($0, floats()[$0]) }

@@ -46,7 +46,7 @@ struct Lvo: ParsableCommand {
         if arguments == ["--version", "-v"] || arguments == ["-v", "--version"] {
             print(environmentReport())
         } else {
-            var command = try parseAsRoot(arguments)
+            var command = try parseAsRoot(SeedArgument.attached(arguments))
             try command.run()
         }
     }

@@ -104,6 +104,30 @@ import TestSupport
             try ModelSource(path: folder.file("marked.safetensors")).scheduler().json["prediction_type"] == "epsilon")
     }
 
+    /// What web interfaces keep beside a checkpoint under its name is not all settings.
+    @Test func notesBesideASingleFileAreLeftAlone() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file("model.safetensors")
+        try FileManager.default.copyItem(atPath: Self.fixture("ldm-fp16-ema.safetensors"), toPath: path)
+        func scheduler(_ notes: JSON) throws -> JSON {
+            try notes.write(to: folder.file("model.json"), overwrite: true)
+            _ = try ModelSource(path: path).component(.vae)
+            return try ModelSource(path: path).scheduler().json
+        }
+        let plain = try scheduler([:])
+        #expect(try scheduler(["description": "x", "sd version": "SD1", "vae": "Automatic"]) == plain)
+        #expect(try scheduler(["scheduler": ["prediction_type": "v_prediction"]]) != plain)
+        #expect { try scheduler(["vae": "other.vae.pt"]) } throws: { "\($0)".contains("model.json: vae: expected an object") }
+    }
+
+    @Test func otherPredictionsAreRefused() throws {
+        let folder = try TemporaryFolder()
+        let file = try SafetensorsFile(path: Self.fixture("ldm-fp16-ema.safetensors"))
+        let path = folder.file("model.safetensors")
+        try SafetensorsWriter.write(file.weights, metadata: ["modelspec.prediction_type": "flow"], to: path)
+        #expect { try ModelSource(path: path) } throws: { "\($0)".contains("modelspec.prediction_type: expected epsilon") }
+    }
+
     @Test func originalNamesOfTheFullModelComeFromItsShapes() throws {
         let folder = try TemporaryFolder()
         let unet = UNetConfig.sd15.manifest.tensors.count

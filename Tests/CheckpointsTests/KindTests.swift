@@ -42,6 +42,35 @@ import TestSupport
         #expect(file.unknownNames.contains("container_kinds.Stranger"))
     }
 
+    /// Trainers put the tensors into a member called as they like.
+    @Test func theOneMemberWithTensorsIsTheModel() throws {
+        let file = try WeightFile(path: Fixtures.path("kinds/one-member.pt"))
+        #expect(file.weights.map(\.name).sorted() == ["a", "b"] && file.weights.first { $0.name == "b" }?.floats() == [3])
+        #expect { try WeightFile(path: Fixtures.path("kinds/two-members.pt")) } throws: { "\($0)".contains("(ema, model)") }
+    }
+
+    @Test func doublesBeyondSinglePrecisionAreNotFinite() throws {
+        let folder = try TemporaryFolder()
+        let header = Array(#"{"a":{"dtype":"F64","shape":[2],"data_offsets":[0,16]}}"#.utf8)
+        let values = [1, 1e300].flatMap { (value: Double) in withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) } }
+        let length = [UInt8(header.count)] + [UInt8](repeating: 0, count: 7)
+        let path = try folder.write("doubles.safetensors", length + header + values)
+        #expect { try WeightStore(path: path).take("a", shape: [2]) } throws: {
+            "\($0)".contains("tensor a holds inf (element 1)")
+        }
+    }
+
+    @Test func partsMayBePickles() throws {
+        let folder = try TemporaryFolder()
+        let (pickle, plain) = (folder.file("2.bin"), folder.file("1.safetensors"))
+        try FileManager.default.copyItem(atPath: Fixtures.path("kinds/part.bin"), toPath: pickle)
+        try SafetensorsWriter.write([(name: "a", tensor: Tensor([1], [1]))], to: plain)
+        let index: JSON = ["weight_map": ["a": "1.safetensors", "b": "2.bin"]]
+        try index.write(to: folder.file("pytorch_model.bin.index.json"), overwrite: false)
+        let store = try WeightStore(path: folder.file("pytorch_model.bin.index.json"))
+        #expect(try store.take("b", shape: [1]).floats() == [3] && store.take("a", shape: [1]).floats() == [1])
+    }
+
     @Test func safetensorsOfEveryKind() throws {
         let file = try WeightFile(path: Fixtures.path("kinds/kinds.safetensors"))
         #expect(try Self.compare(file.weights) == 15)

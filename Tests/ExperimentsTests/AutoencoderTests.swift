@@ -155,6 +155,11 @@ struct Enough: Failure {
         settings.k = 25
         #expect(Self.failure { _ = try settings.configuration(width: 12) }.kind == .usage)
         settings = AutoencoderSettings()
+        settings.expansion = .max
+        #expect(Self.failure { _ = try settings.configuration(width: 12) }.text.contains("latents"))
+        (settings.rule, settings.expansion, settings.k) = (.sampleTopK, 16, .max)
+        #expect(Self.failure { _ = try settings.configuration(width: 12) }.text.contains("at most 4096 · latents = 786432"))
+        settings = AutoencoderSettings()
         #expect((try? settings.configuration(width: 12).numLatents) == 192)
     }
 }

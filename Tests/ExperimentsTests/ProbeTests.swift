@@ -1,8 +1,10 @@
+import Checkpoints
 import Experiments
 import Files
 import Ops
 import StableDiffusion
 import Tensors
+import TestSupport
 import Testing
 import Visualization
 
@@ -19,6 +21,18 @@ import Visualization
         var probe = Probe(layer: layer, timestep: 301.5, latents: try Probe.noise(seeds: seeds, of: session))
         probe.text.prompt = "a red star"
         return probe
+    }
+
+    /// What a file of a latent or a direction may not hold.
+    @Test func tensorsThatCannotBeUsedAreRefused() throws {
+        let folder = try TemporaryFolder()
+        let path = folder.file("x.safetensors")
+        try SafetensorsWriter.write([("latent", Tensor([1, 1, 1, 2], [1, .infinity]))], to: path)
+        #expect { try TensorFile.read(path, name: "latent") } throws: { "\($0)".contains("latent") }
+        let header = Array(#"{"latent":{"dtype":"C64","shape":[1],"data_offsets":[0,8]}}"#.utf8)
+        let length = [UInt8(header.count)] + [UInt8](repeating: 0, count: 7)
+        let strange = try folder.write("c.safetensors", length + header + [UInt8](repeating: 0, count: 8))
+        #expect { try TensorFile.read(strange, name: "latent") } throws: { "\($0)".contains("C64") }
     }
 
     @Test func theObjectiveIsTheMeanOfWhatIsRead() throws {

@@ -14,7 +14,8 @@ import Testing
     /// Colour halved and whole, grey, inked, lossy, lossless, transparent, held in eight ways.
     @Test(
         arguments: ["halved.jpg", "progressive.jpg", "grey.jpg", "cmyk.jpg", "lossy.webp", "lossless.webp", "alpha.webp",
-            "lossy-alpha.webp", "turned.webp"] + (1...8).map { "turned\($0).jpg" })
+            "lossy-alpha.webp", "turned.webp", "alpha.png", "palette.png", "deep.png",
+            "turned.png"] + (1...8).map { "turned\($0).jpg" })
     func pixelsArePillows(_ name: String) throws {
         let ours = try PictureFile.read(Self.path(name))
         let reference = try PNG.read(Self.path(name + ".png")).bitmap
@@ -47,6 +48,17 @@ import Testing
         for length in stride(from: 0, to: bytes.count - 2, by: 7) {
             #expect(throws: SimpleFailure.self) { try PictureFile.decode(Array(bytes[..<length]), name: "cut") }
         }
+    }
+
+    /// Bytes between the pixels and the end, and fill bytes before a marker.
+    @Test func whatCamerasLeaveInAJPEGIsSkipped() throws {
+        let name = "turned6.jpg"
+        let plain = try PictureFile.read(Self.path(name))
+        let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: Self.path(name))))
+        let trailing = bytes.dropLast(2) + [0x12, 0x34] + bytes.suffix(2)
+        #expect(try PictureFile.decode(Array(trailing), name: "trailing") == plain)
+        #expect(try PictureFile.decode(Array(bytes[..<2] + [0xFF, 0xFF] + bytes[2...]), name: "filled") == plain)
+        #expect(throws: SimpleFailure.self) { try PictureFile.decode(bytes.dropLast(2) + [0x12, 0x34], name: "cut") }
     }
 
     /// The sizes stand in JPEG's frame header (SOF0, five bytes in), in a lossy WebP's 26th byte.

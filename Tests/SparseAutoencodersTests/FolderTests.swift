@@ -43,6 +43,19 @@ import TestSupport
         #expect(good.numLatents == 32)
         #expect(throws: FileFailure.self) { try read(#"{"num_latents": 16, "k": 2}"#) }
         #expect(throws: FileFailure.self) { try read(#"{"d_in": 8, "num_latents": 16, "k": 17}"#) }
+        // k of all positions of a sample together.
+        #expect(try read(#"{"d_in": 8, "num_latents": 16, "k": 65536, "sample_topk": true}"#).k == 65536)
+        #expect { try read(#"{"d_in": 8, "num_latents": 16, "k": 65537, "sample_topk": true}"#) } throws: {
+            "\($0)".contains("k: expected at most 4096 · num_latents = 65536, found 65537")
+        }
+        #expect { try read(#"{"d_in": 1073741824, "expansion_factor": 1073741824, "k": 2}"#) } throws: {
+            "\($0)".contains("num_latents: expected at most 1073741824")
+        }
+        for latents in ["1073741825", "4611686018427387904", "-1"] {
+            #expect { try read(#"{"d_in": 8, "k": 2, "num_latents": \#(latents)}"#) } throws: {
+                "\($0)".contains("num_latents: expected a positive size, found \(latents)")
+            }
+        }
         let both = #"{"d_in": 8, "k": 2, "batch_topk": true, "sample_topk": true}"#
         #expect(throws: FileFailure.self) { try read(both) }
         #expect(throws: FileFailure.self) { try read(#"{"d_in": 8, "k": 2, "activation": "gelu"}"#) }

@@ -51,6 +51,40 @@ import Testing
         #expect { try SparseAutoencoder(folder: temporary.path) } throws: { "\($0)".contains("ae.pt") }
     }
 
+    /// Errors say the key that stands in the file.
+    @Test(arguments: [
+        ("sl_v6_topk_norm", "cfg.json", "k", "cfg.json: k: expected at most d_sae = "),
+        ("sl_v3_topk", "cfg.json", "activation_fn_kwargs", "activation_fn_kwargs: k: expected at most d_sae = "),
+    ])
+    func keysAreCalledAsInTheFile(name: String, file: String, key: String, message: String) throws {
+        let temporary = try TemporaryFolder()
+        let folder = temporary.file("sae")
+        try FileManager.default.copyItem(atPath: fixture("peers/\(name)"), toPath: folder)
+        var members = try #require(JSON.read("\(folder)/\(file)").object)
+        if var inner = members[key]?.object {
+            inner["k"] = 1_000_000
+            members[key] = .object(inner)
+        } else {
+            members[key] = 1_000_000
+        }
+        try JSON.object(members).write(to: "\(folder)/\(file)", overwrite: true)
+        #expect { try SparseAutoencoder(folder: folder) } throws: { "\($0)".contains(message) }
+    }
+
+    /// e¹⁰⁰ times an encoder's row is beyond single precision.
+    @Test func gatesBeyondSinglePrecisionAreRefused() throws {
+        let temporary = try TemporaryFolder()
+        let folder = temporary.file("sae")
+        try FileManager.default.copyItem(atPath: fixture("peers/sl_v6_gated"), toPath: folder)
+        let path = "\(folder)/sae_weights.safetensors"
+        let tensors = try SafetensorsFile(path: path).weights.map { weight in
+            let values = weight.name == "r_mag" ? weight.floats().map { _ in Float(100) } : weight.floats()
+            return (name: weight.name, tensor: Tensor(weight.shape, values))
+        }
+        try SafetensorsWriter.write(tensors, to: path, overwrite: true)
+        #expect { try SparseAutoencoder(folder: folder) } throws: { "\($0)".contains("the encoder is infinite") }
+    }
+
     @Test func unitNormSurvivesSAELens() throws {
         let temporary = try TemporaryFolder()
         var configuration = SAEConfiguration(inputWidth: 6, numLatents: 20, k: 4)

@@ -105,6 +105,33 @@ import Testing
         #expect(try UNetConfig(written) == unet)
     }
 
+    /// diffusers 0.42 takes these as lists, one member for each level (checked with `UNet2DConditionModel.from_config`).
+    @Test(arguments: ["layers_per_block", "cross_attention_dim", "transformer_layers_per_block", "only_cross_attention"])
+    func equalNumbersForEachLevelAreOne(key: String) throws {
+        let golden = try ModelGolden("unet_c")
+        let plain = try UNetConfig(golden.config())
+        let own = try golden.config().json[key] ?? (key == "only_cross_attention" ? false : 1)
+        let list = JSON.array(plain.widths.map { _ in own })
+        #expect(try UNetConfig(golden.config([key: list])) == plain)
+        let other: JSON = own == false ? true : .integer((own.int ?? 0) + 1)
+        let mixed = JSON.array(plain.widths.indices.map { $0 == 0 ? other : own })
+        for wrong in [mixed, [], [[1]], ["x"]] as [JSON] {
+            #expect { try UNetConfig(golden.config([key: wrong])) } throws: { "\($0)".contains("\(key): expected") }
+        }
+    }
+
+    /// What diffusers 0.42 cannot run either takes the default: nobody's numbers differ from it.
+    @Test(arguments: [
+        "norm_eps", "freq_shift", "in_channels", "act_fn", "downsample_padding", "time_embedding_type", "dropout",
+    ])
+    func otherNullsAreTheDefault(key: String) throws {
+        let golden = try ModelGolden("unet_c")
+        var members = try #require(golden.config().json.object)
+        members[key] = nil
+        let absent = try UNetConfig(ConfigFile(file: "config.json", json: .object(members)))
+        #expect(try UNetConfig(golden.config([key: .null])) == absent)
+    }
+
     @Test func documentHasTheTables() throws {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("../../docs/models.md")
         #expect(try String(contentsOf: root, encoding: .utf8).contains(ConfigurationKey.models))

@@ -42,10 +42,15 @@ import Studies
 
     @Test(arguments: [
         ("capture:\n  stepz: 3", "s, line 2: unknown key capture.stepz; the nearest known one is capture.steps"),
-        ("seed: many", "s, line 1: seed: expected a whole number from 0 to 4294967295, found \"many\""),
+        ("seed: many", "s, line 1: seed: expected a whole number from 0 to 4294967295"), ("seed: many", "found \"many\""),
         ("capture: {sampler: best}", "capture.sampler: expected one of model, pndm"),
         ("capture: {steps: -4}", "found -4"), ("layers: {a: 1}", "unknown key layers.a"),
-        ("[1, 2]", "expected keys with values"), ("a: [", "not YAML"), ("capture: 3", "unknown key capture"),
+        ("[1, 2]", "expected keys with values"),
+        ("capture.steps: 3\ncapture: {steps: 4}", "line 2: capture.steps is there twice"),
+        ("seed: 1\nseed: 2", "seed"), ("vae: null", "vae: expected text, found null"),
+        ("sae: ~", "sae: expected text, found null"),
+        ("seed: -1", "none is drawn: a study must repeat"), ("dream: {seeds: [-1]}", "none is drawn: a study must repeat"),
+        ("a: [", "not YAML"), ("capture: 3", "unknown key capture"),
     ])
     func mistakesAreNamed(text: String, message: String) {
         let failure = #expect(throws: SimpleFailure.self) { try SettingsFile.parse(text, name: "s") }
@@ -61,12 +66,14 @@ import Studies
             case .text: wrong += ["[]", "[a, b]", "true"]
             case .path: wrong += ["''", "[]", "1.5"]
             case .paths: wrong += ["['']", "[a, [b]]", "true"]
+            case .embeddings: wrong += ["['']", "[a, [b]]", "true", "'a.pt:'", "':word'"]
             case .names: wrong += ["[]", "['']", "[a, [b]]", "true"]
             case .choice: wrong += ["''", "[]", "nonsense", "1"]
             case .flag: wrong += ["[]", "1", "'true'", "maybe"]
             case .integer(let range):
                 wrong += ["[]", "1.5", ".nan", ".inf", "1e30", "99999999999999999999", "''"]
                 wrong += ["\(range.lowerBound - 1)", "\(range.upperBound + 1)"]
+            case .seed: wrong += ["[]", "-1", "4294967296", "1.5", ".nan", "''"]
             case .seeds: wrong += ["[]", "-1", "[1, 1]", "[1.5]", "[1, a]", ".nan", "1e30", "[[1]]"]
             case .timesteps: wrong += ["[]", "1000", "-1", "[0, valleys]", ".nan", "1.5", "''"]
             case .number(let range):
@@ -99,6 +106,8 @@ import Studies
         }
         #expect(failure?.description.hasPrefix("setting dream.sede=3: unknown key dream.sede; the nearest") == true)
         #expect(throws: SimpleFailure.self) { try SettingsFile.parse("", name: "s", overrides: ["seed"]) }
+        let yaml = #expect(throws: SimpleFailure.self) { try SettingsFile.parse("", name: "s", overrides: ["vae=[a"]) }
+        #expect(yaml?.description == "setting vae=[a: its value is not YAML; quotes around it make it a text")
     }
 
     @Test func promptsAreReadOnceEach() throws {
@@ -112,6 +121,20 @@ import Studies
         #expect(prompts == [Prompt(text: "a red circle", factors: ["color": "red"]), Prompt(text: "a star")])
         #expect(prompts[0].seed(study: 1, image: 0) != prompts[0].seed(study: 1, image: 1))
         #expect(prompts[0].seed(study: 1, image: 0) == Prompt(text: "a red circle").seed(study: 1, image: 0))
+        let joined = try Prompt.parse(["\u{FEFF}a star", " \u{FEFF}a ring"], name: "joined.txt")
+        #expect(joined.map(\.text) == ["a star", "a ring"])
+        let line = #"{"text": "a", "seed": null, "factors": {"n": 3, "big": true, "x": null}}"#
+        let numbers = try Prompt.parse([line], name: "n.jsonl")
+        #expect(numbers[0].factors == ["n": "3", "big": "true"])
+        for (line, message) in [
+            (#"{"text": "a", "seed": 7}"#, "line 1: seed is not read from prompts"),
+            (#"{"text": "a", "negative_prompt": "b"}"#, "line 1: negative_prompt is not read"),
+            (#"{"text": "a", "factors": ["red"]}"#, "line 1: factors: expected an object, found an array"),
+            (#"{"text": "a", "factors": {"c": [1]}}"#, "line 1: factor c: expected a text or a number, found an array"),
+        ] {
+            let failure = #expect(throws: SimpleFailure.self) { try Prompt.parse([line], name: "n.jsonl") }
+            #expect(failure?.description.contains(message) == true, "\(failure?.description ?? "")")
+        }
         try "{\"no\": 1}".write(toFile: path, atomically: true, encoding: .utf8)
         let failure = #expect(throws: SimpleFailure.self) { try Prompt.read(path) }
         #expect(failure?.description.contains("line 1") == true)

@@ -122,6 +122,18 @@ import TestSupport
             #expect(read.status == 0 && read.errors.contains("<lora:shiny:0.8> is left out of the prompt"))
         },
         Case("seed -1", "https://github.com/googlecolab/colabtools/issues/4346") { folder in
+            for (number, arguments) in [
+                ["probe", "--eps", "--timestep", "5", "--seed", "-1", "-1", "--output", folder.file("p.safetensors")],
+                ["capture", "--layer", layer, "--prompts", root + "/Sources/Experiments/Resources/prompts.jsonl", "--seed",
+                    "-1", "--store", folder.file("s"), "--dry-run"],
+                ["dream", "--layer", layer, "--channel", "1", "--timestep", "5", "--seed", "-1", "7", "--steps", "1",
+                    "--output", folder.file("d")],
+            ].enumerated() {
+                let drawn = try Program.run(arguments + ["--model", model])
+                #expect(drawn.status == 0 && drawn.errors.contains("lvo: seed "), "\(drawn.errors)")
+                let seeds = drawn.errors.split(separator: "\n").filter { $0.hasPrefix("lvo: seed ") }
+                #expect(seeds.count == (number == 0 ? 2 : 1), "\(drawn.errors)")
+            }
             let result = try generate(folder, "a", "--prompt", "a star", "--seed", "-1")
             let name = try #require(result.output.split(separator: "/").last?.dropLast(".png\n".count))
             #expect(result.errors.contains("seed \(name.dropFirst("00000-".count))"), "\(result.errors)")

@@ -1,4 +1,6 @@
+import Checkpoints
 import Files
+import Tensors
 import Foundation
 import Testing
 import TestSupport
@@ -27,9 +29,11 @@ import TestSupport
     }
 
     /// The files of all stages; what belongs to a process or a time is not among them.
-    private func results(_ study: String) throws -> [String: Data] {
+    private func results(
+        _ study: String, stages: [String] = ["capture", "analysis", "prior", "dream", "reference", "measure"]
+    ) throws -> [String: Data] {
         var files: [String: Data] = [:]
-        for stage in ["capture", "analysis", "prior", "dream", "reference", "measure"] {
+        for stage in stages {
             let names = try #require(FileManager.default.enumerator(atPath: "\(study)/\(stage)"))
             for case let name as String in names {
                 let path = "\(study)/\(stage)/\(name)"
@@ -102,6 +106,32 @@ import TestSupport
         #expect(stages.map { $0["left"]?.int } == [0, 0, 0, 0, 0, 0])
     }
 
+    /// What prompts mean is part of every unit's key: the activations change, and so does what is out of date.
+    @Test func embeddingsAndEmphasisArePartOfAStudy() throws {
+        let folder = try TemporaryFolder()
+        let people = PeopleTests.people
+        let prompts = try folder.write("prompts.txt", Array("a (shiny:1.4) star\n".utf8))
+        try begin(folder.path)
+        func captured(_ settings: String...) throws -> Data {
+            let options = (settings + ["prompts=\(prompts)"]).flatMap { ["--set", $0] }
+            let status = try Program.run(["study", "status", folder.path, "--json"] + options)
+            #expect(try JSON.parse(status.output).array?.first?["left"]?.int == 1, "\(settings) \(status.output)")
+            let result = try Program.run(["study", "capture", folder.path] + options)
+            #expect(result.status == 0, "\(result.errors)")
+            let isWarned = result.errors.contains("are taken as they stand; emphasis: true reads them")
+            #expect(isWarned != settings.contains("emphasis=true"), "\(result.errors)")
+            let files = try results(folder.path, stages: ["capture"])
+            return try #require(files.first { $0.key.hasSuffix("activations.safetensors") }).value
+        }
+        let plain = try captured()
+        let emphasized = try captured("emphasis=true")
+        let embedding = try captured("embeddings=\(people)/shiny.safetensors")
+        let named = try captured("embeddings=[\(people)/shiny.safetensors:star]")
+        #expect(Set([plain, emphasized, embedding, named]).count == 4)
+        let missing = try Program.run("study", "run", folder.path, "--set", "embeddings=none.pt:word")
+        #expect(missing.status == 66 && missing.errors.contains("none.pt"), "\(missing.errors)")
+    }
+
     @Test func theDemoIsAStudy() throws {
         let folder = try TemporaryFolder()
         let small = Self.settings.flatMap { ["--set", $0] }
@@ -134,6 +164,12 @@ import TestSupport
         try expect(66, "none.txt", "run", folder.path, "--set", "prompts=none.txt")
         try expect(2, "would do", "run", folder.path, "--memory", "2M")
         try expect(2, "a list of time steps from 0 to 999", "run", folder.path, "--set", "dream.timesteps=[1200]")
+        try expect(2, "a study must repeat", "run", folder.path, "--set", "seed=-1")
+        let lora = try PeopleTests.lora(folder, extra: [])
+        let stranger = Weight(name: "lora_te2_text_model_x.lora_up.weight", tensor: .zeros([1]))
+        try SafetensorsWriter.write(
+            SafetensorsFile(path: lora).weights + [stranger], to: folder.file("both.safetensors"))
+        try expect(65, "allow_unused", "capture", folder.path, "--set", "loras=both.safetensors")
         try expect(66, "none.safetensors", "run", folder.path, "--set", "loras=none.safetensors:0.5")
     }
 }

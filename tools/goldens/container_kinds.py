@@ -69,6 +69,11 @@ def torch_files(folder):
     torch.save(nested, folder / "zip.ckpt")
     torch.save(tensors | extras(), folder / "protocol4.ckpt", pickle_protocol=4)
     old = {k: v for k, v in tensors.items() if name(v.dtype) not in map(name, LATE_INTEGERS + EIGHT_BITS)}
+    # Tensors in a member of another name, and in two.
+    few = {"a": torch.tensor([1.0, 2.0]), "b": torch.tensor([3.0])}
+    torch.save({"epoch": 3, "params_ema": few}, folder / "one-member.pt")
+    torch.save({"model": few, "ema": few}, folder / "two-members.pt")
+    torch.save({"b": few["b"]}, folder / "part.bin")
     torch.save(old | extras(), folder / "old.ckpt", _use_new_zipfile_serialization=False)
     return {k: v.detach().to(torch.float32).contiguous().clone() for k, v in tensors.items()}
 

@@ -1,4 +1,4 @@
-"""Small JPEG and WebP files of every kind that is read, with their pixels as Pillow sees them (upright, over white)."""
+"""Small JPEG, WebP and PNG files of every kind that is read, with their pixels as Pillow sees them (upright, over white)."""
 
 from pathlib import Path
 
@@ -26,6 +26,10 @@ def exif(orientation):
 
 def over_white(image):
     image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image) // 257).astype(np.uint8)).convert("RGB")
+    if image.mode == "P":
+        image = image.convert("RGBA")
     if "A" not in image.getbands():
         return image.convert("RGB")
     pixels = np.asarray(image.convert("RGBA")).astype(int)
@@ -47,7 +51,12 @@ def make(folder: Path):
     alpha.save(folder / "alpha.webp", lossless=True, exact=True)
     alpha.save(folder / "lossy-alpha.webp", quality=80)
     small.save(folder / "turned.webp", lossless=True, exif=exif(6))
-    for path in sorted([*folder.glob("*.jpg"), *folder.glob("*.webp")]):
+    alpha.save(folder / "alpha.png")
+    small.save(folder / "turned.png", exif=exif(6))
+    palette = small.quantize(8)
+    palette.save(folder / "palette.png", transparency=bytes([0, 90, 255, 200, 255, 255, 30, 255]))
+    Image.fromarray(drawing(11, 6, 1)[..., 0].astype(np.uint16) * 257).save(folder / "deep.png")
+    for path in sorted([*folder.glob("*.jpg"), *folder.glob("*.webp"), *folder.glob("*.png")]):
         with Image.open(path) as image:
             over_white(image).save(path.with_name(path.name + ".png"))
     small.save(folder / "animated.webp", save_all=True, append_images=[ImageOps.invert(small)], duration=100)

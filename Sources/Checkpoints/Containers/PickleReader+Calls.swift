@@ -99,6 +99,11 @@ extension PickleReader {
             let shape = Shapes.dimensions(tuples[shapeIndex].map(\.int)),
             let strides = Shapes.dimensions(tuples[stridesIndex].map(\.int)), shape.count == strides.count
         else { throw malformed("its pickle rebuilds a tensor in an unknown way") }
+        // What follows may say that the numbers are those of another tensor, conjugated or negated.
+        let isPlain = arguments.dropFirst(6).allSatisfy {
+            if case .dictionary(let index) = $0 { dictionaries[index].isEmpty } else { true }
+        }
+        guard isPlain else { throw malformed("its pickle holds a tensor that is a view with changed signs") }
         if storage.kind == .untyped {
             let dtype = arguments.count > 6 ? arguments[6] : .none
             if case .global(.dtype(let kind)) = dtype {

@@ -1,27 +1,37 @@
 import Files
 import Tensors
 
-/// `*.safetensors.index.json`: which part file holds which tensor.
+/// `*.safetensors.index.json` or `*.bin.index.json`: which part file holds which tensor.
 enum ShardIndex {
-    static func weights(path: String) throws(FileFailure) -> [Weight] {
+    static func weights(path: String) throws -> [Weight] {
         guard let map = try JSON.read(path)["weight_map"]?.object else {
-            throw .badKey(file: path, key: "weight_map", expected: "an object", found: "nothing of the kind")
+            throw FileFailure.badKey(file: path, key: "weight_map", expected: "an object", found: "nothing of the kind")
         }
-        var parts: [String: SafetensorsFile] = [:]
+        var parts: [String: [String: Weight]] = [:]
         var weights: [Weight] = []
         for (tensor, value) in map {
             guard let name = value.string, !name.isEmpty, !name.contains("/"), name != ".." else {
-                throw .badKey(
+                throw FileFailure.badKey(
                     file: path, key: "weight_map.\(tensor)", expected: "the name of a file in the same folder",
                     found: value.string ?? value.typeName)
             }
-            if parts[name] == nil { parts[name] = try SafetensorsFile(path: "\(FileSystem.parent(path))/\(name)") }
-            if let part = parts[name] { weights.append(try part.weight(tensor)) }
+            let file = "\(FileSystem.parent(path))/\(name)"
+            let part = try parts[name] ?? tensors(of: file)
+            parts[name] = part
+            guard let weight = part[tensor] else { throw FileFailure.missingTensors(file: file, names: [tensor]) }
+            weights.append(weight)
         }
-        for part in parts.values.sorted(by: { $0.path < $1.path }) {
-            let extra = part.names.filter { map[$0] == nil }
-            if !extra.isEmpty { throw .extraTensors(file: part.path, names: extra) }
+        for (name, part) in parts.sorted(by: { $0.key < $1.key }) {
+            let extra = part.keys.filter { map[$0] == nil }.sorted()
+            if !extra.isEmpty {
+                throw FileFailure.extraTensors(file: "\(FileSystem.parent(path))/\(name)", names: extra)
+            }
         }
         return weights
+    }
+
+    private static func tensors(of path: String) throws -> [String: Weight] {
+        let named = try WeightFile(MappedFile(path: path)).weights.map { ($0.name, $0) }
+        return Dictionary(named, uniquingKeysWith: { first, _ in first })
     }
 }

@@ -69,15 +69,35 @@ final class TorchFile: Sendable {
             top: top, reader: reader, storages: Dictionary(storages, uniquingKeysWith: { first, _ in first }))
     }
 
+    /// What programs put the tensors into: `state_dict`, or the one member that holds tensors where the top holds none
+    /// (`model`, `params_ema`). A textual inversion's is told by its own name.
+    private static func inner(
+        _ members: [(key: PickleValue, value: PickleValue)], _ reader: PickleReader
+    ) throws(FileFailure) -> PickleValue? {
+        func hasTensors(_ value: PickleValue) -> Bool {
+            guard case .dictionary(let index) = value else { return false }
+            return reader.dictionaries[index].contains { if case .tensor = $0.value { true } else { false } }
+        }
+        if let named = members.last(where: { $0.key.string == "state_dict" }) { return named.value }
+        if members.contains(where: { if case .tensor = $0.value { true } else { false } }) { return nil }
+        let candidates = members.filter { hasTensors($0.value) }
+        guard let first = candidates.first, !candidates.contains(where: { $0.key.string == "string_to_param" }) else {
+            return nil
+        }
+        guard candidates.count == 1 else {
+            let names = candidates.compactMap { $0.key.string }.sorted().joined(separator: ", ")
+            throw .unsupported(
+                file: reader.file, found: "its tensors lie in several members (\(names))",
+                advice: "save the one that is wanted alone")
+        }
+        return first.value
+    }
+
     private static func stateDictionary(
         _ top: PickleValue, _ reader: PickleReader
     ) throws -> [(name: String, value: PickleValue)] {
         var top = top
-        if case .dictionary(let index) = top,
-            let inner = reader.dictionaries[index].last(where: { $0.key.string == "state_dict" })?.value
-        {
-            top = inner
-        }
+        if case .dictionary(let index) = top { top = try inner(reader.dictionaries[index], reader) ?? top }
         if let maker = top.unknownName {
             throw FileFailure.unsupported(
                 file: reader.file, found: "its pickle holds an object made by \(maker) instead of a dictionary of tensors",

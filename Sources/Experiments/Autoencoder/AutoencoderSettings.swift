@@ -28,12 +28,13 @@ public struct AutoencoderSettings: Sendable, Equatable {
     /// - Throws: `SimpleFailure(.usage)` for a combination that has no meaning, or a batch that is too large
     ///   for so many features.
     public func configuration(width: Int) throws -> SAEConfiguration {
+        let (product, overflow) = width.multipliedReportingOverflow(by: expansion)
         var configuration = SAEConfiguration(
-            inputWidth: width, numLatents: latents ?? width * expansion, k: k, rule: rule)
+            inputWidth: width, numLatents: latents ?? (overflow ? .max : product), k: k, rule: rule)
         configuration.multiTopK = multiTopK
         configuration.inputUnitNorm = inputUnitNorm
         configuration.prefixes = prefixes
-        if let problem = configuration.problem {
+        if let problem = configuration.problem(latents: "latents") {
             throw SimpleFailure(.usage, "\(problem.key) \(problem.found): expected \(problem.expected)")
         }
         try Self.checkBatch(training.batchTokens, latents: configuration.numLatents)

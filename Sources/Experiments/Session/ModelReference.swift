@@ -37,6 +37,21 @@ public struct ModelReference: Sendable, Equatable {
             self.path = path
             self.token = token
         }
+
+        /// `FILE` or `FILE:TOKEN`; a file whose name has a colon wins. Nil if either is empty.
+        ///
+        /// - Parameter base: the folder that a relative path starts from; nil: the process's own.
+        public init?(argument: String, in base: String? = nil) {
+            let isWhole = FileSystem.isFile(ModelReference("", base: base).resolved(argument))
+            guard !isWhole, let colon = argument.lastIndex(of: ":") else {
+                if argument.isEmpty { return nil }
+                self.init(path: argument)
+                return
+            }
+            let (path, token) = (argument[..<colon], argument[argument.index(after: colon)...])
+            if path.isEmpty || token.isEmpty { return nil }
+            self.init(path: String(path), token: String(token))
+        }
     }
 
     /// A folder in diffusers layout, a single `.safetensors` or `.ckpt` file, or `embedded`.

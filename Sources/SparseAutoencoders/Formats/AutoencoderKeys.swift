@@ -39,7 +39,9 @@ extension ConfigurationKey {
             log_optimizer_state_to_wandb log_weights_to_wandb wandb_project wandb_id run_name wandb_entity
             wandb_log_frequency eval_every_n_wandb_logs resume n_checkpoints checkpoint_path save_final_checkpoint
             output_path verbose tokens_per_buffer jumprelu_init_threshold jumprelu_bandwidth
-            aux_loss_coefficient topk_threshold_lr
+            aux_loss_coefficient topk_threshold_lr use_sparse_activations jumprelu_sparsity_loss_mode
+            pre_act_loss_coefficient jumprelu_tanh_scale jumprelu_ste_to_input matryoshka_widths
+            use_matryoshka_aux_loss
             """)
 
     /// Member `activation_fn_kwargs` of SAELens'.

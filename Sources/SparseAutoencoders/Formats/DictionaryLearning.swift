@@ -19,6 +19,7 @@ enum DictionaryLearning {
         let store = try WeightStore(path: "\(folder)/ae.pt")
         let weights = try weights(file, store)
         try store.finish()
+        try weights.checkFinite(file: store.file)
         return weights
     }
 
@@ -78,7 +79,7 @@ enum DictionaryLearning {
                 throw file.bad("k", expected: "\(saved) as in ae.pt", found: "\(configuration.k)")
             }
         }
-        if let problem = configuration.problem {
+        if let problem = configuration.problem(latents: "dict_size") {
             throw file.bad(problem.key, expected: problem.expected, found: problem.found)
         }
         return configuration

@@ -26,6 +26,7 @@ public enum SAELens {
             weights.foldInputBias()
         }
         if try file.bool("rescale_acts_by_decoder_norm", default: false) { weights.foldDecoderNorms() }
+        try weights.checkFinite(file: store.file)
         return weights
     }
 
@@ -83,13 +84,14 @@ public enum SAELens {
                 file: file.file, found: "architecture \(architecture) with activation \(activation)",
                 advice: "standard, topk, jumprelu and gated can be read (SAELens: save_inference_model for batchtopk)")
         }
-        let k = rule == .topK ? try file.json["k"]?.isNull == false ? file.size("k") : kwargs.size("k") : 1
+        let isTopLevel = file.json["k"]?.isNull == false
+        let k = rule == .topK ? try (isTopLevel ? file : kwargs).size("k") : 1
         var configuration = try SAEConfiguration(
             inputWidth: file.size("d_in"), numLatents: file.size("d_sae"), k: k, rule: rule)
         configuration.normalizeDecoder = false
         configuration.inputUnitNorm = try normalizes(file)
-        if let problem = configuration.problem {
-            throw file.bad(problem.key, expected: problem.expected, found: problem.found)
+        if let problem = configuration.problem(latents: "d_sae") {
+            throw (isTopLevel ? file : kwargs).bad(problem.key, expected: problem.expected, found: problem.found)
         }
         return (configuration, architecture == "gated")
     }

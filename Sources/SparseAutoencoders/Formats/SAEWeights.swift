@@ -18,6 +18,19 @@ struct SAEWeights {
     var decoderBias: Tensor
     var threshold: Tensor?
 
+    /// Factors that are finite in the file may be too large for what is made of them.
+    ///
+    /// - Throws: `FileFailure.unsupported` naming what is not finite.
+    func checkFinite(file: String) throws(FileFailure) {
+        let tensors = [("encoder", encoderWeight), ("encoder's bias", encoderBias), ("decoder", decoderWeight)]
+        for (name, tensor) in tensors + (threshold.map { [("threshold", $0)] } ?? []) {
+            guard tensor.array.contains(where: { !$0.isFinite }) else { continue }
+            throw .unsupported(
+                file: file, found: "its norms or gates are too large: the \(name) is infinite with them",
+                advice: "the file is damaged or its training diverged")
+        }
+    }
+
     /// An encoder that does not subtract `b_dec`: `b_enc + W_enc·b_dec` instead of `b_enc`.
     func foldInputBias() {
         let (d, weight) = (configuration.inputWidth, encoderWeight.pointer)

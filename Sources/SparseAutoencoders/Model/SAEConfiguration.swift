@@ -37,9 +37,8 @@ public struct SAEConfiguration: Sendable, Equatable {
         try ConfigurationKey.check(file, ConfigurationKey.sparsify)
         inputWidth = try file.size("d_in")
         let latents = try file.int("num_latents", default: 0)
-        if latents < 0 { throw file.bad("num_latents", expected: "a positive size, or 0", found: "\(latents)") }
         let expansion = try file.size("expansion_factor", default: 32)
-        numLatents = latents > 0 ? latents : inputWidth * expansion
+        numLatents = latents == 0 ? inputWidth * expansion : try file.size("num_latents")
         k = try file.size("k", default: 32)
         multiTopK = try file.bool("multi_topk", default: false)
         inputUnitNorm = try file.bool("input_unit_norm", default: false)
@@ -55,22 +54,33 @@ public struct SAEConfiguration: Sendable, Equatable {
         }
         rule = named
         if batch && sample { throw file.bad("sample_topk", expected: "false beside batch_topk", found: "true") }
-        if let problem { throw file.bad(problem.key, expected: problem.expected, found: problem.found) }
+        if let problem = problem() { throw file.bad(problem.key, expected: problem.expected, found: problem.found) }
     }
 
+    /// Far beyond any autoencoder; sizes below it can be multiplied.
+    private static let mostLatents = 1 << 30
+    /// Of a sample: a latent of 64 × 64, Stable Diffusion 1.x's own.
+    private static let mostPositions = 4096
+
     /// A combination that has no meaning: what, and what it should be.
-    public var problem: (key: String, expected: String, found: String)? {
-        if rule.countsK && k > numLatents && rule != .sampleTopK {
-            return ("k", "at most num_latents = \(numLatents)", "\(k)")
+    ///
+    /// - Parameter latents: what a file, or whoever asks, calls the number of features.
+    public func problem(latents: String = "num_latents") -> (key: String, expected: String, found: String)? {
+        if numLatents > Self.mostLatents { return (latents, "at most \(Self.mostLatents)", "\(numLatents)") }
+        if rule == .sampleTopK {
+            let most = numLatents * Self.mostPositions
+            if k > most { return ("k", "at most \(Self.mostPositions) · \(latents) = \(most)", "\(k)") }
+        } else if rule.countsK && k > numLatents {
+            return ("k", "at most \(latents) = \(numLatents)", "\(k)")
         }
         if multiTopK && !rule.countsK { return ("multi_topk", "false with activation \(rule.rawValue)", "true") }
         if multiTopK && rule != .sampleTopK && 4 * k > numLatents {
-            return ("k", "at most num_latents / 4 with multi_topk", "\(k)")
+            return ("k", "at most \(latents) / 4 with multi_topk", "\(k)")
         }
         if prefixes != prefixes.sorted() || Set(prefixes).count != prefixes.count
             || !prefixes.allSatisfy({ (1..<numLatents).contains($0) })
         {
-            return ("prefixes", "ascending numbers below num_latents = \(numLatents)", "\(prefixes)")
+            return ("prefixes", "ascending numbers below \(latents) = \(numLatents)", "\(prefixes)")
         }
         return nil
     }

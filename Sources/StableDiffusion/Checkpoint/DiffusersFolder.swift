@@ -57,6 +57,7 @@ struct DiffusersFolder: ModelContainer {
         return [
             "\(name).safetensors", "\(name).safetensors.index.json", "\(name).fp16.safetensors",
             "\(name).safetensors.index.fp16.json", "\(name).fp16.safetensors.index.json", "\(pickle).bin",
+            "\(pickle).bin.index.json",
             "\(pickle).fp16.bin",
         ]
     }

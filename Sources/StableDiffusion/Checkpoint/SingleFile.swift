@@ -34,7 +34,7 @@ struct SingleFile: ModelContainer {
         }
         self.parts = parts
         self.leftovers = leftovers.sorted()
-        predictionType = Self.predictionType(file)
+        predictionType = try Self.predictionType(file)
         // The marker that ComfyUI and trainers write beside `v_pred`.
         hasZeroTerminalSNR = file.weights.contains { $0.name == "ztsnr" }
         overrides = try Self.overrides(file)
@@ -55,10 +55,14 @@ struct SingleFile: ModelContainer {
 
     /// Fine-tunes for v-prediction carry an empty tensor `v_pred`, or say so in the metadata of the model
     /// specification (`modelspec.prediction_type`: `v`).
-    static func predictionType(_ file: WeightFile) -> String {
+    static func predictionType(_ file: WeightFile) throws -> String {
+        let key = "modelspec.prediction_type"
+        let described = file.metadata[key] ?? "epsilon"
+        guard ["epsilon", "v", "v_prediction"].contains(described) else {
+            throw FileFailure.badKey(file: file.path, key: key, expected: "epsilon, v or v_prediction", found: described)
+        }
         let isMarked = file.weights.contains { $0.name == "v_pred" }
-        let described = file.metadata["modelspec.prediction_type"] ?? "epsilon"
-        return isMarked || described == "v" || described == "v_prediction" ? "v_prediction" : "epsilon"
+        return isMarked || described != "epsilon" ? "v_prediction" : "epsilon"
     }
 
     private static func overrides(_ file: WeightFile) throws -> ConfigFile {
@@ -72,7 +76,14 @@ struct SingleFile: ModelContainer {
 
     private func config(_ section: String, _ derived: JSON) throws -> ConfigFile {
         var members = derived.object ?? JSONObject()
-        for (key, value) in overrides.json[section]?.object ?? JSONObject() { members[key] = value }
+        // Web interfaces keep notes in a file of the same name; its `vae` is a file's name, or says that there is none.
+        let given = overrides.json[section] ?? .null
+        let isNone = given.saysNothing || ["None", "Automatic"].contains(given.string)
+        guard let changes = isNone ? JSONObject() : given.object else {
+            throw overrides.bad(
+                section, expected: "an object of settings (another VAE is given apart)", found: given.serialized())
+        }
+        for (key, value) in changes { members[key] = value }
         return try ConfigFile(file: "\(path) (\(section))", json: .object(members))
     }
 

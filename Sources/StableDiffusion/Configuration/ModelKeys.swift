@@ -14,11 +14,12 @@ extension ConfigurationKey {
         + refused("_class_name", unless: "UNet2DConditionModel")
         + refused(
             """
-            dual_cross_attention only_cross_attention center_input_sample resnet_skip_time_act class_embeddings_concat
+            dual_cross_attention center_input_sample resnet_skip_time_act class_embeddings_concat
             mid_block_only_cross_attention
             """, unless: false)
+        + refusedPerLevel("only_cross_attention", unless: false) + refusedPerLevel("transformer_layers_per_block", unless: 1)
         + refused(
-            "transformer_layers_per_block downsample_padding mid_block_scale_factor resnet_out_scale_factor", unless: 1)
+            "downsample_padding mid_block_scale_factor resnet_out_scale_factor", unless: 1)
         + refused("conv_in_kernel conv_out_kernel", unless: 3)
         + refused("resnet_time_scale_shift attention_type", unless: "default")
         + refused("act_fn", unless: "silu", "swish")

@@ -40,6 +40,9 @@ public struct UNetConfig: Sendable, Equatable {
     /// Latent height and width the model was trained for.
     public let sampleSize: Int
 
+    /// Of a latent: 32,768 pixels with Stable Diffusion's VAE.
+    static let largestSide = 4096
+
     /// Stable Diffusion 1.5.
     public static let sd15 = UNetConfig(
         widths: [320, 640, 1280, 1280], layersPerBlock: 2, contextWidth: 768,
@@ -89,8 +92,12 @@ public struct UNetConfig: Sendable, Equatable {
     /// - Throws: `FileFailure.badKey` for an unknown block type or a value that is out of range.
     package init(sizesOf config: ConfigFile) throws(FileFailure) {
         widths = try config.widths("block_out_channels", default: [320, 640, 1280, 1280])
-        layersPerBlock = try config.layers("layers_per_block", default: 2, atMost: 64)
-        contextWidth = try config.size("cross_attention_dim", default: 1280)
+        layersPerBlock = try config.perLevel("layers_per_block", widths.count) { config throws(FileFailure) in
+            try config.layers("layers_per_block", default: 2, atMost: 64)
+        }
+        contextWidth = try config.perLevel("cross_attention_dim", widths.count) { config throws(FileFailure) in
+            try config.size("cross_attention_dim", default: 1280)
+        }
         downAttention = try Self.attention(
             config, "down_block_types", ["DownBlock2D": false, "CrossAttnDownBlock2D": true],
             default: Array(repeating: "CrossAttnDownBlock2D", count: 3) + ["DownBlock2D"], count: widths.count)
@@ -110,7 +117,12 @@ public struct UNetConfig: Sendable, Equatable {
         normEps = Float(try config.double("norm_eps", default: 1e-5))
         flipSinToCos = try config.flag("flip_sin_to_cos", default: true)
         freqShift = Float(try config.double("freq_shift", default: 0))
-        sampleSize = try config.size("sample_size", default: 64)
+        sampleSize = try config.perLevel("sample_size", 2) { config throws(FileFailure) in
+            try config.size("sample_size", default: 64)
+        }
+        guard sampleSize <= Self.largestSide else {
+            throw config.bad("sample_size", expected: "at most \(Self.largestSide)", found: "\(sampleSize)")
+        }
     }
 
     private static func attention(
@@ -155,6 +167,19 @@ extension ConfigFile {
     /// A truth value as Python takes it: null is false, whatever the default.
     func flag(_ key: String, default standard: Bool) throws(FileFailure) -> Bool {
         try json[key] == .null ? false : bool(key, default: standard)
+    }
+
+    /// A number that diffusers also takes as a list: a member for each level, or height and width. Here all are the same.
+    func perLevel(
+        _ key: String, _ levels: Int, _ read: (ConfigFile) throws(FileFailure) -> Int
+    ) throws(FileFailure) -> Int {
+        guard case .object(var members) = json, let list = members[key]?.array else { return try read(self) }
+        guard list.count == levels, let first = list.first, list.allSatisfy({ $0 == first }) else {
+            let found = JSON.array(list).serialized()
+            throw bad(key, expected: "a number, or \(levels) equal ones", found: found)
+        }
+        members[key] = first
+        return try read(ConfigFile(file: file, json: .object(members)))
     }
 
     /// A number of layers.

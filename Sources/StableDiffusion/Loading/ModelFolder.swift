@@ -97,9 +97,10 @@ public struct ModelFolder: Sendable {
         let factor = try pixelFactor()
         func side(_ pixels: Int?, _ name: String) throws -> Int {
             guard let pixels else { return unetConfig.sampleSize }
-            guard pixels > 0, pixels % factor == 0, pixels / factor <= 4096 else {
+            guard pixels > 0, pixels % factor == 0, pixels / factor <= UNetConfig.largestSide else {
                 throw SimpleFailure(
-                    .usage, "\(name) \(pixels): expected a positive multiple of \(factor), up to \(4096 * factor)")
+                    .usage,
+                    "\(name) \(pixels): expected a positive multiple of \(factor), up to \(UNetConfig.largestSide * factor)")
             }
             return pixels / factor
         }

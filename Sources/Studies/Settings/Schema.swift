@@ -35,11 +35,14 @@ public enum Schema {
         .init("model", .path, "embedded", "Folder or file of a Stable Diffusion 1.x model, or: embedded"),
         .init("vae", .text, "", "VAE file or folder in place of the model's own; empty: its own"),
         .init("loras", .paths, [], "LoRA files to merge, each file or file:scale"),
+        .init("allow_unused", .flag, false, "Whether parts of LoRA files may fit nothing in the model and be left out"),
+        .init("embeddings", .embeddings, [], "Textual inversions for the prompts, each file or file:token"),
         .init("layers", .names, [.string(EmbeddedModel.layer)], "Names as in the checkpoint; lvo layers lists them"),
         .init("sae", .text, "embedded", "Folder of sparse autoencoders, named by layer; empty: raw channels only"),
         .init("prompts", .path, "embedded", "One prompt a line, or .jsonl with a text and optional factors"),
         .init("prompt_limit", .integer(0...1_000_000), 0, "Only so many of the prompts, evenly chosen; 0: all"),
-        .init("seed", .integer(0...Int(UInt32.max)), 1024, "All pictures' seeds follow from it"),
+        .init("emphasis", .flag, false, "Whether prompts weigh words as in web interfaces: (word:1.2), [word], BREAK"),
+        .init("seed", .seed, 1024, "All pictures' seeds follow from it"),
     ]
 
     private static let capture: [Setting] = [

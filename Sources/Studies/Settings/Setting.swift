@@ -9,11 +9,15 @@ public struct Setting: Sendable {
         case path
         /// Any number, none of them empty.
         case paths
+        /// Any number of `FILE` or `FILE:TOKEN`.
+        case embeddings
         /// At least one, none of them empty.
         case names
         case choice([String])
         case flag
         case integer(ClosedRange<Int>)
+        /// 32 bits. None is ever drawn: a study repeats.
+        case seed
         /// At least one and no two alike: a result's file is named by its seed.
         case seeds
         /// At least one.
@@ -47,11 +51,14 @@ public struct Setting: Sendable {
         case .text: "text"
         case .path: "a path or embedded"
         case .paths: "a list of paths"
+        case .embeddings: "a list of paths, each file or file:token"
         case .names: "a list of names, at least one"
         case .choice(let names): "one of \(names.joined(separator: ", "))"
         case .flag: "true or false"
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
-        case .seeds: "a list of 1 to \(Self.mostSeeds) different whole numbers from 0"
+        case .seed: "a whole number from 0 to \(UInt32.max) (none is drawn: a study must repeat)"
+        case .seeds:
+            "a list of 1 to \(Self.mostSeeds) different whole numbers from 0 (none is drawn: a study must repeat)"
         case .timesteps: "a list of time steps from 0 to 999, or peaks, at least one"
         case .number(let range): "a number from \(range.lowerBound) to \(range.upperBound)"
         case .parameter(let row): row.expected
@@ -67,13 +74,13 @@ public struct Setting: Sendable {
         switch kind {
         case .text: Self.text(value).map(JSON.string)
         case .path: Self.text(value).flatMap { $0.isEmpty ? nil : .string($0) }
-        case .paths:
-            value.array?.isEmpty == true
-                ? [] : Self.list(value, Self.text) { !$0.contains("") }.map { .array($0.map(JSON.string)) }
+        case .paths: Self.texts(value) { !$0.contains("") }
+        case .embeddings: Self.texts(value) { $0.allSatisfy { ModelReference.Embedding(argument: $0) != nil } }
         case .names: Self.list(value, Self.text) { !$0.contains("") }.map { .array($0.map(JSON.string)) }
         case .choice(let names): value.string.flatMap { names.contains($0) ? .string($0) : nil }
         case .flag: value.bool.map(JSON.bool)
         case .integer(let range): value.int.flatMap { range.contains($0) ? .integer($0) : nil }
+        case .seed: value.int.flatMap { (0...Int(UInt32.max)).contains($0) ? .integer($0) : nil }
         case .seeds:
             Self.list(value, \.int) { seeds in
                 seeds.count <= Self.mostSeeds && Set(seeds).count == seeds.count && seeds.allSatisfy { $0 >= 0 }
@@ -84,6 +91,11 @@ public struct Setting: Sendable {
         case .parameter(let row): row.accept(value)
         case .features: Self.text(value).flatMap { (try? FeatureChoice($0)) == nil ? nil : .string($0) }
         }
+    }
+
+    /// Any number of texts that are right together.
+    private static func texts(_ value: JSON, where isRight: ([String]) -> Bool) -> JSON? {
+        value.array?.isEmpty == true ? [] : list(value, text, where: isRight).map { .array($0.map(JSON.string)) }
     }
 
     private static func text(_ value: JSON) -> String? { value.string ?? value.int.map { "\($0)" } }

@@ -27,8 +27,9 @@ public enum SettingsFile {
         }
         for override in overrides {
             let parts = override.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.count == 2, let node = try? Yams.compose(yaml: String(parts[1])) ?? "" else {
-                throw SimpleFailure(.usage, "setting \(override): expected key=value")
+            guard parts.count == 2 else { throw SimpleFailure(.usage, "setting \(override): expected key=value") }
+            guard let node = try? Yams.compose(yaml: String(parts[1])) ?? "" else {
+                throw SimpleFailure(.usage, "setting \(override): its value is not YAML; quotes around it make it a text")
             }
             let key = parts[0].trimmingCharacters(in: .whitespaces)
             let place = "setting \(override)"
@@ -94,6 +95,8 @@ public enum SettingsFile {
             let key = prefix + (keyNode.string ?? "")
             if value.mapping != nil {
                 try flatten(value, prefix: key + ".", name: name, into: &given)
+            } else if given[key] != nil {
+                throw SimpleFailure(.usage, "\(place(name, keyNode)): \(key) is there twice")
             } else {
                 given[key] = (try json(value, key: key, place: place(name, keyNode)), place(name, keyNode))
             }
@@ -111,6 +114,7 @@ public enum SettingsFile {
         }
         // A quoted text stays one, whatever it looks like.
         if scalar.style != .plain && scalar.style != .any { return .string(scalar.string) }
+        if ["null", "Null", "NULL", "~"].contains(scalar.string) { return .null }
         if let flag = node.bool { return .bool(flag) }
         if let number = node.int { return .integer(number) }
         if let number = node.float { return .number(number) }

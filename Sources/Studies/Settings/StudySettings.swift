@@ -13,6 +13,7 @@ public struct StudySettings: Sendable, Equatable {
     public func reference(in folder: String) -> ModelReference {
         ModelReference(
             model, vae: nonempty("vae"), loras: values.texts("loras").map(ModelReference.LoRA.init(argument:)),
+            embeddings: values.texts("embeddings").compactMap { ModelReference.Embedding(argument: $0, in: folder) },
             autoencoders: nonempty("sae"), base: folder)
     }
 
@@ -24,6 +25,8 @@ public struct StudySettings: Sendable, Equatable {
     public var layers: [String] { values.texts("layers") }
     public var autoencoders: String { values.text("sae") }
     public var prompts: String { values.text("prompts") }
+    /// Whether prompts are in the web interfaces' syntax.
+    public var emphasis: Bool { values.flag("emphasis") }
     public var promptLimit: Int { values.integer("prompt_limit") }
     public var seed: Int { values.integer("seed") }
     public var imagesPerPrompt: Int { values.integer("capture.images_per_prompt") }
@@ -47,7 +50,7 @@ public struct StudySettings: Sendable, Equatable {
             steps: values.integer("capture.steps"), sampler: sampler("capture.sampler"),
             guidanceScale: values.number("capture.guidance_scale"),
             negativePrompt: values.text("capture.negative_prompt"), width: pixels("capture.width"),
-            height: pixels("capture.height"))
+            height: pixels("capture.height"), emphasis: emphasis)
     }
 
     /// How priors are drawn: without guidance, at the dataset's size.
@@ -78,6 +81,8 @@ public struct StudySettings: Sendable, Equatable {
 public struct DreamStageSettings: Sendable, Equatable {
     public let startsFromPrior: Bool
     public let prompt: String
+    /// Whether the prompt is in the web interfaces' syntax; false for the empty one, which is the same in both.
+    public let emphasis: Bool
     public let snapshotEvery: Int
     public let animation: Bool
     /// The section's values by their names without the section.
@@ -87,6 +92,7 @@ public struct DreamStageSettings: Sendable, Equatable {
         let section = "dream_\(space.rawValue)"
         startsFromPrior = values.text("\(section).start") == "prior" && values.flag("prior.enabled")
         prompt = values.text("dream.prompt")
+        emphasis = values.flag("emphasis") && !prompt.isEmpty
         snapshotEvery = values.integer("dream.snapshot_every")
         animation = values.flag("dream.animation")
         parameters = JSON(
@@ -94,6 +100,9 @@ public struct DreamStageSettings: Sendable, Equatable {
                 (String($0.key.dropFirst(section.count + 1)), $0.value)
             })
     }
+
+    /// The prompt in a key: the text, or an object if it is read in the web interfaces' syntax.
+    var promptKey: JSON { emphasis ? ["emphasized": .string(prompt)] : .string(prompt) }
 
     /// The section's values as the optimization takes them.
     ///

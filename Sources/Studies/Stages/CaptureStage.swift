@@ -19,11 +19,15 @@ struct CaptureStage: WorkStage {
         let sites = try study.sites.map { site -> JSON in
             [.string(site.path), try study.model.identity(of: site)]
         }
-        let common: JSON = [
-            "version": 1, "model": try study.model.identity(), "sites": .array(sites),
-            "settings": settings.values.section("capture"), "seed": .integer(settings.seed),
-        ]
-        let fingerprint = Fingerprint.of(common)
+        var common = JSONObject()
+        common["version"] = 1
+        common["model"] = try study.model.identity()
+        common["sites"] = .array(sites)
+        common["settings"] = settings.values.section("capture")
+        common["seed"] = .integer(settings.seed)
+        // Only where it is wanted: results from before there was a choice stay valid.
+        if settings.emphasis { common["emphasis"] = true }
+        let fingerprint = Fingerprint.of(.object(common))
         return study.prompts.map { prompt in
             WorkUnit(
                 id: prompt.id, key: ["prompt": .string(prompt.text), "common": .string(fingerprint)], payload: prompt)

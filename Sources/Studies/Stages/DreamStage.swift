@@ -33,7 +33,7 @@ struct DreamStage: WorkStage {
                 "version": 2, "subject": .string(subject.path), "timestep": .integer(timestep),
                 "model": try study.model.identity(), "autoencoder": try study.model.identity(of: subject.site),
                 "start": .string(start), "seeds": .array(study.settings.dreamSeeds.map(JSON.integer)),
-                "prompt": .string(settings.prompt), "parameters": settings.parameters,
+                "prompt": settings.promptKey, "parameters": settings.parameters,
                 "snapshot_every": .integer(settings.snapshotEvery), "animation": .bool(settings.animation),
                 "size": study.sizeKey,
             ], payload: dream)

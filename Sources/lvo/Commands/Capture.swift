@@ -22,8 +22,8 @@ struct Capture: ParsableCommand {
     @Option(help: "Pictures per shard.")
     var shard = 16
 
-    @Option(help: "Seed of the pictures' seeds.")
-    var seed: UInt64 = 0
+    @Option(parsing: .unconditional, help: "Seed of the pictures' seeds; -1 draws one.")
+    var seed = SeedArgument(0)
 
     @Option(help: ArgumentHelp("Folder for the stores; made if missing.", valueName: "dir"))
     var store: String
@@ -41,10 +41,10 @@ struct Capture: ParsableCommand {
 
     private func run(_ stop: StopFlag) throws {
         try OutputCheck.folder(store)
-        var request = try pictures.request(seed: seed)
+        let session = try pictures.session(engine: runtime.engine())
+        var request = try pictures.request(seed: seed.value(), session)
         request.limit = count
-        let capture = try Experiments.Capture(
-            pictures.session(engine: runtime.engine()), request, picturesPerShard: shard, check: stop.check)
+        let capture = try Experiments.Capture(session, request, picturesPerShard: shard, check: stop.check)
         for size in capture.sizes { print(text(size)) }
         if dryRun { return }
         var progress = Progress(total: 0)

@@ -26,8 +26,8 @@ struct Dream: ParsableCommand {
     @Option(parsing: .upToNextOption, help: "Time steps, 0…999 of Stable Diffusion, at which the layer is looked at.")
     var timestep: [Int]
 
-    @Option(parsing: .upToNextOption, help: "Seeds, a result for each.")
-    var seed: [UInt64] = DreamSettings.seeds
+    @Option(parsing: .upToNextOption, help: "Seeds, a result for each; -1 draws one.")
+    var seed: [SeedArgument] = DreamSettings.seeds.map { SeedArgument($0) }
 
     @Option(
         name: .customLong("init"),
@@ -50,10 +50,10 @@ struct Dream: ParsableCommand {
 
     func validate() throws {
         if seed.isEmpty { throw ValidationError("--seed needs at least one number") }
-        if let large = seed.first(where: { $0 > UInt64(Int.max) }) {
+        if let large = seed.first(where: { $0.number > UInt64(Int.max) }) {
             throw ValidationError("--seed \(large): expected at most \(Int.max)")
         }
-        if Set(seed).count != seed.count { throw ValidationError("--seed has a number twice") }
+        if Set(seed.map(\.number)).count != seed.count { throw ValidationError("--seed has a number twice") }
         if Set(timestep).count != timestep.count { throw ValidationError("--timestep has a number twice") }
         if let batch, batch < 1 { throw ValidationError("--batch \(batch): expected at least 1") }
         if start != "noise", size.width != nil || size.height != nil {
@@ -75,8 +75,8 @@ struct Dream: ParsableCommand {
     private func request(_ session: ModelSession) throws -> DreamRequest {
         let objectives = try objective.objectives(session, layer: layer)
         return DreamRequest(
-            layer: layer, objectives: objectives, timesteps: timestep, seeds: seed, start: try start(session),
-            text: prompt.source, width: size.width, height: size.height,
+            layer: layer, objectives: objectives, timesteps: timestep, seeds: seed.map { $0.value() },
+            start: try start(session), text: prompt.source, width: size.width, height: size.height,
             settings: try options.settings(for: objectives.contains { $0.space == .features } ? .features : .channels),
             batch: batch, display: output.display)
     }

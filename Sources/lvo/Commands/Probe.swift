@@ -27,8 +27,8 @@ struct Probe: ParsableCommand {
     @Option(help: ArgumentHelp("Safetensors file with `latent` [B, 4, H, W].", valueName: "file"))
     var latent: String?
 
-    @Option(parsing: .upToNextOption, help: "Seeds of noise latents, one per sample, drawn as PyTorch does.")
-    var seed: [UInt64] = []
+    @Option(parsing: .upToNextOption, help: "Seeds of noise latents, one per sample, drawn as PyTorch does; -1 draws one.")
+    var seed: [SeedArgument] = []
 
     @Option(help: "Channel of the layer whose mean is the objective.")
     var channel: Int?
@@ -100,7 +100,8 @@ struct Probe: ParsableCommand {
         if let latent {
             return try TensorFile.latent(latent, channels: session.folder.unetConfig.inChannels)
         }
-        return try Experiments.Probe.noise(seeds: seed, width: size.width, height: size.height, of: session)
+        return try Experiments.Probe.noise(
+            seeds: seed.map { $0.value() }, width: size.width, height: size.height, of: session)
     }
 
     private func metadata(_ hook: HookPoint?) -> [String: String] {

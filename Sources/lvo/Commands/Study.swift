@@ -1,4 +1,5 @@
 import ArgumentParser
+import Experiments
 import Files
 import Foundation
 import Ops
@@ -63,6 +64,11 @@ struct StageJob {
     /// - Parameter names: of the stages, in their order.
     func run(_ names: [StageName] = StageName.allCases) throws {
         try study.writeSettings()
+        if names.contains(.capture), let network = study.model as? NetworkModel {
+            try warnAboutPrompts(
+                study.prompts.map(\.text), isEmphasized: study.settings.emphasis, network.session.folder,
+                inStudy: true)
+        }
         let progress = StageProgress(emitsEvents: options.json)
         let runner = try StageRunner(study: study.folder, shard: options.part(), stop: stop) { progress.show($0) }
         var failed = 0

@@ -15,23 +15,13 @@ struct ModelOptions: ParsableArguments {
     @Option(help: ArgumentHelp("VAE file or folder to use instead of the model's own.", valueName: "path"))
     var vae: String?
 
-    @Option(help: ArgumentHelp("LoRA file to merge into the model; may be repeated.", valueName: "file[:scale]"))
-    var lora: [LoRAArgument] = []
-
-    @OptionGroup var unused: UnusedKeysOption
-
-    @OptionGroup var words: EmbeddingOptions
+    @OptionGroup var changes: ModelChangeOptions
 
     /// Its files alone.
     func folder() throws -> ModelFolder {
-        let folder = try ModelSession.open(reference())
-        try UnusedKeysOption.check(folder.source, allowUnused: unused.allowUnused)
+        let folder = try ModelSession.open(changes.reference(model, vae: vae))
+        try UnusedKeysOption.check(folder.source, allowUnused: changes.unused.allowUnused)
         return folder
-    }
-
-    private func reference(autoencoders: String? = nil) -> ModelReference {
-        let loras = lora.map { ModelReference.LoRA(path: $0.path, scale: $0.scale) }
-        return ModelReference(model, vae: vae, loras: loras, embeddings: words.references, autoencoders: autoencoders)
     }
 
     /// Opens it for what needs more than its files; says on standard error which keys of LoRA files fit
@@ -39,16 +29,34 @@ struct ModelOptions: ParsableArguments {
     func session(
         autoencoders: String? = nil, engine: Engine, memory: MemorySize? = nil
     ) throws -> ModelSession {
-        try Self.session(
-            reference(autoencoders: autoencoders), allowUnused: unused.allowUnused, engine: engine, memory: memory)
+        try changes.session(
+            changes.reference(model, vae: vae, autoencoders: autoencoders), engine: engine, memory: memory)
+    }
+}
+
+/// What is put into a model beside a VAE.
+struct ModelChangeOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("LoRA file to merge into the model; may be repeated.", valueName: "file[:scale]"))
+    var lora: [LoRAArgument] = []
+
+    @OptionGroup var unused: UnusedKeysOption
+
+    @Option(
+        help: ArgumentHelp(
+            "Textual inversion (AUTOMATIC1111's or diffusers'); prompts name it by TOKEN, by default its own. Repeatable.",
+            valueName: "file[:token]"))
+    var embedding: [EmbeddingArgument] = []
+
+    func reference(_ model: String, vae: String? = nil, autoencoders: String? = nil) -> ModelReference {
+        ModelReference(
+            model, vae: vae, loras: lora.map { ModelReference.LoRA(path: $0.path, scale: $0.scale) },
+            embeddings: embedding.map(\.reference), autoencoders: autoencoders)
     }
 
-    static func session(
-        _ reference: ModelReference, allowUnused: Bool = false, engine: Engine, memory: MemorySize? = nil
-    ) throws -> ModelSession {
+    func session(_ reference: ModelReference, engine: Engine, memory: MemorySize? = nil) throws -> ModelSession {
         let session = try ModelSession(
             reference, engine: engine, memoryBudget: memory?.bytes, checksums: CacheFolder.checksums)
-        try UnusedKeysOption.check(session.folder.source, allowUnused: allowUnused)
+        try UnusedKeysOption.check(session.folder.source, allowUnused: unused.allowUnused)
         return session
     }
 }
@@ -72,32 +80,13 @@ struct UnusedKeysOption: ParsableArguments {
     }
 }
 
-/// Textual inversions.
-struct EmbeddingOptions: ParsableArguments {
-    @Option(
-        help: ArgumentHelp(
-            "Textual inversion (AUTOMATIC1111's or diffusers'); prompts name it by TOKEN, by default its own. Repeatable.",
-            valueName: "file[:token]"))
-    var embedding: [EmbeddingArgument] = []
-
-    var references: [ModelReference.Embedding] {
-        embedding.map { ModelReference.Embedding(path: $0.path, token: $0.token) }
-    }
-}
-
 /// `FILE` or `FILE:TOKEN`.
 struct EmbeddingArgument: ExpressibleByArgument {
-    let path: String
-    let token: String?
+    let reference: ModelReference.Embedding
 
     init?(argument: String) {
-        let parts = argument.split(separator: ":", omittingEmptySubsequences: false)
-        if parts.count > 1, !FileSystem.isFile(argument) {
-            (path, token) = (parts.dropLast().joined(separator: ":"), parts.last.map(String.init))
-        } else {
-            (path, token) = (argument, nil)
-        }
-        if path.isEmpty || token?.isEmpty == true { return nil }
+        guard let reference = ModelReference.Embedding(argument: argument) else { return nil }
+        self.reference = reference
     }
 }
 
@@ -179,15 +168,38 @@ struct EmphasisOption: ParsableArguments {
         return encoded
     }
 
-    static func warnAboutSyntax(_ prompt: String, isRead: Bool) {
+    /// Of many prompts the first with such syntax is shown.
+    static func warnAboutSyntax(_ prompts: [String], isRead: Bool, inStudy: Bool = false) {
+        let marked = prompts.filter { isRead ? !EmphasizedPrompt($0).networks.isEmpty : EmphasizedPrompt($0).isSyntax }
+        guard let first = marked.first else { return }
+        warnAboutSyntax(first, isRead: isRead, inStudy: inStudy)
+        if marked.count > 1 { note("the same holds for \(marked.count - 1) more of \(prompts.count) prompts") }
+    }
+
+    static func warnAboutSyntax(_ prompt: String, isRead: Bool, inStudy: Bool = false) {
         let read = EmphasizedPrompt(prompt)
         if !isRead, read.isSyntax {
-            note("'\(prompt.prefix(60))': brackets, weights and <…> are taken as they stand; --emphasis reads them")
+            let option = inStudy ? "emphasis: true" : "--emphasis"
+            note("'\(prompt.prefix(60))': brackets, weights and <…> are taken as they stand; \(option) reads them")
         }
         if isRead {
-            for network in read.networks { note("<\(network)> is left out of the prompt; give its file with --lora") }
+            let option = inStudy ? "in loras" : "with --lora"
+            for network in read.networks { note("<\(network)> is left out of the prompt; give its file \(option)") }
         }
     }
+}
+
+/// What may be meant otherwise, or does not fit, in a whole file of prompts: two lines for each kind at most.
+func warnAboutPrompts(
+    _ prompts: [String], isEmphasized: Bool, _ folder: ModelFolder, inStudy: Bool = false
+) throws {
+    EmphasisOption.warnAboutSyntax(prompts, isRead: isEmphasized, inStudy: inStudy)
+    guard !isEmphasized, folder.hasComponent(.textEncoder),
+        let tokenizer = try folder.loadTokenizer(for: TextEncoderConfig(folder.config(.textEncoder)))
+    else { return }
+    let dropped = prompts.compactMap { tokenizer.encode($0).dropped }
+    warnAboutDropped([dropped.first])
+    if dropped.count > 1 { note("so are \(dropped.count - 1) more of \(prompts.count) prompts") }
 }
 
 func warnAboutDropped(_ dropped: [String?]) {

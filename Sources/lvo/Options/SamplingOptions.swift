@@ -77,30 +77,3 @@ struct SamplingOptions: ParsableArguments {
     }
 }
 
-/// A seed, or -1 for one that is drawn.
-enum SeedArgument: ExpressibleByArgument {
-    case fixed(UInt64)
-    case drawn
-
-    init?(argument: String) {
-        if argument == "-1" {
-            self = .drawn
-        } else if let seed = UInt64(argument) {
-            self = .fixed(seed)
-        } else {
-            return nil
-        }
-    }
-
-    /// Draws anew at each call, from as many seeds as the web interfaces know, and prints it on standard
-    /// error.
-    func value() -> UInt64 {
-        switch self {
-        case .fixed(let seed): return seed
-        case .drawn:
-            let seed = UInt64.random(in: 0...UInt64(UInt32.max))
-            note("seed \(seed)")
-            return seed
-        }
-    }
-}

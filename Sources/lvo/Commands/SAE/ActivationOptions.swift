@@ -14,7 +14,7 @@ struct ActivationOptions: ParsableArguments {
     @Option(help: ArgumentHelp("File of prompts, one a line, or JSON lines with a 'text'.", valueName: "file"))
     var prompts: String?
 
-    @OptionGroup var words: EmbeddingOptions
+    @OptionGroup var changes: ModelChangeOptions
     @OptionGroup var syntax: EmphasisOption
 
     @Option(help: "Which half of guidance is recorded. Default: \(GuidanceHalf.conditional.rawValue).")
@@ -41,20 +41,21 @@ struct ActivationOptions: ParsableArguments {
         let options = [
             ("--model", model != nil), ("--layer", !layer.isEmpty), ("--prompts", prompts != nil), ("--half", half != nil),
             ("--sampler-steps", samplerSteps != nil), ("--cfg-scale", cfgScale != nil), ("--sampler", sampler != nil),
-            ("--embedding", !words.embedding.isEmpty), ("--emphasis", syntax.emphasis),
+            ("--lora", !changes.lora.isEmpty), ("--embedding", !changes.embedding.isEmpty),
+            ("--emphasis", syntax.emphasis),
         ]
         return options.filter(\.1).map(\.0)
     }
 
     func session(engine: Engine) throws -> ModelSession {
         guard let model else { throw ValidationError("give --model, --layer and --prompts") }
-        return try ModelOptions.session(
-            ModelReference(model, embeddings: words.references), engine: engine)
+        return try changes.session(changes.reference(model), engine: engine)
     }
 
-    func request(seed: UInt64) throws -> CaptureRequest {
+    func request(seed: UInt64, _ session: ModelSession) throws -> CaptureRequest {
         guard let prompts else { throw ValidationError("give --model, --layer and --prompts") }
         var request = CaptureRequest(layers: layer, prompts: try Prompt.read(prompts))
+        try warnAboutPrompts(request.prompts.map(\.text), isEmphasized: syntax.emphasis, session.folder)
         request.parameters.steps = samplerSteps ?? request.parameters.steps
         request.parameters.guidanceScale = cfgScale ?? request.parameters.guidanceScale
         request.parameters.sampler = sampler

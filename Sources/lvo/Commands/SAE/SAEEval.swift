@@ -30,7 +30,7 @@ struct SAEEval: ParsableCommand {
     @Option(help: ArgumentHelp("Prompts of the pictures for the loss recovered.", valueName: "file"))
     var prompts: String?
 
-    @OptionGroup var words: EmbeddingOptions
+    @OptionGroup var changes: ModelChangeOptions
     @OptionGroup var syntax: EmphasisOption
 
     @Option(help: "How many of the prompts are used, of the file's last ones. Default: 8.")
@@ -58,8 +58,8 @@ struct SAEEval: ParsableCommand {
         if (model == nil) != (prompts == nil) { throw ValidationError("--model and --prompts go together") }
         let options = [
             ("--pictures", pictures != nil), ("--sampler-steps", samplerSteps != nil), ("--cfg-scale", cfgScale != nil),
-            ("--timesteps", !timesteps.isEmpty), ("--embedding", !words.embedding.isEmpty),
-            ("--emphasis", syntax.emphasis),
+            ("--timesteps", !timesteps.isEmpty), ("--lora", !changes.lora.isEmpty),
+            ("--embedding", !changes.embedding.isEmpty), ("--emphasis", syntax.emphasis),
         ]
         if model == nil, let unused = options.first(where: \.1) {
             throw ValidationError("\(unused.0) is for the loss recovered, which needs --model and --prompts")
@@ -95,9 +95,9 @@ struct SAEEval: ParsableCommand {
     private func lossRecovered(_ engine: Engine) throws -> LossRecovered.Measurement? {
         guard let model, let prompts else { return nil }
         var measurement = LossRecovered.Measurement(
-            try ModelOptions.session(ModelReference(model, embeddings: words.references), engine: engine).generator(),
+            try changes.session(changes.reference(model), engine: engine).generator(),
             prompts: Array(try Prompt.read(prompts).suffix(pictures ?? 8)))
-        for prompt in measurement.prompts { EmphasisOption.warnAboutSyntax(prompt.text, isRead: syntax.emphasis) }
+        EmphasisOption.warnAboutSyntax(measurement.prompts.map(\.text), isRead: syntax.emphasis)
         measurement.parameters.emphasis = syntax.emphasis
         measurement.parameters.steps = samplerSteps ?? measurement.parameters.steps
         measurement.parameters.guidanceScale = cfgScale ?? measurement.parameters.guidanceScale

@@ -53,14 +53,14 @@ struct SAETrain: ParsableCommand {
     private func run(_ stop: StopFlag) throws {
         let engine = try runtime.engine()
         try OutputCheck.folder(output)
+        training.seed.value()
         let progress = TrainingProgress(every: progressEvery)
         let training = AutoencoderTraining(
             training.settings, folder: output, interval: checkpointEvery, engine: engine, check: stop.check,
             report: progress.show)
         if let activations { return try training.run(ActivationStore.all(in: activations)) }
-        let producer = try GeneratedActivations(
-            pictures.session(engine: engine), pictures.request(seed: self.training.seed)
-        ) {
+        let session = try pictures.session(engine: engine)
+        let producer = try GeneratedActivations(session, pictures.request(seed: self.training.seed.number, session)) {
             try stop.check()
             progress.show(picture: $0, call: $1, of: $2)
         }

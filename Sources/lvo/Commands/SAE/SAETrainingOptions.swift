@@ -68,8 +68,10 @@ struct SAETrainingOptions: ParsableArguments {
     @Option(help: "Updates between new starts for dead latents; 0: never.")
     var resampleEvery = TrainingOptions().resampleEvery
 
-    @Option(help: "Seed of the weights, the order of tokens and everything else that is random.")
-    var seed: UInt64 = 0
+    @Option(
+        parsing: .unconditional,
+        help: "Seed of the weights, the order of tokens and everything else that is random; -1 draws one.")
+    var seed = SeedArgument(0)
 
     func validate() throws {
         for (name, value) in [("expansion", expansion), ("k", k ?? 1), ("batch", batch), ("steps", steps)]
@@ -117,7 +119,7 @@ struct SAETrainingOptions: ParsableArguments {
         options.loss.l1Coefficient = l1 ?? options.loss.l1Coefficient
         options.loss.l0Coefficient = l0 ?? options.loss.l0Coefficient
         options.loss.bandwidth = bandwidth ?? options.loss.bandwidth
-        (options.deadAfterTokens, options.resampleEvery, options.seed) = (deadAfter, resampleEvery, seed)
+        (options.deadAfterTokens, options.resampleEvery, options.seed) = (deadAfter, resampleEvery, seed.number)
         return options
     }
 }

@@ -19,6 +19,9 @@ import Studies
         #expect(own.map(identification.isOwn) == [true, true])
         #expect(identification.isOwn([0, 0, 1]) == false)
         #expect(identification.isOwn([-1, 0, 0]) == false)
+        // A feature of scattered examples is no less like its own than one of equal ones.
+        let scattered: [[Float]] = [[1, 0, 0], [0, 1, 0], [0, 0, 1]]
+        #expect(Identification(own: scattered, others: [[[0.8, 0.6, 0]]]).isOwn([0.5, 0.5, 0.7]) == true)
         // As like one as the other is not found.
         #expect(Identification(own: [[1, 0]], others: [[[1, 0]]]).isOwn([1, 0]) == false)
         // Alone it is always found, and without examples there is nothing to find.

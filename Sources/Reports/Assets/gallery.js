@@ -30,10 +30,10 @@ const lvo = (() => {
   // In this order, wherever measures are listed.
   const meanings = {
     recognized: "share of results in which an independent judge sees what ten of the twelve strongest examples share",
-    recognized_of_examples: "the same of those examples: the most to hope for",
+    recognized_of_examples: "the same of those examples",
     recognized_of_others: "the same of random pictures: chance",
     identification: "share of results that other layers find more like its own examples than like those of 15 other features",
-    identification_of_examples: "the same of the examples, each left out in turn: the most to hope for",
+    identification_of_examples: "the same of the examples, each left out in turn; they show other things too",
     identification_by_chance: "the same by guessing",
     naturalness: "share of the dataset's pictures whose noise the model predicts no better; half for a middling picture",
     retention: "share of the activation that is left when the picture is encoded again",

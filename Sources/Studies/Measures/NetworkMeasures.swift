@@ -40,8 +40,8 @@ struct NetworkMeasures {
         return generations.map { $0 / study.halvesPerPicture }.filter { seen.insert($0).inserted }
     }
 
-    /// Pictures of other features' examples at the time step, drawn by the subject's number; those that are its own
-    /// examples too speak for neither.
+    /// Pictures of other features' examples at the time step, drawn by the subject's number. A feature that shares an
+    /// example is no rival: it may stand for the same thing.
     private func rivals(of subject: Subject, timestep: Int, without own: Set<Int>) throws -> [[Int]] {
         let analysis = try study.analysis(subject.site)
         let step = analysis.nearestStep(timestep)
@@ -50,15 +50,15 @@ struct NetworkMeasures {
         var found: [[Int]] = []
         for index in random.permutation(analysis.channels) where index != subject.index && found.count < Self.rivals {
             let examples = analysis.examples(index, step: step).prefix(study.settings.measuredExamples)
-            let pictures = distinctPictures(examples.map(\.generation)).filter { !own.contains($0) }
-            if pictures.count >= Self.fewestExamples { found.append(pictures) }
+            let pictures = distinctPictures(examples.map(\.generation))
+            if pictures.count >= Self.fewestExamples, own.isDisjoint(with: pictures) { found.append(pictures) }
         }
         return found
     }
 }
 
-/// Whose examples a picture is most like. Pictures are directions whose dot product is their likeness, a feature is the
-/// mean of its examples' directions, so that the product with it is the mean likeness with its examples.
+/// Whose examples a picture is most like. Pictures are directions whose dot product is their likeness; a feature is the
+/// mean of its examples' directions, scaled to length 1: else those of few kinds of examples would be like everything.
 package struct Identification {
     private let own: [[Float]]
     private let ownMean: [Float]
@@ -95,7 +95,7 @@ package struct Identification {
         guard let first = directions.first else { return [] }
         var sums = [Float](repeating: 0, count: first.count)
         for direction in directions { for i in sums.indices { sums[i] += direction[i] / Float(directions.count) } }
-        return sums
+        return Measures.unit(sums)
     }
 
     private static func product(_ a: [Float], _ b: [Float]) -> Double {

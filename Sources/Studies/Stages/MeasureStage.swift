@@ -20,7 +20,7 @@ struct MeasureStage: WorkStage {
             return WorkUnit(
                 id: dream.path,
                 key: [
-                    "version": 3, "dream": .string(try dreams.unit(dream).fingerprint), "timestep": .integer(timestep),
+                    "version": 4, "dream": .string(try dreams.unit(dream).fingerprint), "timestep": .integer(timestep),
                     "noise_draws": .integer(study.settings.noiseDraws),
                     "examples": .array(try examples(subject, timestep: timestep).map(exampleKey)),
                     "others": .array(others(subject).map(exampleKey)),

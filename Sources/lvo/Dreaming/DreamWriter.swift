@@ -77,18 +77,22 @@ struct DreamWriter {
         if output.animation { try writeAnimations(outcome.snapshots, items) }
         progress.close()
         try output.preview.show(pictures)
+        let retention = try experiment.retention(outcome, items)
         for (index, item) in items.enumerated() {
-            try write(outcome.records[index], outcome.latents.slice(index..<index + 1), item)
+            try write(
+                outcome.records[index], retention: retention[index], outcome.latents.slice(index..<index + 1), item)
         }
         return pictures
     }
 
-    private func write(_ record: DreamRecord, _ latent: Tensor, _ item: DreamItem) throws {
+    private func write(_ record: DreamRecord, retention: Double?, _ latent: Tensor, _ item: DreamItem) throws {
         let (stem, path) = (stem(item), stem(item) + ".png")
         try SafetensorsWriter.write(
             [("latent", latent)], metadata: ["lvo": record.description.serialized()], to: stem + ".safetensors",
             overwrite: output.overwrite)
-        try record.json(timed: true).write(to: stem + ".json", overwrite: output.overwrite)
+        var json = record.json(timed: true).object ?? JSONObject()
+        json["retention"] = retention.map { .float(Float($0)) } ?? .null
+        try JSON.object(json).write(to: stem + ".json", overwrite: output.overwrite)
         if let step = record.divergedAt {
             progress.close()
             note("\(path): numbers overflowed at step \(step); kept the latent before it")
@@ -97,7 +101,7 @@ struct DreamWriter {
             "result",
             [
                 ("path", .string(path)), ("start", .number(record.startActivation)),
-                ("final", .number(record.finalActivation)),
+                ("final", .number(record.finalActivation)), ("retention", retention.map(JSON.number) ?? .null),
             ])
         progress.result(path)
     }

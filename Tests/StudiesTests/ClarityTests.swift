@@ -24,8 +24,8 @@ import Studies
         #expect(Identification(own: scattered, others: [[[0.8, 0.6, 0]]]).isOwn([0.5, 0.5, 0.7]) == true)
         // As like one as the other is not found.
         #expect(Identification(own: [[1, 0]], others: [[[1, 0]]]).isOwn([1, 0]) == false)
-        // Alone it is always found, and without examples there is nothing to find.
-        #expect(Identification(own: own, others: []).isOwn([0, 0, 1]) == true)
+        // Without rivals, or without examples, there is nothing to be told apart.
+        #expect(Identification(own: own, others: []).isOwn([0, 0, 1]) == nil)
         #expect(Identification(own: [], others: [own]).isOwn([1, 0, 0]) == nil)
     }
 
@@ -73,9 +73,9 @@ import Studies
     /// Every prompt is red to the toy's judge if its picture is bright, as all of its dreams are at the end.
     @Test func aStudyLeadsWithThem() throws {
         let folder = try TemporaryFolder()
-        let toy = try toyStudy(folder.path, overrides: ["analysis.top_k=12", "layers=[layer.a]"])
+        let toy = try toyStudy(folder.path, overrides: ["layers=[layer.a]"])
         func study(_ color: String) throws -> Study {
-            let prompts = (0..<20).map { Prompt(text: "\(color) \($0)", factors: ["color": color]) }
+            let prompts = (0..<60).map { Prompt(text: "\(color) \($0)", factors: ["color": color]) }
             return try Study(folder: "\(folder.path)/\(color)", settings: toy.settings, prompts: prompts, model: ToyModel())
         }
         for (color, expected) in [("red", 1.0), ("blue", 0.0)] {
@@ -86,7 +86,8 @@ import Studies
             let path = "\(study.folder)/measure/layer.a/features/\(Text.digits(index, 5))/t0000/measures.json"
             let measures = try #require(try JSON.read(path).object)
             #expect(measures["recognized"]?.double == expected)
-            #expect(measures["identification_by_chance"]?.double == Double(Float(1) / 16))
+            let chance = try #require(measures["identification_by_chance"]?.double)
+            #expect(chance >= 1 / 16 && chance <= 1 / 3)
             for name in ["identification", "naturalness", "recognized_of_others"] {
                 #expect((0...1).contains(try #require(measures[name]?.double)))
             }

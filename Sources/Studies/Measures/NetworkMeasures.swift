@@ -29,7 +29,7 @@ struct NetworkMeasures {
         return [
             ("identification", Measures.share(of: found)),
             ("identification_of_examples", Measures.share(of: identification.ownLeftOut)),
-            ("identification_by_chance", own.isEmpty ? nil : 1 / Double(others.count + 1)),
+            ("identification_by_chance", own.isEmpty || others.isEmpty ? nil : 1 / Double(others.count + 1)),
             ("naturalness", Measures.mean(responses.map { Measures.naturalness($0.errors, among: reference.errors) })),
         ]
     }
@@ -73,14 +73,14 @@ package struct Identification {
         self.others = others.map(Self.mean)
     }
 
-    /// Whether a direction is more like the own examples than like any rival's; nil where there are no examples.
+    /// Whether a direction is more like the own examples than like any rival's; nil without examples or without rivals.
     package func isOwn(_ direction: [Float]) -> Bool? {
-        own.isEmpty ? nil : isNearest(ownMean, direction)
+        own.isEmpty || others.isEmpty ? nil : isNearest(ownMean, direction)
     }
 
     /// The same of each example when it is left out of its own; none for a single one.
     package var ownLeftOut: [Bool?] {
-        guard own.count > 1 else { return [] }
+        guard own.count > 1, !others.isEmpty else { return [] }
         return own.indices.map { left in
             isNearest(Self.mean(own.indices.filter { $0 != left }.map { own[$0] }), own[left])
         }

@@ -72,7 +72,7 @@ public final class ChecksumCache {
     /// time kept differs in the latter.
     private static func state(_ file: String) throws(FileFailure) -> JSON {
         var status = stat()
-        guard stat(file, &status) == 0 else { throw .cannotRead(file: file, reason: systemError()) }
+        guard stat(file, &status) == 0 else { throw .reading(file) }
         func nanoseconds(_ time: timespec) -> JSON { .integer(time.tv_sec * 1_000_000_000 + time.tv_nsec) }
         return [
             .string(absolute(file)), .integer(Int(status.st_size)), nanoseconds(status.st_mtim),

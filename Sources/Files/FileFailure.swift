@@ -1,8 +1,15 @@
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#endif
 
 /// What can be wrong with a weights or configuration file.
 public enum FileFailure: Failure, Equatable {
     /// The file is absent or may not be read.
     case cannotRead(file: String, reason: String)
+    /// The system has no memory to read the file with.
+    case noMemory(file: String)
     /// The output could not be written.
     case cannotWrite(file: String, reason: String)
     /// The output is there already and overwriting was not asked for.
@@ -17,10 +24,16 @@ public enum FileFailure: Failure, Equatable {
     /// A configuration key that is absent, of another type, or of a value that is not supported.
     case badKey(file: String, key: String, expected: String, found: String)
 
-    /// `.missingInput` for what cannot be read, `.cannotWrite` for what cannot be written, else `.badData`.
+    /// What the last failed system call, in `errno`, says of a file that was to be read.
+    package static func reading(_ file: String) -> FileFailure {
+        errno == ENOMEM ? .noMemory(file: file) : .cannotRead(file: file, reason: systemError())
+    }
+
+    /// `.missingInput` for what cannot be read, `.cannotWrite` for what cannot be written, `.outOfMemory`, else `.badData`.
     public var kind: FailureKind {
         switch self {
         case .cannotRead: .missingInput
+        case .noMemory: .outOfMemory
         case .cannotWrite, .exists: .cannotWrite
         default: .badData
         }
@@ -29,6 +42,7 @@ public enum FileFailure: Failure, Equatable {
     public var description: String {
         switch self {
         case .cannotRead(let file, let reason): "\(file): cannot be read: \(reason)"
+        case .noMemory(let file): "\(file): no memory to read it with; allow more of it"
         case .cannotWrite(let file, let reason): "\(file): cannot be written: \(reason)"
         case .exists(let file): "\(file): exists already"
         case .malformed(let file, let reason): "\(file): \(reason); the file is damaged or not of this format"

@@ -33,7 +33,7 @@ public enum FileSystem {
     ///
     /// - Throws: `FileFailure.cannotRead`.
     public static func entries(_ folder: String) throws(FileFailure) -> [String] {
-        guard let stream = opendir(folder) else { throw .cannotRead(file: folder, reason: systemError()) }
+        guard let stream = opendir(folder) else { throw .reading(folder) }
         defer { closedir(stream) }
         var names: [String] = []
         while let entry = readdir(stream) {

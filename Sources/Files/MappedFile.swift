@@ -21,10 +21,10 @@ public final class MappedFile: @unchecked Sendable {
     /// - Throws: `FileFailure.cannotRead`.
     public init(path: String) throws(FileFailure) {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .cannotRead(file: path, reason: systemError()) }
+        guard descriptor >= 0 else { throw .reading(path) }
         defer { close(descriptor) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw .cannotRead(file: path, reason: systemError()) }
+        guard fstat(descriptor, &status) == 0 else { throw .reading(path) }
         guard status.st_mode & S_IFMT == S_IFREG else {
             throw .cannotRead(file: path, reason: "not a regular file")
         }
@@ -36,7 +36,7 @@ public final class MappedFile: @unchecked Sendable {
             return
         }
         guard let start = mmap(nil, count, PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
-            throw .cannotRead(file: path, reason: systemError())
+            throw .reading(path)
         }
         bytes = UnsafeRawBufferPointer(start: start, count: count)
     }

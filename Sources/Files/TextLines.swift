@@ -111,14 +111,14 @@ public enum TextLines {
     private static func bytes(of path: String) throws(FileFailure) -> [UInt8] {
         if FileSystem.isFolder(path) { throw .cannotRead(file: path, reason: "it is a folder") }
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .cannotRead(file: path, reason: systemError()) }
+        guard descriptor >= 0 else { throw .reading(path) }
         defer { close(descriptor) }
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             let count = buffer.withUnsafeMutableBytes { read(descriptor, $0) }
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw .cannotRead(file: path, reason: systemError()) }
+            guard count >= 0 else { throw .reading(path) }
             if count == 0 { return bytes }
             bytes += buffer[..<count]
             guard bytes.count <= largestFile else {

@@ -1,6 +1,5 @@
 import Files
 import Foundation
-import Synchronization
 
 /// Who works on which unit, so that processes that share a folder do not do the same one.
 ///
@@ -12,26 +11,18 @@ import Synchronization
 public final class Claims: Sendable {
     /// A network file system may show a renewal late; a minute of silence says nothing yet.
     public static let patience = 300.0
-    private static let renewal = 20
 
     private let folder: String
-    private let held = Mutex<Set<String>>([])
-    /// Only made, resumed and cancelled, which Dispatch allows from any thread.
-    private nonisolated(unsafe) let timer: any DispatchSourceTimer
+    private let held: Held
 
     public init(study: String) throws {
         folder = Self.folder(study)
         try OutputFile.makeFolder(folder)
-        timer = DispatchSource.makeTimerSource(queue: .global())
-        timer.schedule(deadline: .now() + .seconds(Self.renewal), repeating: .seconds(Self.renewal))
-        timer.setEventHandler { [weak self] in self?.renew() }
-        timer.resume()
+        held = Held()
+        held.keepRenewing()
     }
 
-    deinit {
-        timer.cancel()
-        for path in held.withLock({ $0 }) { unlink(path) }
-    }
+    deinit { held.end() }
 
     /// Takes a unit, if no living process has it.
     ///
@@ -46,7 +37,7 @@ public final class Claims: Sendable {
 
     public func release(stage: String, unit: String) {
         let path = path(stage: stage, unit: unit)
-        held.withLock { _ = $0.remove(path) }
+        held.remove(path)
         unlink(path)
     }
 
@@ -78,7 +69,7 @@ public final class Claims: Sendable {
             unlink(path)
             throw FileFailure.cannotWrite(file: path, reason: systemError())
         }
-        held.withLock { _ = $0.insert(path) }
+        held.insert(path)
         return true
     }
 
@@ -108,8 +99,44 @@ public final class Claims: Sendable {
     private static func seconds(_ status: stat) -> Double {
         Double(status.st_mtim.tv_sec) + Double(status.st_mtim.tv_nsec) / 1e9
     }
+}
+
+/// The claims of this process, which a thread renews. The thread holds this and not the claims, so that letting go of
+/// them ends it. Not a Dispatch timer: where the system has no room for a thread that waits for ever, while an
+/// unrenewed claim costs at most a unit's work.
+private final class Held: @unchecked Sendable {
+    private static let renewal = 20.0
+
+    private let condition = NSCondition()
+    private var paths: Set<String> = []
+    private var isOver = false
+
+    func insert(_ path: String) { condition.withLock { _ = paths.insert(path) } }
+
+    func remove(_ path: String) { condition.withLock { _ = paths.remove(path) } }
+
+    func keepRenewing() {
+        let thread = Thread { [self] in
+            condition.withLock {
+                while !isOver {
+                    if !condition.wait(until: Date(timeIntervalSinceNow: Self.renewal)) { renew() }
+                }
+            }
+        }
+        thread.stackSize = 1 << 18
+        thread.start()
+    }
+
+    /// Gives all claims back.
+    func end() {
+        condition.withLock {
+            for path in paths { unlink(path) }
+            isOver = true
+            condition.signal()
+        }
+    }
 
     private func renew() {
-        for path in held.withLock({ $0 }) { utimensat(AT_FDCWD, path, nil, 0) }
+        for path in paths { utimensat(AT_FDCWD, path, nil, 0) }
     }
 }

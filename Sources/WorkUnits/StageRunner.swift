@@ -36,8 +36,8 @@ public struct StageRunner {
     /// Does what is missing of this shard's units, and returns how many failed. Units that other processes are at are
     /// waited for; those that failed are recorded apart and do not keep the others from being done.
     ///
-    /// - Throws: `SimpleFailure(.stoppedEarly)` after a signal; at once what says that no unit could be written
-    ///   (`.cannotWrite`).
+    /// - Throws: `SimpleFailure(.stoppedEarly)` after a signal; at once what would fail every unit (`.cannotWrite`,
+    ///   `.outOfMemory`).
     public func run<Stage: WorkStage>(_ stage: Stage) throws -> Int {
         let store = UnitStore(study: study, stage: stage.name)
         let all = try stage.units()
@@ -85,7 +85,7 @@ public struct StageRunner {
             try store.produce(unit) { try stage.compute(unit, into: $0, partial: partial) }
             partial.remove()
             FailureRecord.remove(study: study, stage: stage.name, unit: unit.id)
-        } catch let failure as any Failure where failure.kind == .cannotWrite || failure.kind == .stoppedEarly {
+        } catch let failure as any Failure where Self.concernsAllUnits(failure.kind) {
             throw failure
         } catch {
             progress.failed += 1
@@ -104,6 +104,10 @@ public struct StageRunner {
                 stage: stage.name, id: unit.id, done: progress.done, of: progress.total, seconds: seconds,
                 remaining: remaining))
         return true
+    }
+
+    private static func concernsAllUnits(_ kind: FailureKind) -> Bool {
+        [.cannotWrite, .stoppedEarly, .outOfMemory].contains(kind)
     }
 
     /// Other processes have the rest; looks again in a moment.

@@ -1,4 +1,3 @@
-import Dispatch
 import Foundation
 import Synchronization
 
@@ -7,28 +6,39 @@ import Synchronization
 /// then stops with exit code 75.
 public final class StopFlag: Sendable {
     private let raised = Atomic<Bool>(false)
+    private let isListening = Atomic<Bool>(false)
+
+    /// A signal is a fact of the process, and its handler can refer to nothing else. Not a Dispatch source: that starts a
+    /// thread, and waits for ever where the system has no room for one.
+    private static let isSignalled = Atomic<Bool>(false)
 
     public init() {}
 
-    public var isRaised: Bool { raised.load(ordering: .relaxed) }
+    public var isRaised: Bool {
+        raised.load(ordering: .relaxed)
+            || isListening.load(ordering: .relaxed) && Self.isSignalled.load(ordering: .relaxed)
+    }
 
     /// - Throws: `StageRunner.stopped` once the flag is raised.
     public func check() throws { if isRaised { throw StageRunner.stopped } }
 
     public func raise() { raised.store(true, ordering: .relaxed) }
 
-    /// From now on the signals raise the flag; one more SIGINT after that ends the process as usual.
-    /// The sources must be kept as long as the signals shall be heard.
-    public func listen() -> [any DispatchSourceSignal] {
-        [SIGTERM, SIGINT, SIGUSR1].map { number in
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
-            source.setEventHandler { [self] in
-                if number == SIGINT && isRaised { signal(SIGINT, SIG_DFL) }
-                raise()
+    /// From now on the signals raise the flag. A second SIGINT is let pass, as `timeout` sends two; a third ends the
+    /// process as usual.
+    public func listen() {
+        Self.isSignalled.store(false, ordering: .relaxed)
+        isListening.store(true, ordering: .relaxed)
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for number in [SIGTERM, SIGINT, SIGUSR1] {
+            sigaddset(&signals, number)
+            signal(number) { number in
+                let isRepeated = StopFlag.isSignalled.exchange(true, ordering: .relaxed)
+                if number == SIGINT && isRepeated { signal(SIGINT, SIG_DFL) }
             }
-            source.resume()
-            return source
         }
+        // Whoever started this process may have had them blocked, which is inherited (Dispatch's threads block all).
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
     }
 }

@@ -222,6 +222,18 @@ import TestSupport
         #expect(try Self.layers.indices.filter { try config.scale(Self.layers[$0], rank: 4) == 2 } == expected)
     }
 
+    /// PEFT itself takes for ever.
+    @Test(arguments: ["(a+)+b", "(.*)*x", "(.|a)*y", "(a|aa)+b", "(.*.*.*.*)*z", "((a*)*)*b", "(x+x+)+y|(a+a+)+b"])
+    func patternsThatTakeForEverAreRefused(pattern: String) throws {
+        let json: JSON = ["r": 4, "lora_alpha": 4, "rank_pattern": JSON([(pattern, JSON.integer(8))])]
+        let config = try AdapterConfig(ConfigFile(file: "adapter_config.json", json: json))
+        let module = "mid_block." + String(repeating: "a", count: 200)
+        #expect { try config.scale(module, rank: 4) } throws: {
+            let words = "adapter_config.json: rank_pattern: expected a regular expression without repetitions of repetitions"
+            return "\($0)".hasPrefix(words + ", found '(.*\\.)?(\(pattern))$', too slow for mid_block.a")
+        }
+    }
+
     @Test(arguments: ["kohya-dora.safetensors", "peft-ia3/adapter_model.safetensors"]) func notANumberIsRefused(
         _ name: String
     ) throws {

@@ -16,7 +16,8 @@ import Testing
 
     private static func configuration(_ run: JSON) throws -> SchedulerConfiguration {
         var object = try #require(run["config"]?.object)
-        object["_class_name"] = try #require(run["class"])
+        let name: JSON = try #require(run["class"])
+        object["_class_name"] = name
         return try SchedulerConfiguration(ConfigFile(file: "scheduler_config.json", json: .object(object)))
     }
 

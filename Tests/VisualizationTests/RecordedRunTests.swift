@@ -46,10 +46,10 @@ import Visualization
             totalVariation: try number("tv"), range: try number("range"), rangeThreshold: try number("range_threshold"),
             moment: try number("moment"))
         (settings.sigmaStart, settings.sigmaEnd) = (try number("sigma_start"), try number("sigma_end"))
-        settings.spectralFilter = try #require(run["spectral"]?.bool)
+        settings.spectralFilter = try #require(run["spectral"]?.bool as Bool?)
         settings.jitter = try #require(run["jitter"]?.int)
         (settings.rotate, settings.scale) = (try number("rotate"), try number("scale"))
-        settings.scheduleNoise = try #require(run["noise"]?.bool)
+        settings.scheduleNoise = try #require(run["noise"]?.bool as Bool?)
         return settings
     }
 
@@ -73,7 +73,7 @@ import Visualization
         let log = try #require(record["log"]?.array)
         let settings = try settings(record)
         let feature = try #require(record["feature"]?.int)
-        let isEncoded = try #require(record["encoded"]?.bool)
+        let isEncoded = try #require(record["encoded"]?.bool as Bool?)
         let dreamer = try dreamer()
         let timestep = try #require(record["timestep"]?.int)
         let draws = try draws(tag, log, noise: settings.scheduleNoise)

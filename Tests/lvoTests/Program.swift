@@ -38,6 +38,22 @@ enum Program {
         try run(arguments, environment: environment)
     }
 
+    /// What bash makes of a script in a folder of its own, `$lvo` being the program; both outputs are one.
+    ///
+    /// - Parameter bash: it, or what starts it.
+    static func bash(_ script: String, by bash: [String] = ["bash"]) throws -> (status: Int32, output: String) {
+        let (process, output, folder) = (Process(), Pipe(), try TemporaryFolder())
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = bash + ["-c", script]
+        process.environment = environment.merging(["lvo": path, "LVO_THREADS": "2"]) { $1 }
+        process.currentDirectoryURL = URL(fileURLWithPath: folder.path)
+        (process.standardOutput, process.standardError) = (output, output)
+        try process.run()
+        let text = output.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return (process.terminationStatus, String(decoding: text, as: UTF8.self))
+    }
+
     static func run(_ arguments: [String], environment changes: [String: String] = [:]) throws -> Result {
         try #require(FileManager.default.isExecutableFile(atPath: path), "no lvo beside the tests")
         let process = Process()
@@ -49,7 +65,8 @@ enum Program {
         let errors = folder.file("errors")
         try Data().write(to: URL(fileURLWithPath: errors))
         process.standardOutput = output
-        process.standardError = try #require(FileHandle(forWritingAtPath: errors))
+        let errorFile: FileHandle = try #require(FileHandle(forWritingAtPath: errors))
+        process.standardError = errorFile
         try process.run()
         let text = output.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()

@@ -114,7 +114,7 @@ public final class TrainingRun {
     public func save() throws {
         guard trainer.step > 0 else { return }
         try TrainingCheckpoint.write(
-            trainer, source: source.state, settings: settings, metricsLengths: metrics.lengths(),
+            trainer, source: source.state, settings: settings, metricsLengths: metrics.lengths,
             to: Self.checkpointPath(folder))
         savedStep = trainer.step
     }

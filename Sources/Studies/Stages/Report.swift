@@ -237,11 +237,7 @@ private struct GalleryPictures {
         if FileManager.default.fileExists(atPath: target) { return }
         try OutputFile.makeFolder(FileSystem.parent(target))
         if link(source, target) == 0 { return }
-        do {
-            try FileManager.default.copyItem(atPath: source, toPath: target)
-        } catch {
-            throw SimpleFailure(.cannotWrite, "\(target): cannot be copied from \(source): \(error.localizedDescription)")
-        }
+        try OutputFile.copy(source, to: target, overwrite: false)
     }
 
     /// A small version of a picture of the gallery; the picture itself if it is small.

@@ -4,7 +4,6 @@ import WorkUnits
 /// checksums takes a while, and a signal meanwhile should end it with 75 too.
 func hearingSignals(_ body: (StopFlag) throws -> Void) rethrows {
     let stop = StopFlag()
-    let signals = stop.listen()
-    defer { signals.forEach { $0.cancel() } }
+    stop.listen()
     try body(stop)
 }

@@ -6,11 +6,32 @@ struct AdapterPattern {
     let value: Double
     private let expression: NSRegularExpression
 
+    private let key: String
+    private let file: ConfigFile
+
+    /// Steps of a match, in tens of thousands, after which a pattern is refused. Names of layers take fewer than one;
+    /// `(a+)+b` takes 2ⁿ for n letters.
+    private static let patience = 20
+
     /// PEFT's rule (`get_pattern_key`): the key is a regular expression for the whole name, or for what follows one of
     /// its dots.
-    func matches(_ module: String) -> Bool {
+    ///
+    /// - Throws: `FileFailure.badKey` for an expression that would take for ever.
+    func matches(_ module: String) throws(FileFailure) -> Bool {
         let whole = NSRange(location: 0, length: module.utf16.count)
-        return expression.firstMatch(in: module, options: .anchored, range: whole) != nil
+        var (matches, progress) = (false, 0)
+        expression.enumerateMatches(in: module, options: [.anchored, .reportProgress], range: whole) { match, flags, stop in
+            matches = match != nil
+            if flags.contains(.internalError) { progress = Self.patience }
+            if flags.contains(.progress) { progress += 1 }
+            if matches || progress >= Self.patience { stop.pointee = true }
+        }
+        guard matches || progress < Self.patience else {
+            throw file.bad(
+                key, expected: "a regular expression without repetitions of repetitions",
+                found: "'\(expression.pattern.prefix(60))', too slow for \(module)")
+        }
+        return matches
     }
 
     /// In the order of the file: the first that matches is it.
@@ -28,7 +49,7 @@ struct AdapterPattern {
             guard let number = value.double, number.isFinite, key == "alpha_pattern" || number >= 1 else {
                 throw file.bad("\(key).\(name)", expected: "a positive number", found: value.serialized())
             }
-            patterns.append(AdapterPattern(value: number, expression: expression))
+            patterns.append(AdapterPattern(value: number, expression: expression, key: key, file: file))
         }
         return patterns
     }

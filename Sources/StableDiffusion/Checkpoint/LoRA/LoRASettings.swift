@@ -102,11 +102,11 @@ package struct AdapterConfig {
 
     /// alpha / r of a layer, or alpha / √r.
     package func scale(_ module: String, rank own: Int?) throws -> Float {
-        let rank = Self.match(rankPattern, module) ?? Double(self.rank)
+        let rank = try Self.match(rankPattern, module) ?? Double(self.rank)
         if let own, Double(own) != rank {
             throw file.bad("r", expected: "\(own), the rank of \(module)'s matrices", found: "\(Int(rank))")
         }
-        let alpha = Self.match(alphaPattern, module) ?? self.alpha
+        let alpha = try Self.match(alphaPattern, module) ?? self.alpha
         return Float(isRootScaled ? alpha / rank.squareRoot() : alpha / rank)
     }
 
@@ -120,9 +120,9 @@ package struct AdapterConfig {
             + (patterns > 0 ? " and \(patterns) layers of their own" : "")
     }
 
-    private static func match(_ patterns: [AdapterPattern], _ module: String) -> Double? {
+    private static func match(_ patterns: [AdapterPattern], _ module: String) throws -> Double? {
         // Newer versions of transformers leave the prefix out of the text encoder's names.
         let names = [module, module.hasPrefix("text_model.") ? String(module.dropFirst("text_model.".count)) : module]
-        return patterns.first { pattern in names.contains(where: pattern.matches) }?.value
+        return try patterns.first { pattern in try names.contains(where: pattern.matches) }?.value
     }
 }

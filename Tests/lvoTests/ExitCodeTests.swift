@@ -20,7 +20,8 @@ import Testing
             $lvo sae train --model embedded --layer mid_block.attentions.0 --prompts p --steps 1000000 --latents 64 --k 4 \\
                 --batch 64 --buffer 128 --sampler-steps 2 --progress-every 0 --output o & child=$!
             for _ in $(seq 600); do [ -s o/mid_block.attentions.0/metrics.ndjson ] && break; sleep 0.1; done
-            kill -TERM $child; wait $child
+            # To the program itself: timeout may have the signal blocked, as whoever runs the tests has.
+            kill -TERM $(cat /proc/$child/task/$child/children); wait $child
             """, "run the same command again"),
     ]
 

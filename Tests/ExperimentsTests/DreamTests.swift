@@ -1,6 +1,7 @@
 import Experiments
 import Files
 import Ops
+import Pictures
 import StableDiffusion
 import Tensors
 import TestSupport
@@ -82,6 +83,40 @@ import Visualization
             for row in 0..<activation.rows { sum += Double(activation.pointer[row * activation.channels + 3]) }
         }
         #expect(abs(sum / 8 / Double(64) - two[0]) < 1e-6 || abs(sum / 8 / Double(256) - two[0]) < 1e-6)
+    }
+
+    /// A mask that selects one position is that position; a white one is the mean.
+    @Test func masksPositionsAndMeansAgree() throws {
+        let folder = try TemporaryFolder()
+        func mask(_ name: String, _ change: (inout Bitmap) -> Void) throws -> Where {
+            var picture = Bitmap(width: 16, height: 16, red: 0, green: 0, blue: 0)
+            change(&picture)
+            try PNG.write(picture, to: folder.file(name))
+            return .mask(file: name)
+        }
+        let spot = try mask("spot.png") { $0.draw(Bitmap(width: 2, height: 2, red: 9, green: 9, blue: 9), x: 4, y: 10) }
+        let white = try mask("white.png") { $0 = Bitmap(width: 3, height: 5, red: 255, green: 255, blue: 255) }
+        let black = try mask("black.png") { _ in }
+        let session = try ModelSession(
+            ModelReference("embedded", autoencoders: "embedded", base: folder.path), engine: session.engine)
+        let feature = Objective.feature(718, of: try session.autoencoder(EmbeddedModel.layer))
+        func dream(_ place: Where) throws -> (latents: [Float], record: JSON) {
+            var request = request([feature, .channel(3)], coupling: .independent)
+            (request.settings.where, request.batch) = (place, 4)
+            let experiment = try DreamExperiment(request, session: session)
+            let outcome = try experiment.run(experiment.batches[0])
+            return (outcome.latents.array, outcome.records[0].json(timed: false))
+        }
+        let (mean, position, peak) = (try dream(.mean), try dream(.position(x: 2, y: 5)), try dream(.peak(sharpness: 4)))
+        #expect(try dream(spot).latents == position.latents)
+        #expect(zip(try dream(white).latents, mean.latents).allSatisfy { abs($0 - $1) < 1e-4 })
+        #expect(peak.latents != mean.latents && position.latents != mean.latents)
+        #expect(peak.record["settings"]?["where"] == "peak:4.0")
+        #expect(try dream(spot).record["command"]?.string?.contains("--where mask:spot.png ") == true)
+        #expect(peak.record["final_activation"]?.double ?? 0 > mean.record["final_activation"]?.double ?? .infinity)
+        for place in [.position(x: 8, y: 0), .position(x: 0, y: 8), black, Where.mask(file: "none.png")] {
+            #expect(throws: SimpleFailure.self) { try dream(place) }
+        }
     }
 
     @Test func priorsAreTakenInTurn() throws {

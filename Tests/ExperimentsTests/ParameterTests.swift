@@ -23,6 +23,8 @@ import Visualization
         #expect(refused { $0.rotate = -5 })
         #expect(refused { $0.penalties.moment = .infinity })
         #expect(refused { try $0.setRobustness(4) })
+        #expect(refused { $0.where = .peak(sharpness: .nan) })
+        #expect(refused { $0.where = .position(x: -1, y: 0) })
         #expect(refused {
             $0.diversity = 1
             $0.coupling = .independent
@@ -47,6 +49,7 @@ import Visualization
             case .choice(let names): .string(names.last ?? "")
             case .integer: 3
             case .number, .positive: 9.5
+            case .location: "peak:9.5"
             }
             try row.assign(other, to: &changed)
         }

@@ -48,9 +48,11 @@ import Visualization
     }
 
     /// Along the gradient the objective changes as it says: central difference in float32.
-    @Test(arguments: [false, true]) func theGradientIsOfMinusTheObjective(ofAFeature: Bool) throws {
+    @Test(arguments: [false, true], [Where.mean, .peak(sharpness: 4), .position(x: 3, y: 5)])
+    func theGradientIsOfMinusTheObjective(ofAFeature: Bool, place: Where) throws {
         let session = try Self.session()
-        var probe = try Self.probe(session, seeds: [1])
+        var probe = try Self.probe(session, seeds: place == .mean ? [1] : [1, 2])
+        probe.where = place
         probe.readout = ofAFeature ? .feature(7, try session.autoencoder(Self.layer)) : .channel(3)
         probe.wantsGradient = true
         let gradient = try #require(try probe.run(session).gradient)
@@ -91,6 +93,9 @@ import Visualization
         try refuse { $0.layer = nil }
         try refuse { $0.readout = .channel(64) }
         try refuse { $0.wantsGradient = true }
+        try refuse {
+            ($0.readout, $0.where) = (.channel(1), .position(x: 8, y: 0))
+        }
         try refuse { $0.timestep = 1000 }
         try refuse { $0.timestep = .nan }
         try refuse { $0.readout = .feature(1 << 20, try session.autoencoder(Self.layer)) }

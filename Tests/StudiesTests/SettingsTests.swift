@@ -87,6 +87,7 @@ import Studies
                 case .integer(let range): wrong += [".nan", "1e30", "1.5", "\(range.lowerBound - 1)", "\(range.upperBound + 1)"]
                 case .number(let range): wrong += [".nan", ".inf", "\(range.lowerBound - 1)", "\(range.upperBound * 2)"]
                 case .positive(let limit): wrong += [".nan", ".inf", "0", "-1", "\(limit * 2)"]
+                case .location: wrong += ["1", "true", "middle", "'3'", "peak:0", "'mask:'", "'-1,2'"]
                 }
             case .features: wrong += ["[]", "most-loud:3", "most-active:0", "-1", "9-3", "1.5"]
             }

@@ -53,6 +53,21 @@ import Visualization
             ]), rectifier)
     }
 
+    static let poolings: [Pooling] = [
+        .peak(sharpness: 0.5), .peak(sharpness: 4), .peak(sharpness: 50),
+        .weights((0..<12).map { $0 == 5 ? 1 : 0 }), .weights((0..<12).map { Float($0) / 66 }),
+    ]
+
+    @Test(arguments: poolings, Rectifier.allCases) func gradientsOfPooledValues(_ pooling: Pooling, _ rectifier: Rectifier) {
+        var sum = Objective([
+            .init(.feature(1, autoencoder), weight: 2), .init(.direction(randomTensor([6], seed: 6), name: "v"), weight: -0.5),
+            .init(.channel(0), weight: -1),
+        ])
+        sum.pooling = pooling
+        expectGradient(sum, rectifier)
+        expectGradient(Objective([.init(.channel(4))], pooling: pooling), rectifier)
+    }
+
     @Test func unitNormalisedInputs() {
         var configuration = SAEConfiguration(inputWidth: 6, numLatents: 10, k: 2)
         configuration.inputUnitNorm = true

@@ -25,11 +25,15 @@ public struct DreamExperiment {
     /// - Throws: `SimpleFailure(.usage)` for a request that the model, the layer or the settings do not
     ///   allow, `.badData` for latents that cannot be started from; `MemoryShortage`.
     public init(_ request: DreamRequest, session: ModelSession) throws {
-        (self.session, self.request) = (session, request)
+        self.session = session
         hook = try session.hook(request.layer)
         try Self.check(request, session, hook)
         pixelFactor = try session.folder.pixelFactor()
         size = try Self.size(request, session)
+        let pooling = try request.settings.where.pooling(of: hook, latents: size, in: session.reference)
+        var pooled = request
+        for index in pooled.objectives.indices { pooled.objectives[index].pooling = pooling }
+        self.request = pooled
         let latents = LatentSize(batch: Self.batchSize(request), height: size.height, width: size.width)
         memory = try session.memoryPlan(to: hook, latents)
     }

@@ -12,6 +12,8 @@ public struct DreamParameter: Sendable {
         case number(ClosedRange<Double>)
         /// Above 0, up to this.
         case positive(Double)
+        /// A `Where`, as text.
+        case location
     }
 
     /// Its name in records and `study.yaml`: `learning_rate`.
@@ -52,6 +54,12 @@ public struct DreamParameter: Sendable {
             set: { $0[keyPath: path] = $1.string.flatMap(Choice.init) ?? $0[keyPath: path] })
     }
 
+    init(_ key: String, _ path: WritableKeyPath<DreamSettings, Where> & Sendable, _ help: String) {
+        self.init(
+            key, .location, help, get: { .string($0[keyPath: path].text) },
+            set: { $0[keyPath: path] = $1.string.flatMap(Where.init) ?? $0[keyPath: path] })
+    }
+
     private init(
         _ key: String, _ kind: Kind, _ help: String, get: @escaping @Sendable (DreamSettings) -> JSON,
         set: @escaping @Sendable (inout DreamSettings, JSON) -> Void
@@ -70,6 +78,7 @@ public struct DreamParameter: Sendable {
         case .integer(let range): value.int.flatMap { range.contains($0) ? .integer($0) : nil }
         case .number(let range): value.double.flatMap { range.contains($0) ? .number($0) : nil }
         case .positive(let limit): value.double.flatMap { $0 > 0 && $0 <= limit ? .number($0) : nil }
+        case .location: value.string.flatMap(Where.init).map { .string($0.text) }
         }
     }
 
@@ -81,6 +90,7 @@ public struct DreamParameter: Sendable {
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .number(let range): "a number from \(range.lowerBound) to \(range.upperBound)"
         case .positive(let limit): "a number above 0, up to \(limit)"
+        case .location: Where.expected
         }
     }
 

@@ -28,6 +28,10 @@ public enum DreamParameters {
             "What a feature's pre-activation passes through: relu (the paper's; a feature that is off cannot rise), leaky, "
                 + "none."),
         .init(
+            "where", \.where,
+            "Where in the layer's map: mean, everywhere; peak:SHARPNESS, wherever it is strongest; x,y, at one position; "
+                + "mask:FILE, where a picture is bright."),
+        .init(
             "coupling", \.coupling,
             "coupled: the results of a batch share statistics and augmentation, as in the paper; independent: each is what "
                 + "it would be alone."),

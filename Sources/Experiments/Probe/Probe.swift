@@ -1,4 +1,5 @@
 import Files
+import Ops
 import StableDiffusion
 import Tensors
 import Visualization
@@ -13,9 +14,11 @@ public struct Probe: Sendable {
     public var latents: Tensor
     /// The text that the U-Net gets.
     public var text = TextSource()
-    /// The channel, feature or direction whose mean over batch and positions is the objective; features after
-    /// the ReLU.
+    /// The channel, feature or direction that is the objective, over positions by `where`, and averaged over the batch;
+    /// features after the ReLU.
     public var readout: Readout?
+    /// Where in the map the objective looks.
+    public var `where` = Where.mean
     /// Whether the gradient of −objective at the latents is wanted.
     public var wantsGradient = false
     /// Whether the whole U-Net runs, and its output is wanted.
@@ -74,7 +77,15 @@ public struct Probe: Sendable {
         plan?.enforce(on: session.engine)
         let whole = wantsPrediction ? nil : hook
         let unet = try whole.map(session.unet) ?? session.folder.loadUNet(engine: session.engine)
-        return result(unet, hook, plan, unet.prepare(context: context))
+        return result(unet, hook, plan, unet.prepare(context: context), try objective(hook, session))
+    }
+
+    /// The mean over the batch, reduced over positions.
+    private func objective(_ hook: HookPoint?, _ session: ModelSession) throws -> BatchObjective? {
+        guard let hook, let readout else { return nil }
+        let size = (latents.shape[2], latents.shape[3])
+        let pooling = try self.where.pooling(of: hook, latents: size, in: session.reference)
+        return BatchObjective(readout: readout, pooling: pooling, engine: session.engine)
     }
 
     private func check(_ hook: HookPoint?) throws {
@@ -89,15 +100,15 @@ public struct Probe: Sendable {
         }
     }
 
-    private func result(_ unet: UNet, _ hook: HookPoint?, _ plan: MemoryPlan?, _ text: TextConditioning) -> Result {
+    private func result(
+        _ unet: UNet, _ hook: HookPoint?, _ plan: MemoryPlan?, _ text: TextConditioning, _ objective: BatchObjective?
+    ) -> Result {
         let time = unet.prepare(timestep: timestep)
         var result = Result()
-        if let hook, let plan, let readout {
+        if let hook, let plan, let objective {
             let trace = unet.forward(latents, to: hook, time: time, text: text, policies: plan.policies)
             result.activations = trace.activation
-            let minus = Objective([.init(readout, weight: -1)])
-            let cotangent = minus.evaluate(Self.rows(trace.activation), rectifier: .relu, engine: unet.engine).gradient
-            result.gradient = unet.backward(trace, gradient: cotangent.reshaped(trace.activation.shape))
+            result.gradient = unet.backward(trace, gradient: objective.minusGradient(trace.activation))
         } else if let hook, !wantsPrediction {
             result.activations = unet.activation(latents, at: hook, time: time, text: text)
         }
@@ -109,16 +120,8 @@ public struct Probe: Sendable {
             }
             result.activations = result.activations ?? seen
         }
-        if let readout, let activations = result.activations {
-            let value = Objective([.init(readout)]).value(Self.rows(activations), rectifier: .relu, engine: unet.engine)
-            result.objective = Float(value)
-        }
+        if let objective, let activations = result.activations { result.objective = objective.value(activations) }
         return result
-    }
-
-    /// `[B, N, D] → [B·N, D]`
-    private static func rows(_ activation: Tensor) -> Tensor {
-        activation.reshaped([activation.rows, activation.channels])
     }
 }
 
@@ -141,5 +144,33 @@ extension Probe {
             (result.pointer + index * noise.count).update(from: noise.pointer, count: noise.count)
         }
         return result
+    }
+}
+
+/// A readout's mean over a batch, reduced over positions in each sample.
+private struct BatchObjective {
+    let readout: Readout
+    let pooling: Pooling
+    let engine: Engine
+
+    func value(_ activation: Tensor) -> Float {
+        let (parts, objective) = (parts(activation), Objective([.init(readout)], pooling: pooling))
+        let values = parts.map { objective.value($0, rectifier: .relu, engine: engine) }
+        return Float(values.reduce(0, +) / Double(parts.count))
+    }
+
+    /// Of −value at the activation `[B, N, D]`.
+    func minusGradient(_ activation: Tensor) -> Tensor {
+        let parts = parts(activation)
+        let minus = Objective([.init(readout, weight: -1 / Float(parts.count))], pooling: pooling)
+        let gradients = parts.map { minus.evaluate($0, rectifier: .relu, engine: engine).gradient }
+        return Tensor(activation.shape, gradients.flatMap(\.array))
+    }
+
+    /// `[B, N, D] → B of [N, D]`; for the mean one of `[B·N, D]`, which comes to the same.
+    private func parts(_ activation: Tensor) -> [Tensor] {
+        let (batch, rows) = (activation.shape[0], activation.rows)
+        if pooling == .mean { return [activation.reshaped([rows, activation.channels])] }
+        return (0..<batch).map { activation.slice($0..<$0 + 1).reshaped([rows / batch, activation.channels]) }
     }
 }

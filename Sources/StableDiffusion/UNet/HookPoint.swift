@@ -46,9 +46,14 @@ public struct HookPoint: Sendable, Hashable {
     /// How many times the latent has been halved there.
     public let level: Int
 
+    /// Height and width of the activation's map for a latent of that height and width; positions run row by row.
+    public func map(height: Int, width: Int) -> (height: Int, width: Int) {
+        BlockDescription.mapSize(height, width, level: level)
+    }
+
     /// Shape of the activation for a latent `[batch, 4, height, width]`.
     public func shape(batch: Int, height: Int, width: Int) -> [Int] {
-        let size = BlockDescription.mapSize(height, width, level: level)
+        let size = map(height: height, width: width)
         return [batch, size.height * size.width, channels]
     }
 }

@@ -37,6 +37,9 @@ public struct DreamSettings: Sendable, Equatable {
     public var noiseDraws = 1
     /// The function applied to activations before they are averaged.
     public var rectifier = Rectifier.relu
+    /// Where in the layer's map the objective looks. A `DreamExperiment` gives its objectives the `Pooling` of this on
+    /// the layer's map; a `DreamRun` by itself knows no map and takes objectives as they are.
+    public var `where` = Where.mean
     /// Whether a batch's latents share penalties and augmentations or are on their own.
     public var coupling = Coupling.coupled
     /// Weight of the similarity among the results of a batch, which is minimized.

@@ -2,9 +2,9 @@ import Ops
 import SparseAutoencoders
 import Tensors
 
-/// The objective of one latent: a weighted sum of readouts, each rectified and averaged over positions.
+/// The objective of one latent: a weighted sum of readouts, each rectified and reduced over positions.
 ///
-///     a(z) = Σ_i w_i · mean over positions of ρ(readout_i)
+///     a(z) = Σ_i w_i · P(ρ(readout_i)),   P: the mean over positions, or another `Pooling`
 ///
 /// A negative weight looks for the opposite: where a feature is least active.
 public struct Objective: Sendable {
@@ -24,13 +24,15 @@ public struct Objective: Sendable {
 
     /// The summands.
     public let terms: [Term]
+    /// How each is reduced over positions.
+    public var pooling: Pooling
 
     /// The weighted sum of the terms.
     ///
     /// - Precondition: there is at least one.
-    public init(_ terms: [Term]) {
+    public init(_ terms: [Term], pooling: Pooling = .mean) {
         precondition(!terms.isEmpty, "an objective needs a term")
-        self.terms = terms
+        (self.terms, self.pooling) = (terms, pooling)
     }
 
     /// The mean of one channel.
@@ -65,10 +67,8 @@ public struct Objective: Sendable {
     public func value(_ activation: Tensor, rectifier: Rectifier, engine: Engine) -> Double {
         terms.reduce(0) { sum, term in
             let rectifier = term.readout.rectifier(rectifier)
-            let total = term.readout.values(activation, engine: engine).reduce(0.0) {
-                $0 + Double(rectifier.value($1))
-            }
-            return sum + Double(term.weight) * total / Double(activation.rows)
+            let values = term.readout.values(activation, engine: engine).map(rectifier.value)
+            return sum + Double(term.weight) * pooling.value(values)
         }
     }
 
@@ -77,14 +77,13 @@ public struct Objective: Sendable {
         _ activation: Tensor, rectifier: Rectifier, engine: Engine
     ) -> (value: Double, gradient: Tensor, isFlat: Bool) {
         let gradient = Tensor.zeros(activation.shape, in: engine.workspace)
-        let share = 1 / Float(activation.rows)
         var (value, isFlat) = (0.0, true)
         for term in terms {
             let rectifier = term.readout.rectifier(rectifier)
             let readings = term.readout.values(activation, engine: engine)
-            let total = readings.reduce(0.0) { $0 + Double(rectifier.value($1)) }
-            value += Double(term.weight) * total / Double(activation.rows)
-            let slopes = readings.map { term.weight * rectifier.slope($0) * share }
+            let values = readings.map(rectifier.value)
+            value += Double(term.weight) * pooling.value(values)
+            let slopes = zip(readings, pooling.gradient(values)).map { term.weight * rectifier.slope($0) * $1 }
             if slopes.allSatisfy({ $0 == 0 }) { continue }
             isFlat = false
             term.readout.addGradient(slopes, at: activation, to: gradient, engine: engine)

@@ -11,8 +11,8 @@ struct Probe: ParsableCommand {
         abstract: "Run the U-Net once and write what a layer does.",
         discussion: """
             Writes a safetensors file with `activations` [B, N, D] and their `mean` over positions [B, D]; with \
-            --channel or --feature also `objective`, its mean over batch and positions (of a feature: its \
-            pre-activation after the ReLU); with --gradient the `gradient` of −objective at the latent; with --eps \
+            --channel or --feature also `objective`, its mean over batch and positions, or by --where (of a feature: \
+            its pre-activation after the ReLU); with --gradient the `gradient` of −objective at the latent; with --eps \
             the U-Net's output `eps` [B, 4, H, W]. A folder that holds only unet/ is enough with --context.
             """)
 
@@ -30,11 +30,14 @@ struct Probe: ParsableCommand {
     @Option(parsing: .upToNextOption, help: "Seeds of noise latents, one per sample, drawn as PyTorch does; -1 draws one.")
     var seed: [SeedArgument] = []
 
-    @Option(help: "Channel of the layer whose mean is the objective.")
+    @Option(help: "Channel of the layer that is the objective.")
     var channel: Int?
 
-    @Option(help: "Feature of the autoencoder given with --sae whose mean is the objective.")
+    @Option(help: "Feature of the autoencoder given with --sae that is the objective.")
     var feature: Int?
+
+    @Option(name: .customLong("where"), parsing: .upToNextOption, help: DreamOptions.help("where"))
+    var location: [String] = []
 
     @OptionGroup var autoencoder: SAEOptions
 
@@ -65,6 +68,7 @@ struct Probe: ParsableCommand {
         let hasObjective = channel != nil || feature != nil
         if gradient, !hasObjective { throw ValidationError("--gradient needs --channel or --feature") }
         if hasObjective, layer == nil { throw ValidationError("--channel and --feature need --layer") }
+        if !location.isEmpty, !hasObjective { throw ValidationError("--where needs --channel or --feature") }
         if (feature != nil) != (autoencoder.sae != nil) { throw ValidationError("--feature and --sae go together") }
     }
 
@@ -76,6 +80,7 @@ struct Probe: ParsableCommand {
         probe.text = prompt.source
         (probe.wantsGradient, probe.wantsPrediction) = (gradient, eps)
         probe.readout = try readout(session)
+        if !location.isEmpty { probe.where = try DreamOptions.location(location) }
         if memory.memory != nil, let plan = try probe.memoryPlan(session) { note("memory plan\n\(plan)") }
         warnAboutDropped([try session.text(probe.text).dropped])
         let result = try probe.run(session)
@@ -109,6 +114,7 @@ struct Probe: ParsableCommand {
         settings["layer"] = hook?.name
         settings["channel"] = channel.map(String.init)
         settings["feature"] = feature.map(String.init)
+        if !location.isEmpty { settings["where"] = location.joined(separator: ":") }
         return settings
     }
 }

@@ -11,7 +11,7 @@ extension Coupling: ExpressibleByArgument {}
 /// Options that are not given take the preset's values.
 struct DreamOptions: ParsableArguments {
     /// A row's help and defaults.
-    private static func help(_ key: String) -> ArgumentHelp {
+    static func help(_ key: String) -> ArgumentHelp {
         let row = DreamParameters.row(key)
         return ArgumentHelp(stringLiteral: row.map { "\($0.help) \($0.defaults)" } ?? "")
     }
@@ -41,8 +41,17 @@ struct DreamOptions: ParsableArguments {
     @Flag(inversion: .prefixedNo, help: help("schedule_noise")) var scheduleNoise: Bool?
     @Option(parsing: .unconditional, help: help("noise_draws")) var noiseDraws: Int?
     @Option(help: help("rectifier")) var rectifier: Rectifier?
+    @Option(name: .customLong("where"), parsing: .upToNextOption, help: help("where")) var location: [String] = []
     @Option(help: help("coupling")) var coupling: Coupling?
     @Option(parsing: .unconditional, help: help("diversity")) var diversity: Double?
+
+    /// `--where` as it was given: `mask FILE` and `peak 4` may be two words.
+    static func location(_ words: [String]) throws -> Where {
+        guard let location = Where(words.joined(separator: ":")) else {
+            throw ValidationError("--where: expected \(Where.expected), found \(words.joined(separator: " "))")
+        }
+        return location
+    }
 
     /// The options that were given, by the rows' keys.
     private var given: [String: JSON?] {
@@ -54,6 +63,7 @@ struct DreamOptions: ParsableArguments {
             "spectral_filter": spectralFilter.map(JSON.bool), "jitter": jitter.map(JSON.integer),
             "rotate": rotate.map(JSON.number), "scale": scale.map(JSON.number),
             "schedule_noise": scheduleNoise.map(JSON.bool), "noise_draws": noiseDraws.map(JSON.integer),
+            "where": location.isEmpty ? nil : .string(location.joined(separator: ":")),
             "rectifier": rectifier.map { .string($0.rawValue) }, "coupling": coupling.map { .string($0.rawValue) },
             "diversity": diversity.map(JSON.number),
         ]

@@ -26,16 +26,19 @@ extension NetworkModel {
     }
 
     public func activations(
-        of latents: Tensor, at sites: [Site], timestep: Int, draws: Int
+        of latents: Tensor, at sites: [Site], places: [Space: Where], timestep: Int, draws: Int
     ) throws -> [Site: [[Float]]] {
         let size = LatentSize(batch: latents.shape[0], height: latents.shape[2], width: latents.shape[3])
         var sums: [Site: [[Double]]] = [:]
         for layer in Set(sites.map(\.layer)).sorted() {
             let dreamer = try session.dreamer(session.hook(layer), size: size)
+            let poolings = try Dictionary(uniqueKeysWithValues: Space.allCases.map { space in
+                (space, try pooling(layer, places[space], height: size.height, width: size.width))
+            })
             try dreamer.observe(latents, timestep: timestep, noiseDraws: draws) { activation in
                 for site in sites where site.layer == layer {
                     let values = site.space == .channels ? activation : try encoder(layer).preActivations(activation)
-                    Self.addMeans(values, to: &sums[site, default: []])
+                    Self.add(values, poolings[site.space] ?? .mean, to: &sums[site, default: []])
                 }
             }
         }
@@ -49,18 +52,13 @@ extension NetworkModel {
         }
     }
 
-    /// Adds the means over positions of `[B, N, D]` to `[B][D]`.
-    private static func addMeans(_ values: Tensor, to sums: inout [[Double]]) {
+    /// Adds `[B, N, D]`, reduced over positions, to `[B][D]`.
+    private static func add(_ values: Tensor, _ pooling: Pooling, to sums: inout [[Double]]) {
         let (batch, positions, width) = (values.shape[0], values.shape[1], values.shape[2])
         if sums.isEmpty { sums = Array(repeating: Array(repeating: 0, count: width), count: batch) }
         for sample in 0..<batch {
-            for channel in 0..<width {
-                var sum = 0.0
-                for position in 0..<positions {
-                    sum += Double(values.pointer[(sample * positions + position) * width + channel])
-                }
-                sums[sample][channel] += sum / Double(positions)
-            }
+            let map = values.slice(sample..<sample + 1).reshaped([positions, width])
+            for (channel, value) in pooling.reduce(map).enumerated() { sums[sample][channel] += value }
         }
     }
 }

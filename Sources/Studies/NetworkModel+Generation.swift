@@ -7,7 +7,8 @@ import Visualization
 
 extension NetworkModel {
     public func capture(
-        prompt: String, seed: Int, settings: DrawSettings, sites: [Site], halves: String, check: () throws -> Void
+        prompt: String, seed: Int, settings: DrawSettings, sites: [Site], places: [Space: Where], halves: String,
+        check: () throws -> Void
     ) throws -> CapturedPicture {
         let wanted: [GuidanceHalf] =
             halves == "both" ? [.unconditional, .conditional] : [GuidanceHalf(rawValue: halves) ?? .conditional]
@@ -16,7 +17,7 @@ extension NetworkModel {
                 .usage, "capture.half: \(halves): without guidance (capture.guidance_scale ≤ 1) there is only conditional")
         }
         let recorders = try sites.map { site in
-            try wanted.map { try Recording(layer: site.layer, space: site.space).recorder(session, half: $0) }
+            try wanted.map { try recorder(site, places[site.space], settings, half: $0) }
         }
         let latent = try generator().latent(
             parameters(prompt, seed: seed, settings), hooks: recorders.joined().map(\.hook)) { _, _ in try check() }
@@ -46,6 +47,25 @@ extension NetworkModel {
             try check()
         }
         return (latent, try picture(latent))
+    }
+
+    private func recorder(
+        _ site: Site, _ place: Where?, _ settings: DrawSettings, half: GuidanceHalf
+    ) throws -> ActivationRecorder {
+        let size = try latentSize(settings)
+        let pooling = try pooling(site.layer, place, height: size.height, width: size.width)
+        if pooling == .mean { return try Recording(layer: site.layer, space: site.space).recorder(session, half: half) }
+        let encoder = site.space == .features ? try encoder(site.layer) : nil
+        // Reduced in the transform: maps of all features would not fit into memory.
+        return ActivationRecorder(at: try hook(site.layer), form: .maps, half: half) { map in
+            let reduced = pooling.reduce(encoder?.preActivations(map) ?? map)
+            return Tensor([1, reduced.count], reduced.map { Float($0) })
+        }
+    }
+
+    /// How a kind of site is reduced over a layer's positions, for latents of a size.
+    func pooling(_ layer: String, _ place: Where?, height: Int, width: Int) throws -> Pooling {
+        try (place ?? .mean).pooling(of: hook(layer), latents: (height, width), in: session.reference)
     }
 
     func picture(_ latent: Tensor) throws -> Bitmap { Bitmap.pictures(try decoder().decode(latent))[0] }

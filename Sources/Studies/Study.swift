@@ -35,6 +35,14 @@ public final class Study {
         Site(layer: layer, space: settings.autoencoders.isEmpty ? .channels : .features)
     }
 
+    /// What results depend on in a rule: its text, and the contents of a mask.
+    ///
+    /// - Throws: `FileFailure.cannotRead` without the mask.
+    func identity(of place: Where) throws -> JSON {
+        guard case .mask(let file) = place else { return .string(place.text) }
+        return [.string(place.text), .string(try Fingerprint.of(file: StudyFolder.absolute(file, in: folder)))]
+    }
+
     /// Keeps the settings with every default filled in beside the results, for people.
     public func writeSettings() throws {
         try OutputFile.makeFolder(folder)

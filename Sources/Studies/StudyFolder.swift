@@ -30,9 +30,17 @@ public enum StudyFolder {
             folder: folder, settings: settings, prompts: prompts, model: NetworkModel(session, judge: settings.judge))
     }
 
-    /// What can be known before the first of many units fails for it: memory for the dreams, and their time steps.
+    /// What can be known before the first of many units fails for it: memory for the dreams, their time steps, and
+    /// where in the map they look.
     private static func check(_ settings: StudySettings, _ session: ModelSession) throws {
         for case .at(let timestep) in settings.dreamTimesteps { try session.check(timestep: Double(timestep)) }
+        for place in settings.places.values where place != .mean {
+            let size = try session.folder.latentSize(
+                pixelWidth: settings.capture.width, pixelHeight: settings.capture.height)
+            for layer in settings.layers {
+                _ = try place.pooling(of: session.hook(layer), latents: size, in: session.reference)
+            }
+        }
         guard session.memoryBudget != nil else { return }
         let (height, width) = try session.folder.latentSize(
             pixelWidth: settings.capture.width, pixelHeight: settings.capture.height)

@@ -2,6 +2,7 @@ import Experiments
 import Files
 import Pictures
 import Tensors
+import Visualization
 
 /// How a picture is to be drawn.
 public struct DrawSettings: Sendable, Equatable {
@@ -22,7 +23,7 @@ public struct CapturedPicture: Sendable {
     public let picture: Bitmap
     /// Observed time steps, ascending.
     public let timesteps: [Int]
-    /// Per site and recorded half of guidance, `[T, D]`: activations averaged over positions.
+    /// Per site and recorded half of guidance, `[T, D]`: activations reduced over positions.
     public let activations: [Site: [[Float]]]
 
     public init(picture: Bitmap, timesteps: [Int], activations: [Site: [[Float]]]) {
@@ -124,10 +125,12 @@ public protocol StudyModel: AnyObject {
     /// Draws a picture and records the sites.
     ///
     /// - Parameters:
+    ///   - places: how each kind of site is reduced over positions; the mean if it is not named.
     ///   - halves: `conditional`, `unconditional` or `both`.
     ///   - check: called after every step; may throw to stop.
     func capture(
-        prompt: String, seed: Int, settings: DrawSettings, sites: [Site], halves: String, check: () throws -> Void
+        prompt: String, seed: Int, settings: DrawSettings, sites: [Site], places: [Space: Where], halves: String,
+        check: () throws -> Void
     ) throws -> CapturedPicture
 
     /// Draws from the empty prompt without guidance, with the subject's direction added. The latent is `[1, 4, h, w]`.
@@ -145,10 +148,10 @@ public protocol StudyModel: AnyObject {
         size: DrawSettings, state: [String: Tensor]?, check: (_ state: () -> DreamState) throws -> Void
     ) throws -> DreamCourse
 
-    /// Position-averaged activations `[B][D]` of latents `[B, 4, h, w]`, as noisy as the schedule makes the time step,
-    /// averaged over draws of the noise; without augmentation, rectified plainly.
+    /// Activations `[B][D]` of latents `[B, 4, h, w]`, as noisy as the schedule makes the time step, reduced over
+    /// positions as in `capture` and averaged over draws of the noise; without augmentation, rectified plainly.
     func activations(
-        of latents: Tensor, at sites: [Site], timestep: Int, draws: Int
+        of latents: Tensor, at sites: [Site], places: [Space: Where], timestep: Int, draws: Int
     ) throws -> [Site: [[Float]]]
 
     /// The latent `[1, 4, h, w]` of a picture: the mean that the encoder gives.

@@ -84,6 +84,7 @@ import Studies
         #expect(try redone(["report.title=other"]).isEmpty)
         #expect(try redone(["measure.noise_draws=3"]) == ["measure"])
         #expect(try redone(["dream_channels.steps=7"]) == ["dream", "measure"])
+        #expect(try redone(["dream_channels.where=peak"]).contains("capture"))
         #expect(try redone(["prior.steps=7"]) == ["prior", "dream", "measure"])
     }
 

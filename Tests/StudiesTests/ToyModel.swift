@@ -38,7 +38,8 @@ final class ToyModel: StudyModel {
     }
 
     func capture(
-        prompt: String, seed: Int, settings: DrawSettings, sites: [Site], halves: String, check: () throws -> Void
+        prompt: String, seed: Int, settings: DrawSettings, sites: [Site], places: [Space: Where], halves: String,
+        check: () throws -> Void
     ) throws -> CapturedPicture {
         usleep(pause)
         worked("capture")
@@ -112,7 +113,7 @@ final class ToyModel: StudyModel {
     func judge() throws -> (any PictureJudge)? { ToyJudge() }
 
     func activations(
-        of latents: Tensor, at sites: [Site], timestep: Int, draws: Int
+        of latents: Tensor, at sites: [Site], places: [Space: Where], timestep: Int, draws: Int
     ) throws -> [Site: [[Float]]] {
         var result: [Site: [[Float]]] = [:]
         for site in sites {

@@ -50,7 +50,7 @@ public struct TimestepAnalysis: Sendable {
     ///
     /// - Parameters:
     ///   - generation: its number; examples are named by it.
-    ///   - activations: `[T, D]`, averaged over positions, time steps ascending.
+    ///   - activations: `[T, D]`, reduced over positions, time steps ascending.
     public mutating func add(generation: Int, activations: UnsafeBufferPointer<Float>) {
         precondition(activations.count == channels * timesteps.count, "\(activations.count) activations")
         for step in timesteps.indices {

@@ -64,6 +64,12 @@ public struct StudySettings: Sendable, Equatable {
 
     public func choice(_ space: Space) -> String { values.text("choose.\(space.rawValue)") }
 
+    /// Where in the map a kind of target is sought; examples are ranked by the same rule.
+    public func place(_ space: Space) -> Where { Where(values.text("dream_\(space.rawValue).where")) ?? .mean }
+
+    /// The rule of each kind of target.
+    public var places: [Space: Where] { Dictionary(uniqueKeysWithValues: Space.allCases.map { ($0, place($0)) }) }
+
     public func dream(_ space: Space) -> DreamStageSettings { DreamStageSettings(values, space: space) }
 
     private func sampler(_ key: String) -> String? {

@@ -8,8 +8,8 @@ import WorkUnits
 
 /// Draws every prompt's pictures and records what the layers do at every time step. One unit per prompt.
 ///
-/// A unit holds `0.png`, `1.png`, … and `activations.safetensors`: `LAYER/SPACE [G, T, D]`, G generations (pictures,
-/// times halves), T observed time steps, ascending, named in the metadata. A partial unit holds the same of fewer pictures.
+/// A unit holds `0.png`, `1.png`, … and `activations.safetensors`: `LAYER/SPACE [G, T, D]`, reduced over positions by the
+/// rule of the dreams (`StudySettings.place`); G generations (pictures, times halves), T observed time steps, ascending, named in the metadata. A partial unit holds the same of fewer pictures.
 struct CaptureStage: WorkStage {
     let study: Study
     let name = StageName.capture.rawValue
@@ -17,7 +17,10 @@ struct CaptureStage: WorkStage {
     func units() throws -> [WorkUnit<Prompt>] {
         let settings = study.settings
         let sites = try study.sites.map { site -> JSON in
-            [.string(site.path), try study.model.identity(of: site)]
+            let place = settings.place(site.space)
+            // The mean is not named: pictures drawn before there was anything else stay valid.
+            let rule = place == .mean ? [] : [try study.identity(of: place)]
+            return .array([.string(site.path), try study.model.identity(of: site)] + rule)
         }
         var common = JSONObject()
         common["version"] = 1
@@ -45,8 +48,8 @@ struct CaptureStage: WorkStage {
                 pictures.append(
                     try study.model.capture(
                         prompt: prompt.text, seed: prompt.seed(study: study.settings.seed, image: image),
-                        settings: study.settings.capture, sites: study.sites, halves: study.settings.halves,
-                        check: partial.check))
+                        settings: study.settings.capture, sites: study.sites, places: study.settings.places,
+                        halves: study.settings.halves, check: partial.check))
             }
         } catch let failure as any Failure where failure.kind == .stoppedEarly {
             if !pictures.isEmpty { try partial.keep { try write(pictures, of: prompt, to: $0) } }
@@ -116,7 +119,7 @@ struct CaptureStage: WorkStage {
         return (activations, timesteps)
     }
 
-    /// The position-averaged activations of one generation at the observed time step nearest to `timestep`.
+    /// The activations of one generation at the observed time step nearest to `timestep`.
     func activation(of generation: Int, _ site: Site, timestep: Int) throws -> [Float] {
         let perPrompt = study.generationsPerPrompt
         let (activations, timesteps) = try recorded(study.prompts[generation / perPrompt], site)

@@ -35,7 +35,7 @@ struct DreamStage: WorkStage {
                 "start": .string(start), "seeds": .array(study.settings.dreamSeeds.map(JSON.integer)),
                 "prompt": settings.promptKey, "parameters": settings.parameters,
                 "snapshot_every": .integer(settings.snapshotEvery), "animation": .bool(settings.animation),
-                "size": study.sizeKey,
+                "where": try study.identity(of: study.settings.place(subject.site.space)), "size": study.sizeKey,
             ], payload: dream)
     }
 

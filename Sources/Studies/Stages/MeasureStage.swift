@@ -43,9 +43,11 @@ struct MeasureStage: WorkStage {
         let compared = study.comparisonSite(subject.site.layer)
         let sites = Array(Set([subject.site, compared]))
         let draws = study.settings.noiseDraws
-        let activations = try study.model.activations(of: results.latents, at: sites, timestep: timestep, draws: draws)
+        let places = study.settings.places
+        let activations = try study.model.activations(
+            of: results.latents, at: sites, places: places, timestep: timestep, draws: draws)
         let redrawn = try study.model.activations(
-            of: results.encoded, at: [subject.site], timestep: timestep, draws: draws)
+            of: results.encoded, at: [subject.site], places: places, timestep: timestep, draws: draws)
         guard let own = activations[subject.site], let shared = activations[compared], let left = redrawn[subject.site]
         else { throw SimpleFailure(.internalError, "\(dream.path): no activations") }
         let largest = try largest(subject, timestep)

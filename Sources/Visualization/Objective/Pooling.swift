@@ -37,13 +37,10 @@ public enum Pooling: Sendable, Equatable {
         }
     }
 
-    /// The values of all channels of a map `[N, C]`, reduced to `[C]`.
-    package func reduce(_ map: Tensor) -> [Float] {
+    /// The values of each channel of a map `[N, C]`, reduced: C numbers.
+    package func reduce(_ map: Tensor) -> [Double] {
         let (positions, width) = (map.rows, map.channels)
-        if self == .mean { return map.reshaped([1, positions, width]).positionMeans().array }
-        return (0..<width).map { channel in
-            Float(value((0..<positions).map { map.pointer[$0 * width + channel] }))
-        }
+        return (0..<width).map { channel in value((0..<positions).map { map.pointer[$0 * width + channel] }) }
     }
 }
 

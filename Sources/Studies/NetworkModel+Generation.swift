@@ -55,12 +55,13 @@ extension NetworkModel {
         let size = try latentSize(settings)
         let pooling = try pooling(site.layer, place, height: size.height, width: size.width)
         if pooling == .mean { return try Recording(layer: site.layer, space: site.space).recorder(session, half: half) }
-        let encoder = site.space == .features ? try encoder(site.layer) : nil
+        let features = site.space == .features ? try encoder(site.layer) : nil
         // Reduced in the transform: maps of all features would not fit into memory.
-        return ActivationRecorder(at: try hook(site.layer), form: .maps, half: half) { map in
-            let reduced = pooling.reduce(encoder?.preActivations(map) ?? map)
-            return Tensor([1, reduced.count], reduced.map { Float($0) })
+        func reduced(_ map: Tensor) -> Tensor {
+            let values = pooling.reduce(features?.preActivations(map) ?? map)
+            return Tensor([1, values.count], values.map { Float($0) })
         }
+        return ActivationRecorder(at: try hook(site.layer), form: .maps, half: half, transform: reduced)
     }
 
     /// How a kind of site is reduced over a layer's positions, for latents of a size.

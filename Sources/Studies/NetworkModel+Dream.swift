@@ -45,7 +45,7 @@ extension NetworkModel {
         return sums.mapValues { $0.map { row in row.map { Float($0 / Double(draws)) } } }
     }
 
-    private func objective(_ subject: Subject) throws -> Objective {
+    func objective(_ subject: Subject) throws -> Objective {
         switch subject.site.space {
         case .channels: .channel(subject.index)
         case .features: .feature(subject.index, of: try session.autoencoder(subject.site.layer))

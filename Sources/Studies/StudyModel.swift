@@ -162,4 +162,10 @@ public protocol StudyModel: AnyObject {
 
     /// The judge that is meant for the model's pictures, if there is one.
     func judge() throws -> (any PictureJudge)?
+
+    /// Where a subject is active: its activation, rectified plainly, at each position of the layer's map, `[B, h, w]`, for
+    /// clean latents `[B, 4, h, w]` as noisy as the schedule makes the time step, averaged over draws of the noise.
+    ///
+    /// - Parameter texts: one per latent.
+    func maps(of latents: Tensor, _ subject: Subject, texts: [String], timestep: Int, draws: Int) throws -> Tensor
 }

@@ -45,3 +45,20 @@ import TestSupport
         #expect(html.contains("x &lt; y") && !html.contains("{{title}}"))
     }
 }
+
+@Suite struct HeatMapTests {
+    @Test func coloursRunOverTheRange() {
+        let range = HeatMaps.range([0.5, 2, .nan, 1], lowest: nil)
+        #expect(range == 0.5...2 && HeatMaps.range([0.5, 2], lowest: 0) == 0...2)
+        let picture = HeatMaps.bitmap([0.5, 2, 1.25, .nan, 9, -9], width: 3, range: range)
+        #expect(picture.width == 3 && picture.height == 2)
+        let pixels = (0..<6).map { Array(picture.pixels[$0 * 3..<$0 * 3 + 3]) }
+        #expect(pixels == [[0, 0, 4], [252, 255, 164], [188, 55, 84], [0, 0, 4], [252, 255, 164], [0, 0, 4]])
+    }
+
+    @Test func nothingActiveIsBlack() {
+        let range = HeatMaps.range([0, 0], lowest: 0)
+        #expect(range == 0...0 && HeatMaps.range([], lowest: nil) == 0...0)
+        #expect(HeatMaps.bitmap([0, 0], width: 2, range: range).pixels == [0, 0, 4, 0, 0, 4])
+    }
+}

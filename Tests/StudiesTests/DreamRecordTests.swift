@@ -42,7 +42,8 @@ import WorkUnits
         #expect(course.records.map { $0.json(timed: false) } == outcome.records.map { $0.json(timed: false) })
         #expect(course.latents.array == outcome.latents.array)
         #expect(course.snapshots.last == (try experiment.pictures(outcome.latents)))
-        let measured = try model.activations(of: course.latents, at: [site], places: [.features: place], timestep: 301, draws: 8)
+        let measured = try model.activations(
+            of: course.latents, at: [site], places: [.features: place], timestep: 301, draws: 8)
         for (record, values) in zip(outcome.records, try #require(measured[site])) {
             #expect(abs(record.finalActivation - Double(values[718])) <= 1e-5 * max(1, abs(record.finalActivation)))
         }

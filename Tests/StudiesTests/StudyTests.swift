@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import Pictures
 import TestSupport
 import Testing
 import Visualization
@@ -83,9 +84,12 @@ import Studies
         #expect(try redone([]).isEmpty)
         #expect(try redone(["report.title=other"]).isEmpty)
         #expect(try redone(["measure.noise_draws=3"]) == ["measure"])
-        #expect(try redone(["dream_channels.steps=7"]) == ["dream", "measure"])
-        #expect(try redone(["dream_channels.where=peak"]).contains("capture"))
-        #expect(try redone(["prior.steps=7"]) == ["prior", "dream", "measure"])
+        #expect(try redone(["dream_channels.steps=7"]) == ["dream", "measure", "map"])
+        #expect(try redone(["map.noise_draws=3"]) == ["map"])
+        let ranked = try toyStudy(folder.path, overrides: ["dream_channels.where=peak"])
+        let redrawn = try ranked.stage(.capture).map { try isIncomplete($0) }
+        #expect(redrawn == true)
+        #expect(try redone(["prior.steps=7"]) == ["prior", "dream", "measure", "map"])
     }
 
     @Test func askingForTheStatusWritesNothing() throws {
@@ -99,15 +103,16 @@ import Studies
             to: folder.path + "/claims/dream~x.json", overwrite: false)
         let before = try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted()
         let status = try StudyStatus(toyStudy(folder.path))
-        #expect(status.stages.map(\.left) == [0, 0, 0, 0, 0, 0])
-        #expect(status.stages.map(\.running) == [0, 0, 0, 1, 0, 0])
+        #expect(status.stages.map(\.left) == [0, 0, 0, 0, 0, 0, 0])
+        #expect(status.stages.map(\.running) == [0, 0, 0, 1, 0, 0, 0])
         #expect(try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted() == before)
     }
 
     @Test func aStudyWithoutPriorsHasNoSuchStage() throws {
         let study = try toyStudy("nowhere", overrides: ["prior.enabled=false"])
         #expect(study.stage(.prior) == nil)
-        #expect(study.stages.map(\.name) == ["capture", "analysis", "dream", "reference", "measure"])
+        #expect(study.stages.map(\.name) == ["capture", "analysis", "dream", "reference", "measure", "map"])
+        #expect(try toyStudy("nowhere", overrides: ["map.enabled=false"]).stage(.map) == nil)
     }
 
     @Test func choicesAreUnderstood() throws {
@@ -159,6 +164,17 @@ import Studies
             for dream in feature["dreams"]?.array ?? [] {
                 pictures += dream["pictures"]?.array?.compactMap(\.string) ?? []
                 pictures.append(try #require(dream["history"]?.string))
+            }
+            let isDreamt = feature["dreams"]?.array?.isEmpty == false
+            for part in ["examples", "dreams"] {
+                let maps = feature["maps"]?[part]
+                #expect(isDreamt == (maps?["picture"]?.string != nil) || feature["examples"]?.array?.isEmpty == true)
+                guard let path = maps?["picture"]?.string else { continue }
+                let picture = try PNG.read("\(report)/\(path)").bitmap
+                let steps = try #require(feature["maps"]?["timesteps"]?.array).count
+                let count = part == "dreams" ? 2 : feature["examples"]?.array?.count ?? 0
+                #expect(picture.width == 3 * count && picture.height == 2 * steps)
+                #expect(maps?["largest"]?.array?.count == steps)
             }
             #expect(pictures.allSatisfy { FileManager.default.fileExists(atPath: report + "/" + $0) })
         }

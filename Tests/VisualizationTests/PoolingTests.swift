@@ -75,6 +75,7 @@ import Visualization
     }
 
     @Test(arguments: [
-        "", "middle", "peak:", "peak:0", "peak:-1", "peak:nan", "peak:1e9", "mean:2", "3", "3,", "-1,2", "1,2,3", "mask", "mask:",
+        "", "middle", "peak:", "peak:0", "peak:-1", "peak:nan", "peak:1e9", "mean:2", "3", "3,", "-1,2", "1,2,3",
+        "mask", "mask:",
     ]) func anythingElseIsNot(text: String) { #expect(Where(text) == nil) }
 }

@@ -2,7 +2,7 @@
 // The data arrive by calls: lvo.index(…) from data/index.js, lvo.feature(…) from a feature's own script.
 const lvo = (() => {
   const main = document.getElementById("main");
-  const state = { query: "", sort: "clearest first", site: "all", onlyDreams: false };
+  const state = { query: "", sort: "clearest first", site: "all", onlyDreams: false, heat: false };
   let index = null, rows = [], order = [], waiting = {}, onKey = null, cleanUp = null;
 
   // Elements -------------------------------------------------------------------------------------------------------
@@ -180,10 +180,29 @@ const lvo = (() => {
     delete waiting[key];
     if (show && decodeURIComponent(location.hash.slice(2)) === key) show(data, charts);
   }
-  function figure(picture, ...caption) {
+  function figure(picture, heat, ...caption) {
     return make("figure", {},
-      make("a", { href: picture }, make("img", { src: picture, alt: "", loading: "lazy" })),
+      make("a", { href: picture, class: "over" }, make("img", { src: picture, alt: "", loading: "lazy" }), heat),
       make("figcaption", {}, ...caption));
+  }
+  // Shows one cell of a picture of columns × rows equal cells as an element's background.
+  function showCell(element, picture, column, columns, row, rows) {
+    element.style.backgroundImage = `url("${picture}")`;
+    element.style.backgroundSize = `${columns * 100}% ${rows * 100}%`;
+    element.style.backgroundPosition = `${columns > 1 ? column / (columns - 1) * 100 : 0}% ` +
+      `${rows > 1 ? row / (rows - 1) * 100 : 0}%`;
+  }
+  // Layers for pictures that show where they excite the feature, and what to call with the time step.
+  function heatMaps(maps, sheet, count) {
+    const layers = Array.from({ length: sheet ? count : 0 }, () => make("div", { class: "heat" }));
+    return {
+      layers,
+      at(timestep) {
+        const row = maps.timesteps.indexOf(timestep);
+        layers.forEach((layer, i) => showCell(layer, sheet.picture, i, count, row, maps.timesteps.length));
+        return sheet && row >= 0 ? `${number(sheet.lowest[row])} … ${number(sheet.largest[row])}` : "";
+      },
+    };
   }
   function table(values) {
     return make("table", {}, Object.entries(values).map(([name, value]) =>
@@ -194,8 +213,10 @@ const lvo = (() => {
   }
   function section(title, ...children) { return make("section", {}, make("h2", {}, title), ...children); }
 
-  function dreamView(dream, chart) {
-    const frames = dream.seeds.map(() => make("div", { class: "frame", role: "img" }));
+  function dreamView(dream, chart, maps) {
+    const heat = heatMaps(maps, maps.dreams, dream.seeds.length);
+    heat.at(dream.timestep);
+    const frames = dream.seeds.map((_, i) => make("div", { class: "frame over", role: "img" }, heat.layers[i]));
     const output = make("output");
     const columns = dream.steps.length, seeds = dream.seeds.length;
     const slider = make("input", {
@@ -213,10 +234,9 @@ const lvo = (() => {
       const column = Number(slider.value), step = dream.steps[column], d = picture.dataset;
       output.textContent = "step " + step;
       frames.forEach((frame, row) => {
-        frame.style.backgroundImage = `url("${dream.history}")`;
-        frame.style.backgroundSize = `${columns * 100}% ${seeds * 100}%`;
-        frame.style.backgroundPosition = `${columns > 1 ? column / (columns - 1) * 100 : 0}% ` +
-          `${seeds > 1 ? row / (seeds - 1) * 100 : 0}%`;
+        showCell(frame, dream.history, column, columns, row, seeds);
+        // The map is that of the result.
+        if (heat.layers[row]) heat.layers[row].hidden = column < columns - 1;
         const values = dream.activations[row];
         notes[row].textContent = " " + number(values[Math.min(step, values.length - 1)]);
       });
@@ -278,12 +298,23 @@ const lvo = (() => {
     const name = (data.space === "channels" ? "Channel " : "Feature ") + data.index;
     document.title = name + " – " + index.title;
     const holder = make("div");
+    const maps = data.maps ?? { timesteps: [] };
+    const heat = heatMaps(maps, maps.examples, data.examples.length), scale = make("span", { class: "soft" });
+    const where = make("button", { "aria-pressed": state.heat, title: "Heat maps (h)", onclick: () => setHeat(!state.heat) },
+      "where it is active");
+    function setHeat(on) {
+      state.heat = on;
+      where.setAttribute("aria-pressed", on);
+      main.classList.toggle("hot", on);
+    }
     let current = null;
     const tabs = data.dreams.map((dream, i) => make("button", { onclick: () => open(i) }, "t = " + dream.timestep));
     function open(i) {
       tabs.forEach((tab, k) => tab.setAttribute("aria-pressed", i === k));
-      current = dreamView(data.dreams[i], charts.histories[i]);
+      current = dreamView(data.dreams[i], charts.histories[i], maps);
       holder.replaceChildren(current);
+      const range = heat.at(data.dreams[i].timestep);
+      scale.textContent = range ? ` Heat maps at t = ${data.dreams[i].timestep}: black to yellow is ${range} in the examples.` : "";
     }
     main.replaceChildren(
       make("div", { class: "top" }, make("h1", {}, name), make("span", { class: "soft" }, data.layer),
@@ -291,16 +322,19 @@ const lvo = (() => {
         make("span", { class: "moves" },
           make("button", { onclick: () => go(-1), disabled: !neighbour(-1), title: "Previous (← or k)" }, "←"),
           make("button", { onclick: () => go(1), disabled: !neighbour(1), title: "Next (→ or j)" }, "→"))),
-      data.dreams.length ? section("What it looks for", make("div", { class: "bar" }, tabs), holder) : "",
+      data.dreams.length ? section("What it looks for",
+        make("div", { class: "bar" }, tabs, maps.dreams || maps.examples ? where : null), holder) : "",
       data.examples.length ? section("Where it was most active", make("div", { class: "pictures" },
-        data.examples.map(example => figure(example.picture, example.prompt, make("span", { class: "soft" },
-          ` — ${number(example.activation)} at t = ${example.timestep}, seed ${example.seed}`))))) : "",
+        data.examples.map((example, i) => figure(example.picture, heat.layers[i], example.prompt, make("span",
+          { class: "soft" }, ` — ${number(example.activation)} at t = ${example.timestep}, seed ${example.seed}`)))),
+        scale) : "",
       section("When it is active", make("div", { class: "charts" }, svg(charts.activity), svg(charts.maximum)),
         make("div", { class: "soft" }, data.peaks.length ? "Peaks at " + data.peaks.join(", ") : "No peaks")),
       data.priors.length ? section("What it causes", make("div", { class: "pictures" },
-        data.priors.map(prior => figure(prior.picture, "seed " + prior.seed)))) : "",
+        data.priors.map(prior => figure(prior.picture, null, "seed " + prior.seed)))) : "",
       Object.keys(data.measures).length ? section("Measures",
         make("div", { class: "soft" }, "Means over its dreams."), table(ordered(data.measures))) : "");
+    setHeat(state.heat);
     const clear = data.dreams.map(({ measures: { recognized, identification, reach } }) => {
       const known = [recognized, identification].filter(value => value !== null && value !== undefined);
       // Reach decides between equals.
@@ -311,6 +345,7 @@ const lvo = (() => {
       if (key === "ArrowLeft" || key === "k") { go(-1); return true; }
       if (key === "ArrowRight" || key === "j") { go(1); return true; }
       if (key === "Escape") { location.hash = "#/"; return true; }
+      if (key === "h") { setHeat(!state.heat); return true; }
       if (/^[1-9]$/.test(key) && tabs[key - 1]) { open(key - 1); return true; }
       return current ? current.key(key) : false;
     };
@@ -333,7 +368,7 @@ const lvo = (() => {
   function showAbout() {
     document.title = "About – " + index.title;
     const keys = { "/": "search", "← → or k j": "previous, next", "1 … 9": "time step", "[ ]": "step of the optimization",
-      "space": "play", "Esc": "back to all", "t": "light or dark" };
+      "space": "play", "h": "heat maps: where it is active", "Esc": "back to all", "t": "light or dark" };
     main.replaceChildren(section("This study", table(index.facts)), section("Keys", table(keys)),
       section("For other programs", make("p", {}, "The same data as JSON: ",
         make("a", { href: "data/index.json" }, "data/index.json"), " and one file per feature beside it.")));

@@ -87,6 +87,10 @@ public struct FeaturePage: Sendable {
     public var examples: [Example] = []
     public var priors: [Prior] = []
     public var dreams: [Dream] = []
+    /// Where in the examples, and in the dreams' results, it is active; a row for each of `mapTimesteps`.
+    public var exampleMaps: HeatMaps?
+    public var dreamMaps: HeatMaps?
+    public var mapTimesteps: [Int] = []
     /// Numbers for the index: sortable.
     public var measures: [(name: String, value: Double?)] = []
     /// How clearly its best dream shows what it looks for, in 0…1; nil without dreams. The index is ordered by it.
@@ -117,7 +121,12 @@ extension FeaturePage {
             "peaks": .array(peaks.map(JSON.integer)),
             "examples": .array(examples.map(\.json)),
             "priors": .array(priors.map { ["picture": .string($0.picture), "seed": .integer($0.seed)] }),
-            "dreams": .array(dreams.map(\.json)), "measures": Self.numbers(measures),
+            "dreams": .array(dreams.map(\.json)),
+            "maps": [
+                "timesteps": .array(mapTimesteps.map(JSON.integer)), "examples": exampleMaps?.json ?? .null,
+                "dreams": dreamMaps?.json ?? .null,
+            ],
+            "measures": Self.numbers(measures),
         ]
     }
 

@@ -19,13 +19,14 @@ public enum Schema {
         ("dream_features", "Parameters of the optimization for SAE features."),
         ("dream_channels", "Parameters of the optimization for raw channels."),
         ("measure", "Numbers about the results."),
+        ("map", "Where in examples and results a feature is active: the gallery's heat maps."),
         ("report", "The gallery."),
     ]
 
     /// - Parameter preset: `paper` or `tuned`.
     public static func settings(preset: String = "paper") -> [Setting] {
         general + capture + analysis + choose + prior + dream(preset: preset)
-            + optimization(.features, preset: preset) + optimization(.channels, preset: preset) + measure + report
+            + optimization(.features, preset: preset) + optimization(.channels, preset: preset) + measure + map + report
     }
 
     private static let anyCount = 1...1_000_000
@@ -99,6 +100,11 @@ public enum Schema {
         .init("measure.noise_draws", .integer(1...1000), 8, "Draws of the schedule's noise a measure is averaged over"),
         .init("measure.examples", .integer(1...1000), 12, "Dataset examples that agreement compares with"),
         .init("measure.judge", .path, "embedded", "Who names pictures: a file, none, or embedded for the model of that name"),
+    ]
+
+    private static let map: [Setting] = [
+        .init("map.enabled", .flag, true, "Whether maps are made"),
+        .init("map.noise_draws", .integer(1...1000), 4, "Draws of the schedule's noise a map is averaged over"),
     ]
 
     private static let report: [Setting] = [

@@ -39,6 +39,8 @@ public struct StudySettings: Sendable, Equatable {
     public var noiseDraws: Int { values.integer("measure.noise_draws") }
     public var measuredExamples: Int { values.integer("measure.examples") }
     public var judge: JudgeReference { JudgeReference(values.text("measure.judge")) }
+    public var makesMaps: Bool { values.flag("map.enabled") }
+    public var mapDraws: Int { values.integer("map.noise_draws") }
     public var title: String { values.text("report.title") }
     public var shownExamples: Int { values.integer("report.examples") }
     public var dreamSeeds: [Int] { values.integers("dream.seeds") }

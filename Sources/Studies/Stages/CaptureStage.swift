@@ -8,8 +8,9 @@ import WorkUnits
 
 /// Draws every prompt's pictures and records what the layers do at every time step. One unit per prompt.
 ///
-/// A unit holds `0.png`, `1.png`, … and `activations.safetensors`: `LAYER/SPACE [G, T, D]`, reduced over positions by the
-/// rule of the dreams (`StudySettings.place`); G generations (pictures, times halves), T observed time steps, ascending, named in the metadata. A partial unit holds the same of fewer pictures.
+/// A unit holds `0.png`, `1.png`, … and `activations.safetensors`: `LAYER/SPACE [G, T, D]`, reduced over positions as the
+/// dreams' objective is (`StudySettings.place`). G generations (pictures, times halves), T observed time steps, ascending,
+/// named in the metadata. A partial unit holds the same of fewer pictures.
 struct CaptureStage: WorkStage {
     let study: Study
     let name = StageName.capture.rawValue

@@ -66,6 +66,18 @@ struct DreamStage: WorkStage {
         try course.json.write(to: folder + "/course.json", overwrite: false)
     }
 
+    /// The results of a dream, `[S, 4, h, w]`, in the order of the seeds.
+    func latents(_ dream: DreamSubject) throws -> Tensor {
+        let store = UnitStore(study: study.folder, stage: name)
+        let unit = try unit(dream)
+        guard store.state(of: unit) == .done else {
+            throw SimpleFailure(
+                .missingInput, "\(store.folder(unit.id)): no valid dream; run lvo study \(StageName.dream.command)")
+        }
+        let weight = try SafetensorsFile(path: store.folder(unit.id) + "/latents.safetensors").weight("latent")
+        return Tensor(weight.shape, weight.floats())
+    }
+
     private static func kept(_ folder: String) throws -> [String: Tensor] {
         let weights = try SafetensorsFile(path: folder + "/state.safetensors").weights
         return Dictionary(uniqueKeysWithValues: weights.map { ($0.name, Tensor($0.shape, $0.floats())) })

@@ -8,8 +8,8 @@ import WorkUnits
 /// Puts everything that is there into a gallery, `report/`: whole or not at all, and self-contained, so that the folder
 /// can be copied elsewhere.
 public struct Report {
-    private let study: Study
-    private let folder: String
+    let study: Study
+    let folder: String
     private let dreams: DreamStage
     private let priors: PriorStage
     private let capture: CaptureStage
@@ -106,6 +106,7 @@ public struct Report {
         guard isChosen else { return page }
         page.priors = try priorPictures(subject)
         page.dreams = try study.timesteps(subject).compactMap { try dream(DreamSubject(subject: subject, timestep: $0)) }
+        try addMaps(of: subject, to: &page)
         for name in page.dreams.flatMap({ $0.measures.map(\.name) }) where !page.measures.contains(where: { $0.name == name }) {
             let values = page.dreams.flatMap { $0.measures }.filter { $0.name == name }.compactMap(\.value)
             page.measures.append((name, Measures.mean(values)))

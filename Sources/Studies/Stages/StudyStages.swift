@@ -2,10 +2,10 @@ import Files
 import WorkUnits
 
 extension Study {
-    /// The stages in their order; without priors if the settings want none.
+    /// The stages in their order; without priors or maps if the settings want none.
     public var stages: [any WorkStage] { StageName.allCases.compactMap(stage) }
 
-    /// A stage; nil for priors that the settings do not want.
+    /// A stage; nil for priors or maps that the settings do not want.
     public func stage(_ name: StageName) -> (any WorkStage)? {
         switch name {
         case .capture: CaptureStage(study: self)
@@ -14,6 +14,7 @@ extension Study {
         case .dream: DreamStage(study: self)
         case .reference: ReferenceStage(study: self)
         case .measure: MeasureStage(study: self)
+        case .map: settings.makesMaps ? MapStage(study: self) : nil
         }
     }
 
@@ -45,9 +46,12 @@ extension Study {
 
     /// Every dream: subjects at their time steps.
     func dreamSubjects() throws -> [DreamSubject] {
-        try subjects().flatMap { subject in
-            try timesteps(subject).map { DreamSubject(subject: subject, timestep: $0) }
-        }
+        try subjects().flatMap(dreamSubjects)
+    }
+
+    /// A subject at its time steps.
+    func dreamSubjects(of subject: Subject) throws -> [DreamSubject] {
+        try timesteps(subject).map { DreamSubject(subject: subject, timestep: $0) }
     }
 
     /// The time steps a subject is optimized at, ascending.

@@ -32,6 +32,11 @@ public enum Readout: Sendable {
         }
     }
 
+    /// The value at every row of an activation `[…, D]`, plainly rectified.
+    package func activations(_ activation: Tensor, engine: Engine) -> [Float] {
+        values(activation, engine: engine).map(rectifier(.relu).value)
+    }
+
     /// Adds Σ_r slopes[r] · ∂value_r/∂activation to `gradient [N, D]`.
     func addGradient(_ slopes: [Float], at activation: Tensor, to gradient: Tensor, engine: Engine) {
         let width = gradient.channels

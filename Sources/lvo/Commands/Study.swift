@@ -17,7 +17,7 @@ struct StudyCommand: ParsableCommand {
             """,
         subcommands: [
             StudyInit.self, StudyRun.self, StudyCapture.self, StudyAnalyze.self, StudyPrior.self, StudyDream.self,
-            StudyReference.self, StudyMeasure.self, StudyReport.self, StudyStatusCommand.self, StudySlurm.self,
+            StudyReference.self, StudyMeasure.self, StudyMap.self, StudyReport.self, StudyStatusCommand.self, StudySlurm.self,
         ])
 }
 

@@ -54,6 +54,14 @@ struct StudyReference: StageCommand {
     @OptionGroup var stages: StageOptions
 }
 
+struct StudyMap: StageCommand {
+    static let configuration = CommandConfiguration(
+        commandName: stage.command, abstract: "Find where in examples and results each chosen feature is active.")
+    static let stage = StageName.map
+    @OptionGroup var study: StudyOptions
+    @OptionGroup var stages: StageOptions
+}
+
 struct StudyMeasure: StageCommand {
     static let configuration = CommandConfiguration(commandName: stage.command, abstract: "Measure the dreams' results.")
     static let stage = StageName.measure

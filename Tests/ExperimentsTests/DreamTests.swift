@@ -114,9 +114,10 @@ import Visualization
         #expect(peak.record["settings"]?["where"] == "peak:4.0")
         #expect(try dream(spot).record["command"]?.string?.contains("--where mask:spot.png ") == true)
         #expect(peak.record["final_activation"]?.double ?? 0 > mean.record["final_activation"]?.double ?? .infinity)
-        for place in [.position(x: 8, y: 0), .position(x: 0, y: 8), black, Where.mask(file: "none.png")] {
-            #expect(throws: (any Failure).self) { try dream(place) }
+        for place in [.position(x: 8, y: 0), Where.position(x: 0, y: 8), black] {
+            #expect(throws: SimpleFailure.self) { try dream(place) }
         }
+        #expect(throws: FileFailure.self) { try dream(.mask(file: "none.png")) }
     }
 
     @Test func priorsAreTakenInTurn() throws {

@@ -215,7 +215,7 @@ const lvo = (() => {
 
   function dreamView(dream, chart, maps) {
     const heat = heatMaps(maps, maps.dreams, dream.seeds.length);
-    heat.at(dream.timestep);
+    const range = heat.at(dream.timestep);
     const frames = dream.seeds.map((_, i) => make("div", { class: "frame over", role: "img" }, heat.layers[i]));
     const output = make("output");
     const columns = dream.steps.length, seeds = dream.seeds.length;
@@ -270,6 +270,7 @@ const lvo = (() => {
         make("details", {}, make("summary", {}, "Settings"), table(dream.settings)))),
       make("div", { class: "soft" }, "Again: ",
         make("button", { onclick: e => copy(dream.command, e.target) }, "copy"), make("pre", {}, dream.command)));
+    view.range = range;
     view.key = key => {
       if (key === " ") { play.click(); return true; }
       if (key !== "[" && key !== "]") return false;
@@ -314,7 +315,8 @@ const lvo = (() => {
       current = dreamView(data.dreams[i], charts.histories[i], maps);
       holder.replaceChildren(current);
       const range = heat.at(data.dreams[i].timestep);
-      scale.textContent = range ? ` Heat maps at t = ${data.dreams[i].timestep}: black to yellow is ${range} in the examples.` : "";
+      scale.textContent = range ? ` Heat maps at t = ${data.dreams[i].timestep}: black to yellow is ${range} in the ` +
+        `examples, ${current.range} in the dreams.` : "";
     }
     main.replaceChildren(
       make("div", { class: "top" }, make("h1", {}, name), make("span", { class: "soft" }, data.layer),

@@ -114,9 +114,9 @@ import Studies
         let runner = try StageRunner(study: folder.path)
         let stages = study.stages
         for stage in stages.prefix(4) { _ = try runner.run(stage) }
-        #expect(stages.map(\.name).suffix(2) == ["reference", "measure"])
+        #expect(stages.map(\.name).suffix(3) == ["reference", "measure", "map"])
         let failure = #expect(throws: SimpleFailure.self) {
-            for stage in stages.suffix(1) { _ = try runner.run(stage) }
+            for stage in stages.dropFirst(5).prefix(1) { _ = try runner.run(stage) }
         }
         #expect(failure?.kind == .stoppedEarly)
         #expect(failure?.description.contains("6 of 6 prompts have no reference") == true)

@@ -5,9 +5,9 @@ import Visualization
 
 extension NetworkModel {
     public func maps(
-        of latents: Tensor, _ subject: Subject, texts: [String], timestep: Int, draws: Int
+        of latents: Tensor, _ subject: Subject, texts: [TextSource], timestep: Int, draws: Int
     ) throws -> Tensor {
-        let contexts = try texts.map { try session.text(TextSource(prompt: $0)).context }
+        let contexts = try texts.map { try session.text($0).context }
         let map = try hook(subject.site.layer).map(height: latents.shape[2], width: latents.shape[3])
         // Texts of different lengths do not share a batch.
         let batches = Set(contexts.map(\.shape)).count == 1 ? [texts.indices] : texts.indices.map { $0..<$0 + 1 }

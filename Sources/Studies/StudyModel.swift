@@ -167,5 +167,5 @@ public protocol StudyModel: AnyObject {
     /// clean latents `[B, 4, h, w]` as noisy as the schedule makes the time step, averaged over draws of the noise.
     ///
     /// - Parameter texts: one per latent.
-    func maps(of latents: Tensor, _ subject: Subject, texts: [String], timestep: Int, draws: Int) throws -> Tensor
+    func maps(of latents: Tensor, _ subject: Subject, texts: [TextSource], timestep: Int, draws: Int) throws -> Tensor
 }

@@ -112,10 +112,12 @@ final class ToyModel: StudyModel {
 
     func judge() throws -> (any PictureJudge)? { ToyJudge() }
 
-    func maps(of latents: Tensor, _ subject: Subject, texts: [String], timestep: Int, draws: Int) throws -> Tensor {
+    func maps(
+        of latents: Tensor, _ subject: Subject, texts: [TextSource], timestep: Int, draws: Int
+    ) throws -> Tensor {
         worked("map")
         let values = texts.enumerated().flatMap { sample, text in
-            (0..<6).map { abs(random(text + subject.path, timestep).normal($0)) + abs(latents.pointer[sample * 16]) }
+            (0..<6).map { abs(random(text.prompt + subject.path, timestep).normal($0)) + abs(latents.pointer[sample * 16]) }
         }
         return Tensor([texts.count, 2, 3], values)
     }

@@ -43,13 +43,14 @@ struct MapStage: WorkStage {
             return try study.model.latent(of: PNG.read(capture.picturePath(example)).bitmap)
         }
         let texts = examples.map(text)
-        let prompt = study.settings.dream(subject.site.space).prompt
+        let settings = study.settings.dream(subject.site.space)
+        let own = TextSource(prompt: settings.prompt, emphasis: settings.emphasis)
         var (ofExamples, ofDreams): ([Tensor], [Tensor]) = ([], [])
         for dream in try study.dreamSubjects(of: subject) {
             let results = try DreamStage(study: study).latents(dream)
             let single = (0..<results.shape[0]).map { results.slice($0..<$0 + 1) }
             ofExamples += try maps(latents, texts, dream, partial)
-            ofDreams += try maps(single, single.map { _ in prompt }, dream, partial)
+            ofDreams += try maps(single, single.map { _ in own }, dream, partial)
         }
         let steps = try study.timesteps(subject).count
         try SafetensorsWriter.write(
@@ -59,7 +60,7 @@ struct MapStage: WorkStage {
 
     /// Maps `[h, w]`, one per latent; as many at once as the dreams had, for whom there was memory.
     private func maps(
-        _ latents: [Tensor], _ texts: [String], _ dream: DreamSubject, _ partial: PartialUnit
+        _ latents: [Tensor], _ texts: [TextSource], _ dream: DreamSubject, _ partial: PartialUnit
     ) throws -> [Tensor] {
         let batch = max(1, study.settings.dreamSeeds.count)
         return try stride(from: 0, to: latents.count, by: batch).flatMap { start -> [Tensor] in
@@ -87,10 +88,11 @@ struct MapStage: WorkStage {
     }
 
     /// What the layer was under in the recorded half of guidance.
-    private func text(_ generation: Int) -> String {
+    private func text(_ generation: Int) -> TextSource {
         let (prompt, _, half) = study.picture(of: generation)
         let isUnconditional = study.settings.halves == "unconditional" || (study.settings.halves == "both" && half == 0)
-        return isUnconditional ? study.settings.capture.negativePrompt : prompt.text
+        let capture = study.settings.capture
+        return TextSource(prompt: isUnconditional ? capture.negativePrompt : prompt.text, emphasis: capture.emphasis)
     }
 }
 

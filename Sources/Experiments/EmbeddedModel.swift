@@ -21,6 +21,9 @@ public enum EmbeddedModel {
     /// What names the pattern and the ground of its pictures, see `Judge`.
     package static func judge() throws -> String { try path("judge.safetensors") }
 
+    /// Pictures that the model draws by itself (`NaturalPool`).
+    public static func pool() throws -> String { try path("shapes-pool.safetensors") }
+
     private static func path(_ name: String) throws -> String {
         try ResourceFile.path(name, module: "Experiments", what: "the embedded model")
     }

@@ -16,6 +16,8 @@ public enum RandomPurpose: UInt64, Sendable {
     case shuffle = 7
     case selection = 8
     case timestep = 9
+    case redraw = 10
+    case pool = 11
 }
 
 /// Random numbers without a state: each draw is a function of (seed, purpose, unit, step, index) alone, so that a

@@ -23,7 +23,11 @@ struct DreamCommand {
     private func seeds(_ items: [DreamItem]) -> [UInt64] {
         let request = experiment.request
         var needsAll = request.settings.coupling == .coupled
-        if case .latents(let latents, _) = request.start, latents.shape[0] > 1 { needsAll = true }
+        switch request.start {
+        case .noise: break
+        case .latents(let latents, _): needsAll = needsAll || latents.shape[0] > 1
+        case .pool: needsAll = true
+        }
         return needsAll ? request.seeds : items.map { request.seeds[$0.seed] }
     }
 
@@ -39,9 +43,12 @@ struct DreamCommand {
     }
 
     private var start: [String] {
-        if case .latents(_, let file) = experiment.request.start { return ["--init", file] }
+        let start = experiment.request.start
+        if case .latents = start { return ["--init", start.name] }
         let (factor, size) = (experiment.pixelFactor, experiment.size)
-        return ["-W", "\(size.width * factor)", "-H", "\(size.height * factor)"]
+        var words: [String] = []
+        if case .pool = start { words = ["--init", start.name] }
+        return words + ["-W", "\(size.width * factor)", "-H", "\(size.height * factor)"]
     }
 
     /// The options that give one objective: its channels, its features, its directions, in this order.

@@ -21,6 +21,7 @@ public struct DreamExperiment {
     /// The memory plan of the largest batch.
     public let memory: MemoryPlan
     let pixelFactor: Int
+    let found = FoundStarts()
 
     /// - Throws: `SimpleFailure(.usage)` for a request that the model, the layer or the settings do not
     ///   allow, `.badData` for latents that cannot be started from; `MemoryShortage`.
@@ -35,7 +36,7 @@ public struct DreamExperiment {
         for index in pooled.objectives.indices { pooled.objectives[index].pooling = pooling }
         self.request = pooled
         let latents = LatentSize(batch: Self.batchSize(request), height: size.height, width: size.width)
-        memory = try session.memoryPlan(to: hook, latents)
+        memory = try session.memoryPlan(to: hook, latents, whole: request.needsWholeUNet)
     }
 
     /// The results in batches: all seeds of one objective at one time step; independent ones may share a
@@ -117,6 +118,7 @@ extension DreamExperiment {
             ("seeds", request.seeds.count),
         ] where count == 0 { throw SimpleFailure(.usage, "\(name): at least one is needed") }
         for timestep in request.timesteps { try session.check(timestep: Double(timestep)) }
+        try request.settings.checkRedraws(session.schedule())
         for objective in request.objectives { try objective.check(width: hook.channels, layer: hook.name) }
         if let batch = request.batch {
             guard batch >= 1 else { throw SimpleFailure(.usage, "batch of \(batch): expected at least 1") }
@@ -127,6 +129,9 @@ extension DreamExperiment {
     }
 
     private static func size(_ request: DreamRequest, _ session: ModelSession) throws -> (height: Int, width: Int) {
+        if case .pool(let count) = request.start, count < 1 {
+            throw SimpleFailure(.usage, "a pool of \(count) pictures: expected at least 1")
+        }
         guard case .latents(let latents, let file) = request.start else {
             return try session.folder.latentSize(pixelWidth: request.width, pixelHeight: request.height)
         }
@@ -138,17 +143,5 @@ extension DreamExperiment {
             throw SimpleFailure(.badData, "\(file): latent holds numbers that are not finite")
         }
         return (latents.shape[2], latents.shape[3])
-    }
-
-    /// `[1, C, h, w]`
-    func start(_ item: DreamItem) -> Tensor {
-        switch request.start {
-        case .latents(let latents, _):
-            let index = item.seed % latents.shape[0]
-            return latents.slice(index..<index + 1)
-        case .noise:
-            let channels = session.folder.unetConfig.inChannels
-            return Dreamer.noise(seed: seed(item), channels: channels, height: size.height, width: size.width)
-        }
     }
 }

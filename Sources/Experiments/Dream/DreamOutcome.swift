@@ -49,7 +49,8 @@ extension DreamExperiment {
         let begin = clock.now
         func seconds() -> Double { (clock.now - begin) / .seconds(1) }
         let (dreamer, timestep) = (try dreamer(), items[0].timestep)
-        let start = Self.joined(items.map(self.start))
+        let starts = try self.starts(items, dreamer: dreamer)
+        let start = Self.joined(starts.map(\.latent))
         let objectives = items.map(objective)
         var course = DreamCourse(
             run: try dreamer.run(
@@ -69,6 +70,7 @@ extension DreamExperiment {
             let group = request.settings.coupling == .coupled ? 0 : index
             return DreamRecord(
                 description: description(item), startActivation: before[index], finalActivation: after[index],
+                poolIndex: starts[index].poolIndex,
                 divergedAt: run.divergedAt[group], history: course.history.json(latent: index, group: group),
                 times: course.history.times, runtime: runtime)
         }
@@ -79,7 +81,7 @@ extension DreamExperiment {
     private func dreamer() throws -> Dreamer {
         let batch = batches.map(\.count).max() ?? 1
         let latents = LatentSize(batch: batch, height: size.height, width: size.width)
-        return try session.dreamer(hook, text: request.text, size: latents)
+        return try session.dreamer(hook, text: request.text, size: latents, whole: request.needsWholeUNet)
     }
 
     private func runtime(seconds: Double, batch: Int) -> JSON {

@@ -10,6 +10,8 @@ public struct DreamRecord: Sendable {
     public let startActivation: Double
     /// See `startActivation`.
     public let finalActivation: Double
+    /// Which picture of the model's pool it started from, if it did: `startActivation` is what that picture had by itself.
+    public let poolIndex: Int?
     /// The step at which a number became NaN or infinite; the result is the latent before it.
     public let divergedAt: Int?
     /// Per quantity, a number per step.
@@ -21,11 +23,13 @@ public struct DreamRecord: Sendable {
 
     /// `times` and `runtime` are written by `json(timed: true)` alone.
     public init(
-        description: JSON, startActivation: Double, finalActivation: Double, divergedAt: Int? = nil, history: JSON,
+        description: JSON, startActivation: Double, finalActivation: Double, poolIndex: Int? = nil,
+        divergedAt: Int? = nil, history: JSON,
         times: JSON = .null, runtime: JSON = .null
     ) {
         (self.description, self.startActivation, self.finalActivation) = (description, startActivation, finalActivation)
-        (self.divergedAt, self.history, self.times, self.runtime) = (divergedAt, history, times, runtime)
+        (self.poolIndex, self.divergedAt) = (poolIndex, divergedAt)
+        (self.history, self.times, self.runtime) = (history, times, runtime)
     }
 
     /// - Parameter timed: with `runtime` and `history.seconds`, which differ from run to run; else the same
@@ -34,6 +38,7 @@ public struct DreamRecord: Sendable {
         var record = description.object ?? JSONObject()
         record["start_activation"] = .float(Float(startActivation))
         record["final_activation"] = .float(Float(finalActivation))
+        record["pool_index"] = poolIndex.map { .integer($0) }
         record["diverged_at"] = divergedAt.map { .integer($0) } ?? .null
         var history = history.object ?? JSONObject()
         if timed { history["seconds"] = times }

@@ -10,12 +10,17 @@ public enum DreamStart: Sendable {
     /// Latents `[N, C, h, w]`, one per seed in turn, from the first again when there are more seeds. `file`
     /// is where they were read, for records.
     case latents(Tensor, file: String)
+    /// Those of so many pictures that the model draws by itself (`NaturalPool`) that excite an objective most at the
+    /// time step: the best for the first seed, the second best for the second one, from the first again when there
+    /// are more seeds.
+    case pool(Int)
 
     /// Its name in records.
     var name: String {
         switch self {
         case .noise: "noise"
         case .latents(_, let file): file
+        case .pool(let count): "pool:\(count)"
         }
     }
 }
@@ -56,6 +61,11 @@ public struct DreamRequest: Sendable {
         (self.start, self.text, self.width, self.height) = (start, text, width, height)
         (self.settings, self.batch, self.display) = (settings, batch, display)
     }
+}
+
+extension DreamRequest {
+    /// Whether the whole U-Net is needed, not only the part up to the layer.
+    var needsWholeUNet: Bool { settings.redraws > 0 }
 }
 
 /// One result to be made, as indices into the request's lists.

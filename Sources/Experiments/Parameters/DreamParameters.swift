@@ -36,6 +36,15 @@ public enum DreamParameters {
             "coupled: the results of a batch share statistics and augmentation, as in the paper; independent: each is what "
                 + "it would be alone."),
         .init("diversity", \.diversity, weight, "Weight of a term that makes the results of a batch differ."),
+        .init(
+            "redraws", \.redraws, 0...10_000,
+            "How often latents are noised and drawn again by the model, evenly over the steps, the last time at the end."),
+        .init(
+            "redraw_start", \.redrawStart, 1...999,
+            "Time step to which latents are noised in the first round, before they are drawn again."),
+        .init("redraw_end", \.redrawEnd, 1...999, "The same in the last round; between them it changes evenly."),
+        .init("redraw_steps", \.redrawSteps, 1...1000, "U-Net calls of drawing again."),
+        .init("redraw_draws", \.redrawDraws, 1...1000, "Candidates drawn in a round, of which the most active goes on."),
     ]
 
     /// The row of that key.
@@ -61,6 +70,9 @@ extension DreamSettings {
     public func validate() throws {
         var copy = self
         for row in DreamParameters.all { try row.assign(row.value(in: self), to: &copy) }
+        if redraws > steps {
+            throw SimpleFailure(.usage, "redraws \(redraws): there are \(steps) steps, and at most one after each")
+        }
         if diversity > 0 && coupling == .independent {
             throw SimpleFailure(
                 .usage, "diversity compares the results of a batch, so it needs coupled results, found independent")

@@ -21,6 +21,8 @@ public final class ModelSession {
     /// Bytes the process may use; nil: what is free.
     public let memoryBudget: Int?
     package let checksums: ChecksumCache
+    let poolStore: PoolStore
+    var pools: [[Int]: NaturalPool] = [:]
     var knownIdentity: ModelIdentity?
     var texts: [TextSource: EncodedText] = [:]
     private var autoencoders: [String: SparseAutoencoder] = [:]
@@ -39,15 +41,19 @@ public final class ModelSession {
     private struct PlanKey: Hashable {
         let hook: HookPoint
         let size: [Int]
+        let whole: Bool
     }
 
     /// - Parameters:
     ///   - memoryBudget: bytes the process may use; nil: what is free when it matters.
     ///   - checksums: where checksums of the model's files are remembered.
+    ///   - pools: where pictures that the model drew by itself are kept.
     /// - Throws: a `Failure` if it is not a model, or an option does not belong to it.
     public init(
-        _ reference: ModelReference, engine: Engine, memoryBudget: Int? = nil, checksums: ChecksumCache = ChecksumCache()
+        _ reference: ModelReference, engine: Engine, memoryBudget: Int? = nil, checksums: ChecksumCache = ChecksumCache(),
+        pools: PoolStore = PoolStore(folder: nil)
     ) throws {
+        poolStore = pools
         self.reference = reference
         self.engine = engine
         self.memoryBudget = memoryBudget
@@ -178,20 +184,15 @@ extension ModelSession {
     ///
     /// - Throws: a `Failure` if a part is missing or damaged.
     package func wholeUNet(text: TextSource = TextSource()) throws -> (unet: UNet, text: TextConditioning) {
-        let context = try self.text(text).context
-        guard let last = folder.unetConfig.hookPoints().last else {
-            throw SimpleFailure(.badData, "\(folder.path): a U-Net without blocks")
-        }
-        let unet = try unet(upTo: last)
-        let conditioning = networks.conditionings[text] ?? unet.prepare(context: context)
-        networks.conditionings[text] = conditioning
-        return (unet, conditioning)
+        let context = try context(text)
+        let unet = try unet(upTo: nil)
+        return (unet, conditioning(text, context, unet))
     }
 
-    /// The U-Net up to a hook point at least. With a memory budget, no more than that stays loaded.
+    /// The U-Net up to a hook point at least; nil: the whole of it. With a memory budget, no more than that stays loaded.
     ///
     /// - Throws: a `Failure` if it is missing or damaged.
-    public func unet(upTo hook: HookPoint) throws -> UNet {
+    public func unet(upTo hook: HookPoint?) throws -> UNet {
         if memoryBudget != nil, networks.generator != nil { networks = Networks(decoder: networks.decoder) }
         if let known = networks.unet, known.reaches(hook) { return known }
         networks.unet = nil
@@ -204,14 +205,15 @@ extension ModelSession {
     /// Which blocks keep their activations for gradients of that many latents, by the budget or else by what
     /// is free.
     ///
+    /// - Parameter whole: whether the whole U-Net is loaded, as for drawing again.
     /// - Throws: `MemoryShortage` if they cannot be held.
-    public func memoryPlan(to hook: HookPoint, _ size: LatentSize) throws -> MemoryPlan {
-        let key = PlanKey(hook: hook, size: [size.batch, size.height, size.width])
+    public func memoryPlan(to hook: HookPoint, _ size: LatentSize, whole: Bool = false) throws -> MemoryPlan {
+        let key = PlanKey(hook: hook, size: [size.batch, size.height, size.width], whole: whole)
         if let known = plans[key] { return known }
-        var plan = try folder.memoryPlan(to: hook, size, budget: memoryBudget)
+        var plan = try folder.memoryPlan(to: hook, size, budget: memoryBudget, whole: whole)
         if memoryBudget == nil, let allowance = Self.allowance, plan.totalBytes > allowance {
             do {
-                plan = try folder.memoryPlan(to: hook, size, budget: allowance)
+                plan = try folder.memoryPlan(to: hook, size, budget: allowance, whole: whole)
             } catch var shortage as MemoryShortage {
                 shortage.isWhatIsFree = true
                 throw shortage
@@ -228,18 +230,43 @@ extension ModelSession {
     /// Dreams of a layer under a text, for that many latents. The engine gives idle memory back rather than
     /// exceed the plan.
     ///
+    /// - Parameter whole: whether the dreams draw again, which takes the whole U-Net.
     /// - Throws: a `Failure`; `SimpleFailure(.badData)` for a text of several samples.
-    public func dreamer(_ hook: HookPoint, text: TextSource = TextSource(), size: LatentSize) throws -> Dreamer {
-        let plan = try memoryPlan(to: hook, size)
+    public func dreamer(
+        _ hook: HookPoint, text: TextSource = TextSource(), size: LatentSize, whole: Bool = false
+    ) throws -> Dreamer {
+        let plan = try memoryPlan(to: hook, size, whole: whole)
         plan.enforce(on: engine)
+        let context = try context(text)
+        let unet = try unet(upTo: whole ? nil : hook)
+        return Dreamer(
+            unet: unet, hook: hook, text: conditioning(text, context, unet), schedule: try schedule(),
+            policies: plan.policies, prediction: try folder.scheduler().prediction)
+    }
+
+    /// Drawing without guidance, by the whole U-Net.
+    ///
+    /// - Throws: as `dreamer`.
+    public func drawing(text: TextSource = TextSource()) throws -> NaturalDrawing {
+        let context = try context(text)
+        let unet = try unet(upTo: nil)
+        let scheduler = try folder.scheduler()
+        return NaturalDrawing(
+            unet: unet, text: conditioning(text, context, unet), schedule: scheduler.schedule,
+            prediction: scheduler.prediction)
+    }
+
+    private func context(_ text: TextSource) throws -> Tensor {
         let context = try self.text(text).context
         guard context.shape[0] == 1 else {
             throw SimpleFailure(.badData, "context for \(context.shape[0]) samples; dreams share one")
         }
-        let unet = try unet(upTo: hook)
+        return context
+    }
+
+    private func conditioning(_ text: TextSource, _ context: Tensor, _ unet: UNet) -> TextConditioning {
         let conditioning = networks.conditionings[text] ?? unet.prepare(context: context)
         networks.conditionings[text] = conditioning
-        return Dreamer(
-            unet: unet, hook: hook, text: conditioning, schedule: try schedule(), policies: plan.policies)
+        return conditioning
     }
 }

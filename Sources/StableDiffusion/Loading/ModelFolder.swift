@@ -59,9 +59,13 @@ public struct ModelFolder: Sendable {
     }
 
     /// Which blocks keep their activations for a gradient from `hook` to latents of that size. Loads nothing.
+    /// - Parameter whole: whether all of the U-Net's weights are loaded, as for drawing again.
     /// - Throws: `SimpleFailure(.usage)` with the numbers when `budget` cannot hold it.
-    public func memoryPlan(to hook: HookPoint, _ size: LatentSize, budget: Int?) throws -> MemoryPlan {
-        try MemoryPlan(unetConfig, to: hook, size, weightBytes: weightBytes(upTo: hook), budget: budget)
+    public func memoryPlan(
+        to hook: HookPoint, _ size: LatentSize, budget: Int?, whole: Bool = false
+    ) throws -> MemoryPlan {
+        try MemoryPlan(
+            unetConfig, to: hook, size, weightBytes: weightBytes(upTo: whole ? nil : hook), budget: budget)
     }
 
     /// Loads the text encoder.

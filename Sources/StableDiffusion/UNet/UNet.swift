@@ -41,8 +41,8 @@ public final class UNet: Sendable {
         )
     }
 
-    /// Whether the weights up to and including `hook`'s block are there.
-    public func reaches(_ hook: HookPoint) -> Bool { hook.block < blocks.count }
+    /// Whether the weights up to and including `hook`'s block are there; nil: all of them.
+    public func reaches(_ hook: HookPoint?) -> Bool { (hook?.block ?? config.blocks().count - 1) < blocks.count }
 
     /// The time step's share of the computation.
     /// - Parameter timestep: 0…999; fractional values are allowed (Euler's schedule has them).

@@ -19,6 +19,9 @@ public struct DreamStep: Sendable {
     public let diverged: [Bool]
 }
 
+/// The latents of a run, drawn again by the model at the end of round `round`, from 0.
+public typealias Redraw = (_ latents: Tensor, _ round: Int) -> Tensor
+
 /// Gradient ascent of a batch of latents, one step at a time, in the order of the paper's method.
 ///
 /// A run is a value: its next state depends on nothing but itself, and an `independent` run's latents do not
@@ -36,6 +39,7 @@ public struct DreamRun {
     private let loss: DreamLoss
     private let draws: DrawSource
     private let filter: SpectralFilter?
+    private let redraw: Redraw?
     private var optimizer: Adam
     /// The latent before the last update, to return to if it diverged.
     private var previous: Tensor
@@ -44,23 +48,26 @@ public struct DreamRun {
     ///   - start: `[B, 4, H, W]`.
     ///   - objectives: one for all latents, or one each.
     ///   - shares: √ᾱ_t and √(1 − ᾱ_t) of the layer's time step.
+    ///   - redraw: draws latents again; needed where the settings ask for it.
     /// - Precondition: the objectives can be read from the layer (`Objective.check`); `settings.noiseDraws` ≥
     ///   1.
     public init(
         start: Tensor, objectives: [Objective], layer: any DreamLayer, shares: (signal: Float, noise: Float),
-        settings: DreamSettings, draws: @escaping DrawSource
+        settings: DreamSettings, draws: @escaping DrawSource, redraw: Redraw? = nil
     ) {
         let batch = start.shape[0]
         precondition(objectives.count == 1 || objectives.count == batch, "\(objectives.count) objectives for \(batch)")
         precondition(settings.noiseDraws >= 1, "\(settings.noiseDraws) noise draws in a step")
+        precondition(settings.redraws == 0 || redraw != nil, "drawing again needs a whole U-Net")
         latent = start
         previous = start
         self.settings = settings
         self.draws = draws
+        self.redraw = redraw
         let each = objectives.count == batch ? objectives : Array(repeating: objectives[0], count: batch)
         loss = DreamLoss(layer: layer, objectives: each, settings: settings, shares: shares)
         filter = settings.spectralFilter ? SpectralFilter(height: start.shape[2], width: start.shape[3]) : nil
-        optimizer = Adam(count: start.count, weightDecay: DreamSettings.weightDecay)
+        optimizer = Self.optimizer(start)
         divergedAt = Array(repeating: nil, count: settings.coupling.groups(start).count)
     }
 
@@ -79,6 +86,7 @@ public struct DreamRun {
         previous = latent
         latent = kept(updated, over: latent)
         stepsDone += 1
+        drawAgain()
         return DreamStep(
             index: step, activations: found.activations, isFlat: found.isFlat, penalties: found.penalties,
             losses: found.losses, diversity: found.diversity, diverged: divergedAt.map { $0 != nil })
@@ -134,6 +142,19 @@ public struct DreamRun {
             let filtered = filter?(part) ?? part
             return sigma > 0 ? GaussianSmoothing.apply(filtered, sigma: sigma) : filtered
         }
+    }
+
+    private static func optimizer(_ latent: Tensor) -> Adam {
+        Adam(count: latent.count, weightDecay: DreamSettings.weightDecay)
+    }
+
+    /// After a round of steps: the model draws the latents again, and the next round's optimizer begins anew, for what it
+    /// remembers is of latents that are no more.
+    private mutating func drawAgain() {
+        guard let redraw, let round = settings.redraw(after: stepsDone) else { return }
+        previous = latent
+        latent = kept(redraw(latent, round), over: latent)
+        optimizer = Self.optimizer(latent)
     }
 
     /// `updated`, but for groups that diverged, now or earlier.

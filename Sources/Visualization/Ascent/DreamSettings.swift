@@ -1,4 +1,5 @@
 import Files
+import StableDiffusion
 
 /// How a latent is optimized: every parameter, with the defaults of the paper's code.
 public struct DreamSettings: Sendable, Equatable {
@@ -11,6 +12,9 @@ public struct DreamSettings: Sendable, Equatable {
         /// Beyond the paper: farther reach (docs/sweep.md has the measurements). Differs between channels and
         /// features.
         case tuned
+        /// Pictures in which the feature is recognized: from pictures that the model draws by itself, gently raised and
+        /// drawn again (docs/dreams.md). Differs between channels and features.
+        case clear
     }
 
     /// Updates.
@@ -44,6 +48,16 @@ public struct DreamSettings: Sendable, Equatable {
     public var coupling = Coupling.coupled
     /// Weight of the similarity among the results of a batch, which is minimized.
     public var diversity = 0.0
+    /// How often latents are noised and drawn again by the model, evenly over the steps, the last time at their end.
+    public var redraws = 0
+    /// The time step that latents are noised to in the first round, before they are drawn again.
+    public var redrawStart = 500
+    /// The same in the last round; between them it falls evenly.
+    public var redrawEnd = 300
+    /// U-Net calls of drawing again.
+    public var redrawSteps = 7
+    /// How many are drawn in a round, each from noise of its own; the one that excites the objective most goes on.
+    public var redrawDraws = 4
 
     /// - Parameter space: the space `tuned` is for; the paper's presets are for one each.
     public init(_ preset: Preset = .raw, for space: Space = .features) {
@@ -54,6 +68,9 @@ public struct DreamSettings: Sendable, Equatable {
         rectifier = .leaky
         coupling = .independent
         (jitter, rotate, scale) = Self.robustnessLevels[0]
+        if preset == .tuned { return }
+        penalties.moment = 0
+        (steps, learningRate, redraws) = (60, 0.02, 3)
     }
 
     /// The paper's settings for channels or features.
@@ -71,6 +88,23 @@ public struct DreamSettings: Sendable, Equatable {
     public static let robustnessLevels: [(jitter: Int, rotate: Double, scale: Double)] = [
         (0, 0, 1), (1, 5, 1.1), (8, 15, 1.2), (16, 45, 1.8),
     ]
+
+    /// The round that ends after so many steps, from 0; nil while one goes on.
+    func redraw(after steps: Int) -> Int? {
+        let done = steps * redraws / self.steps
+        return done > (steps - 1) * redraws / self.steps ? done - 1 : nil
+    }
+
+    /// - Throws: `SimpleFailure(.usage)` for time steps of redrawing that the schedule does not have.
+    package func checkRedraws(_ schedule: NoiseSchedule) throws {
+        if redraws == 0 { return }
+        for timestep in [redrawStart, redrawEnd] { try schedule.check(timestep: Double(timestep)) }
+    }
+
+    /// The time step of a round's noise.
+    func redrawTimestep(_ round: Int) -> Int {
+        redraws > 1 ? redrawStart + (redrawEnd - redrawStart) * round / (redraws - 1) : redrawEnd
+    }
 
     /// - Throws: `SimpleFailure(.usage)` for a level that there is none of.
     public mutating func setRobustness(_ level: Int) throws {

@@ -15,13 +15,17 @@ public struct Dreamer {
     public let schedule: NoiseSchedule
     /// Per block, what the forward pass keeps for the backward pass; the rest keeps everything.
     public let policies: [GradientCheckpointing]
+    /// What the U-Net's output means, for drawing again.
+    public let prediction: PredictionType
 
     /// - Parameters:
-    ///   - unet: loaded up to `hook` at least.
+    ///   - unet: loaded up to `hook` at least; whole for settings that draw again.
     ///   - policies: per block, what the forward pass keeps for the backward pass; the rest keeps everything.
     public init(
-        unet: UNet, hook: HookPoint, text: TextConditioning, schedule: NoiseSchedule, policies: [GradientCheckpointing] = []
+        unet: UNet, hook: HookPoint, text: TextConditioning, schedule: NoiseSchedule, policies: [GradientCheckpointing] = [],
+        prediction: PredictionType = .epsilon
     ) {
+        self.prediction = prediction
         self.unet = unet
         self.hook = hook
         self.text = text
@@ -52,6 +56,7 @@ public struct Dreamer {
         start: Tensor, objectives: [Objective], timestep: Int, seeds: [UInt64], settings: DreamSettings
     ) throws -> DreamRun {
         try check(start, objectives, timestep)
+        try settings.checkRedraws(schedule)
         guard seeds.count == start.shape[0] else {
             throw SimpleFailure(.usage, "\(seeds.count) seeds for \(start.shape[0]) latents")
         }
@@ -59,7 +64,11 @@ public struct Dreamer {
         let each = units.count == seeds.count ? units : Array(repeating: units[0], count: seeds.count)
         return DreamRun(
             start: start, objectives: objectives, layer: layer(at: timestep), shares: schedule.shares(at: timestep),
-            settings: settings, draws: settings.draws(seeds: seeds, units: each))
+            settings: settings, draws: settings.draws(seeds: seeds, units: each),
+            redraw: settings.redraws > 0
+                ? Redrawing(
+                    dreamer: self, objectives: objectives, timestep: timestep, seeds: seeds, units: each, settings: settings).redraw
+                : nil)
     }
 
     /// a(z) without augmentation and with the plain ReLU, averaged over draws of the schedule's noise:
@@ -72,8 +81,13 @@ public struct Dreamer {
         _ latents: Tensor, objectives: [Objective], timestep: Int, noiseDraws: Int = 8
     ) throws -> [Double] {
         try check(latents, objectives, timestep)
+        return measured(latents, objectives: objectives, timestep: timestep, noiseDraws: noiseDraws)
+    }
+
+    /// `measure` of what was checked before.
+    func measured(_ latents: Tensor, objectives: [Objective], timestep: Int, noiseDraws: Int) -> [Double] {
         var sums = [Double](repeating: 0, count: latents.shape[0])
-        try observe(latents, timestep: timestep, noiseDraws: noiseDraws) { activation in
+        each(latents, timestep: timestep, noiseDraws: noiseDraws) { activation in
             for index in sums.indices {
                 let part = activation.slice(index..<index + 1).reshaped(Array(activation.shape[1...]))
                 let objective = objectives[objectives.count == 1 ? 0 : index]
@@ -93,6 +107,12 @@ public struct Dreamer {
         _ latents: Tensor, timestep: Int, noiseDraws: Int = 8, _ body: (_ activation: Tensor) throws -> Void
     ) throws {
         try schedule.check(timestep: Double(timestep))
+        try each(latents, timestep: timestep, noiseDraws: noiseDraws, body)
+    }
+
+    private func each(
+        _ latents: Tensor, timestep: Int, noiseDraws: Int, _ body: (_ activation: Tensor) throws -> Void
+    ) rethrows {
         let (layer, size) = (layer(at: timestep), latents.count / latents.shape[0])
         for draw in 0..<noiseDraws {
             // Counted from the end, where no step of a run is.

@@ -32,9 +32,13 @@ struct Dream: ParsableCommand {
     @Option(
         name: .customLong("init"),
         help: ArgumentHelp(
-            "Where to start: noise, or a safetensors file with `latent` [4, h, w], or [B, 4, h, w]: one per seed, in turn.",
-            valueName: "noise|file"))
-    var start = "noise"
+            """
+            Where to start: noise; pool, the pictures that excite most among N that the model draws by itself (once, then kept); or a \
+            safetensors file with `latent` [4, h, w], or [B, 4, h, w]: one per seed, in turn. Default: pool with the preset clear, \
+            else noise.
+            """,
+            valueName: "noise|pool[:n]|file"))
+    var start: String?
 
     @OptionGroup var prompt: PromptOptions
     @OptionGroup var size: SizeOptions
@@ -56,7 +60,7 @@ struct Dream: ParsableCommand {
         if Set(seed.map(\.number)).count != seed.count { throw ValidationError("--seed has a number twice") }
         if Set(timestep).count != timestep.count { throw ValidationError("--timestep has a number twice") }
         if let batch, batch < 1 { throw ValidationError("--batch \(batch): expected at least 1") }
-        if start != "noise", size.width != nil || size.height != nil {
+        if let start, start != "noise", Self.pool(start) == nil, size.width != nil || size.height != nil {
             throw ValidationError("-W and -H go with noise; a latent file has its own size")
         }
     }
@@ -68,6 +72,13 @@ struct Dream: ParsableCommand {
         let experiment = try DreamExperiment(request(session), session: session)
         let writer = try DreamWriter(experiment, output)
         if memory.memory != nil { note("memory plan\n\(experiment.memory)") }
+        if case .pool(let count) = experiment.request.start {
+            let line = ProgressLine()
+            defer { line.close() }
+            _ = try session.pool(count, size: experiment.size) { done, count in
+                line.show("\(done) of \(count) pictures drawn to start from")
+            }
+        }
         warnAboutDropped([try session.text(experiment.request.text).dropped])
         try writer.run()
     }
@@ -81,8 +92,17 @@ struct Dream: ParsableCommand {
             batch: batch, display: output.display)
     }
 
+    /// The number of pictures in `pool` or `pool:N`; nil for anything else.
+    private static func pool(_ text: String) -> Int? {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts[0] == "pool", parts.count <= 2 else { return nil }
+        return parts.count == 1 ? NaturalPool.defaultCount : Int(parts[1])
+    }
+
     private func start(_ session: ModelSession) throws -> DreamStart {
+        guard let start else { return options.preset == .clear ? .pool(NaturalPool.defaultCount) : .noise }
         if start == "noise" { return .noise }
+        if let count = Self.pool(start) { return .pool(count) }
         let channels = session.folder.unetConfig.inChannels
         return .latents(try TensorFile.latent(start, channels: channels), file: start)
     }

@@ -1,4 +1,5 @@
 import Files
+import Experiments
 import Foundation
 
 /// Where lvo keeps what it can make again: `LVO_CACHE`, else `~/.cache/lvo`.
@@ -7,4 +8,7 @@ enum CacheFolder {
 
     /// Checksums of the models that commands have read.
     static var checksums: ChecksumCache { ChecksumCache(path: path + "/checksums.json") }
+
+    /// Pictures that models have drawn by themselves.
+    static var pools: PoolStore { PoolStore(folder: path + "/pools") }
 }

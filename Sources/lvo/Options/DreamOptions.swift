@@ -44,6 +44,11 @@ struct DreamOptions: ParsableArguments {
     @Option(name: .customLong("where"), parsing: .upToNextOption, help: help("where")) var location: [String] = []
     @Option(help: help("coupling")) var coupling: Coupling?
     @Option(parsing: .unconditional, help: help("diversity")) var diversity: Double?
+    @Option(parsing: .unconditional, help: help("redraws")) var redraws: Int?
+    @Option(parsing: .unconditional, help: help("redraw_start")) var redrawStart: Int?
+    @Option(parsing: .unconditional, help: help("redraw_end")) var redrawEnd: Int?
+    @Option(parsing: .unconditional, help: help("redraw_steps")) var redrawSteps: Int?
+    @Option(parsing: .unconditional, help: help("redraw_draws")) var redrawDraws: Int?
 
     /// `--where` as it was given: `mask FILE` and `peak 4` may be two words.
     static func location(_ words: [String]) throws -> Where {
@@ -65,7 +70,9 @@ struct DreamOptions: ParsableArguments {
             "schedule_noise": scheduleNoise.map(JSON.bool), "noise_draws": noiseDraws.map(JSON.integer),
             "where": location.isEmpty ? nil : .string(location.joined(separator: ":")),
             "rectifier": rectifier.map { .string($0.rawValue) }, "coupling": coupling.map { .string($0.rawValue) },
-            "diversity": diversity.map(JSON.number),
+            "diversity": diversity.map(JSON.number), "redraws": redraws.map(JSON.integer),
+            "redraw_start": redrawStart.map(JSON.integer), "redraw_end": redrawEnd.map(JSON.integer),
+            "redraw_steps": redrawSteps.map(JSON.integer), "redraw_draws": redrawDraws.map(JSON.integer),
         ]
     }
 

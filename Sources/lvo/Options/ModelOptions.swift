@@ -55,7 +55,8 @@ struct ModelChangeOptions: ParsableArguments {
 
     func session(_ reference: ModelReference, engine: Engine, memory: MemorySize? = nil) throws -> ModelSession {
         let session = try ModelSession(
-            reference, engine: engine, memoryBudget: memory?.bytes, checksums: CacheFolder.checksums)
+            reference, engine: engine, memoryBudget: memory?.bytes, checksums: CacheFolder.checksums,
+            pools: CacheFolder.pools)
         try UnusedKeysOption.check(session.folder.source, allowUnused: unused.allowUnused)
         return session
     }

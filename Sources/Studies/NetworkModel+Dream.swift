@@ -25,6 +25,19 @@ extension NetworkModel {
             texts: items.map(experiment.pictureText), command: experiment.command(items))
     }
 
+    public func pool(_ range: Range<Int>, size: DrawSettings, check: () throws -> Void) throws -> Tensor {
+        try session.poolPart(range, size: latentSize(size), check: check)
+    }
+
+    public func starts(
+        _ subjects: [Subject], in pool: NaturalPool, timestep: Int, count: Int, prompt: String, check: () throws -> Void
+    ) throws -> [[PoolStart]] {
+        let size = LatentSize(batch: 1, height: pool.latents.shape[2], width: pool.latents.shape[3])
+        let dreamer = try dreamer(subjects[0].site.layer, prompt: prompt, size: size)
+        return try PoolSearch(pool, dreamer: dreamer)
+            .starts(subjects.map(objective), timestep: timestep, count: count, check: check)
+    }
+
     public func activations(
         of latents: Tensor, at sites: [Site], places: [Space: Where], timestep: Int, draws: Int
     ) throws -> [Site: [[Float]]] {

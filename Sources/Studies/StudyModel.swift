@@ -138,6 +138,18 @@ public protocol StudyModel: AnyObject {
         _ subject: Subject, seed: Int, strength: SteeringStrength, settings: DrawSettings, check: () throws -> Void
     ) throws -> (latent: Tensor, picture: Bitmap)
 
+    /// Latents of pictures that the model draws by itself, `[n, 4, h, w]`: number `range` of its pool.
+    ///
+    /// - Parameter check: called after every U-Net call; may throw to stop.
+    func pool(_ range: Range<Int>, size: DrawSettings, check: () throws -> Void) throws -> Tensor
+
+    /// For each subject, all of one layer, the pictures of a pool that excite it most under a prompt, best first.
+    ///
+    /// - Parameter check: called after every batch; may throw to stop.
+    func starts(
+        _ subjects: [Subject], in pool: NaturalPool, timestep: Int, count: Int, prompt: String, check: () throws -> Void
+    ) throws -> [[PoolStart]]
+
     /// Optimizes a latent per seed.
     ///
     /// - Parameters:

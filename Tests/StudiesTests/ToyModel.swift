@@ -67,6 +67,22 @@ final class ToyModel: StudyModel {
         return (latent, flat(latent.pointer[1]))
     }
 
+    func pool(_ range: Range<Int>, size: DrawSettings, check: () throws -> Void) throws -> Tensor {
+        worked("pool")
+        try check()
+        return Tensor([range.count, 4, 2, 2], range.flatMap { random("pool", $0).normals([1, 4, 2, 2]).array })
+    }
+
+    func starts(
+        _ subjects: [Subject], in pool: NaturalPool, timestep: Int, count: Int, prompt: String, check: () throws -> Void
+    ) throws -> [[PoolStart]] {
+        worked("search")
+        try check()
+        return subjects.map { subject in
+            (0..<count).map { PoolStart(index: ($0 + subject.index + timestep) % pool.count, activation: 1 / Double($0 + 1)) }
+        }
+    }
+
     func dream(
         _ subject: Subject, timestep: Int, settings: DreamStageSettings, seeds: [Int], start: DreamStart,
         size: DrawSettings, state: [String: Tensor]?, check: (() -> DreamState) throws -> Void

@@ -7,6 +7,11 @@ public struct PoolStart: Sendable, Equatable {
     public let index: Int
     /// Its a(z) by `Dreamer.measure`.
     public let activation: Double
+
+    /// - Parameters:
+    ///   - index: the picture's number in the pool.
+    ///   - activation: its a(z).
+    public init(index: Int, activation: Double) { (self.index, self.activation) = (index, activation) }
 }
 
 /// The pictures of a pool that excite objectives most at a time step.

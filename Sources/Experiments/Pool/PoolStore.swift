@@ -33,6 +33,13 @@ public struct PoolStore: Sendable {
         return NaturalPool(latents: latents).prefix(count)
     }
 
+    /// A part that is known, whole; nil if it has to be drawn.
+    func part(_ range: Range<Int>, size: (height: Int, width: Int), session: ModelSession) throws -> Tensor? {
+        let shape = [session.folder.unetConfig.inChannels, size.height, size.width]
+        let latents = known(Fingerprint.of(try session.poolKey(size)), shape)
+        return range.upperBound <= latents.shape[0] ? latents.slice(range).copy() : nil
+    }
+
     /// What comes with the program or was drawn before; no pictures if there is nothing, or what there is is damaged.
     private func known(_ key: String, _ shape: [Int]) -> Tensor {
         let files = [try? EmbeddedModel.pool(), path(key)]
@@ -63,6 +70,16 @@ public struct PoolStore: Sendable {
 }
 
 extension ModelSession {
+    /// The latents `range` of the pool, `[n, C, h, w]`: as kept, else drawn.
+    ///
+    /// - Parameter check: called after every U-Net call; may throw to stop.
+    /// - Throws: a `Failure` for a part of the model that cannot be loaded; what `check` throws.
+    public func poolPart(
+        _ range: Range<Int>, size: (height: Int, width: Int), check: () throws -> Void
+    ) throws -> Tensor {
+        try poolStore.part(range, size: size, session: self) ?? drawPool(range, size: size, check: check)
+    }
+
     /// The first `count` pictures of the model's pool at a latent size.
     ///
     /// - Parameter progress: called while pictures are drawn, with how many there are and how many there will be; may throw

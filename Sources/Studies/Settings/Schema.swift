@@ -23,7 +23,7 @@ public enum Schema {
         ("report", "The gallery."),
     ]
 
-    /// - Parameter preset: `paper` or `tuned`.
+    /// - Parameter preset: `paper`, `tuned` or `clear`.
     public static func settings(preset: String = "paper") -> [Setting] {
         general + capture + analysis + choose + prior + dream(preset: preset)
             + optimization(.features, preset: preset) + optimization(.channels, preset: preset) + measure + map + report
@@ -87,10 +87,13 @@ public enum Schema {
         [
             .init(
                 "dream.preset", .choice(presets), .string(preset),
-                "Defaults of the next two sections: paper, or tuned (docs/sweep.md)"),
+                "Defaults of the next two sections: paper, tuned (docs/sweep.md) or clear (docs/dreams.md)"),
             .init("dream.timesteps", .timesteps, ["0", "peaks"], "Time steps, and peaks for the feature's activity peaks"),
             .init("dream.seeds", .seeds, seeds, "A result for each"),
             .init("dream.prompt", .text, "", "Text condition"),
+            .init(
+                "dream.pool", .integer(1...1_000_000), .integer(NaturalPool.defaultCount),
+                "Pictures that the model draws by itself, where dreams may start"),
             .init("dream.snapshot_every", .integer(1...100_000), 10, "Steps between the pictures of the history"),
             .init("dream.animation", .flag, true, "Whether the history is also kept as an animated PNG"),
         ]
@@ -112,15 +115,20 @@ public enum Schema {
         .init("report.examples", .integer(1...1000), 12, "Dataset examples shown per feature"),
     ]
 
-    static let presets = ["paper", "tuned"]
+    static let presets = ["paper", "tuned", "clear"]
 
-    /// The dream's parameters, and where it starts: the paper from priors; noise reaches as far and shows what is sought
-    /// alone (docs/sweep.md).
+    /// The dream's parameters, and where it starts: the paper from priors; tuned from noise, which reaches as far and owes
+    /// the dataset nothing (docs/sweep.md); clear from pictures that the model draws by itself.
     private static func optimization(_ space: Space, preset: String) -> [Setting] {
-        let (section, isTuned) = ("dream_\(space.rawValue)", preset == "tuned")
-        let settings = isTuned ? DreamSettings(.tuned, for: space) : .paper(for: space)
+        let section = "dream_\(space.rawValue)"
+        let (settings, source): (DreamSettings, StartSource) = switch preset {
+        case "tuned": (DreamSettings(.tuned, for: space), .noise)
+        case "clear": (DreamSettings(.clear, for: space), .pool)
+        default: (.paper(for: space), .prior)
+        }
         let start = Setting(
-            "\(section).start", .choice(["prior", "noise"]), isTuned ? "noise" : "prior", "Where the optimization starts")
+            "\(section).start", .choice(StartSource.allCases.map(\.rawValue)), .string(source.rawValue),
+            "Where the optimization starts: pictures that the model draws by itself, steered ones, or noise")
         return [start] + DreamParameters.all.map { row in
             Setting("\(section).\(row.key)", .parameter(row), row.value(in: settings), row.help)
         }

@@ -43,6 +43,9 @@ public struct StudySettings: Sendable, Equatable {
     public var mapDraws: Int { values.integer("map.noise_draws") }
     public var title: String { values.text("report.title") }
     public var shownExamples: Int { values.integer("report.examples") }
+    public var poolCount: Int { values.integer("dream.pool") }
+    /// Whether dreams of either kind start from the pool.
+    public var usesPool: Bool { Space.allCases.contains { dream($0).start == .pool } }
     public var dreamSeeds: [Int] { values.integers("dream.seeds") }
     public var dreamTimesteps: [DreamTimestep] { values.texts("dream.timesteps").compactMap(DreamTimestep.init) }
 
@@ -85,9 +88,18 @@ public struct StudySettings: Sendable, Equatable {
     }
 }
 
+/// Where a study's dreams start.
+public enum StartSource: String, Sendable, CaseIterable {
+    /// Pictures that the model draws by itself.
+    case pool
+    /// Steered generation.
+    case prior
+    case noise
+}
+
 /// Parameters of the dream stage for one kind of target.
 public struct DreamStageSettings: Sendable, Equatable {
-    public let startsFromPrior: Bool
+    public let start: StartSource
     public let prompt: String
     /// Whether the prompt is in the web interfaces' syntax; false for the empty one, which is the same in both.
     public let emphasis: Bool
@@ -98,7 +110,8 @@ public struct DreamStageSettings: Sendable, Equatable {
 
     init(_ values: SettingValues, space: Space) {
         let section = "dream_\(space.rawValue)"
-        startsFromPrior = values.text("\(section).start") == "prior" && values.flag("prior.enabled")
+        let source = StartSource(rawValue: values.text("\(section).start")) ?? .noise
+        start = source == .prior && !values.flag("prior.enabled") ? .noise : source
         prompt = values.text("dream.prompt")
         emphasis = values.flag("emphasis") && !prompt.isEmpty
         snapshotEvery = values.integer("dream.snapshot_every")

@@ -26,13 +26,17 @@ struct DreamStage: WorkStage {
     func unit(_ dream: DreamSubject) throws -> WorkUnit<DreamSubject> {
         let (subject, timestep) = (dream.subject, dream.timestep)
         let settings = study.settings.dream(subject.site.space)
-        let start = settings.startsFromPrior ? try PriorStage(study: study).unit(subject).fingerprint : "noise"
+        let start: JSON = switch settings.start {
+        case .noise: "noise"
+        case .prior: .string(try PriorStage(study: study).unit(subject).fingerprint)
+        case .pool: try SearchStage(study: study).startKey(subject.site)
+        }
         return WorkUnit(
             id: dream.path,
             key: [
                 "version": 2, "subject": .string(subject.path), "timestep": .integer(timestep),
                 "model": try study.model.identity(), "autoencoder": try study.model.identity(of: subject.site),
-                "start": .string(start), "seeds": .array(study.settings.dreamSeeds.map(JSON.integer)),
+                "start": start, "seeds": .array(study.settings.dreamSeeds.map(JSON.integer)),
                 "prompt": settings.promptKey, "parameters": settings.parameters,
                 "snapshot_every": .integer(settings.snapshotEvery), "animation": .bool(settings.animation),
                 "where": try study.identity(of: study.settings.place(subject.site.space)), "size": study.sizeKey,
@@ -43,7 +47,11 @@ struct DreamStage: WorkStage {
         let subject = unit.payload.subject
         let settings = study.settings.dream(subject.site.space)
         let seeds = study.settings.dreamSeeds
-        let start = settings.startsFromPrior ? try PriorStage(study: study).start(subject) : .noise
+        let start: DreamStart = switch settings.start {
+        case .noise: .noise
+        case .prior: try PriorStage(study: study).start(subject)
+        case .pool: try SearchStage(study: study).start(unit.payload)
+        }
         let course = try study.model.dream(
             subject, timestep: unit.payload.timestep, settings: settings, seeds: seeds, start: start,
             size: study.settings.capture, state: try partial.kept.map(Self.kept)

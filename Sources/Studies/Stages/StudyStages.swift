@@ -2,15 +2,17 @@ import Files
 import WorkUnits
 
 extension Study {
-    /// The stages in their order; without priors or maps if the settings want none.
+    /// The stages in their order, without those that the settings do not want.
     public var stages: [any WorkStage] { StageName.allCases.compactMap(stage) }
 
-    /// A stage; nil for priors or maps that the settings do not want.
+    /// A stage; nil for priors, a pool or maps that the settings do not want.
     public func stage(_ name: StageName) -> (any WorkStage)? {
         switch name {
         case .capture: CaptureStage(study: self)
         case .analysis: AnalyzeStage(study: self)
         case .prior: settings.makesPriors ? PriorStage(study: self) : nil
+        case .pool: settings.usesPool ? PoolStage(study: self) : nil
+        case .search: settings.usesPool ? SearchStage(study: self) : nil
         case .dream: DreamStage(study: self)
         case .reference: ReferenceStage(study: self)
         case .measure: MeasureStage(study: self)

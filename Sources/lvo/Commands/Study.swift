@@ -16,8 +16,9 @@ struct StudyCommand: ParsableCommand {
             any number of processes may work on one folder.
             """,
         subcommands: [
-            StudyInit.self, StudyRun.self, StudyCapture.self, StudyAnalyze.self, StudyPrior.self, StudyDream.self,
-            StudyReference.self, StudyMeasure.self, StudyMap.self, StudyReport.self, StudyStatusCommand.self, StudySlurm.self,
+            StudyInit.self, StudyRun.self, StudyCapture.self, StudyAnalyze.self, StudyPrior.self, StudyPool.self,
+            StudySearch.self, StudyDream.self, StudyReference.self, StudyMeasure.self, StudyMap.self, StudyReport.self,
+            StudyStatusCommand.self, StudySlurm.self,
         ])
 }
 

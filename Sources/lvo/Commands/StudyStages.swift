@@ -38,6 +38,22 @@ struct StudyPrior: StageCommand {
     @OptionGroup var stages: StageOptions
 }
 
+struct StudyPool: StageCommand {
+    static let configuration = CommandConfiguration(
+        commandName: stage.command, abstract: "Draw pictures without a prompt, from which dreams may start.")
+    static let stage = StageName.pool
+    @OptionGroup var study: StudyOptions
+    @OptionGroup var stages: StageOptions
+}
+
+struct StudySearch: StageCommand {
+    static let configuration = CommandConfiguration(
+        commandName: stage.command, abstract: "Find the pictures of the pool that excite each chosen feature most.")
+    static let stage = StageName.search
+    @OptionGroup var study: StudyOptions
+    @OptionGroup var stages: StageOptions
+}
+
 struct StudyDream: StageCommand {
     static let configuration = CommandConfiguration(
         commandName: stage.command, abstract: "Optimize latents for each chosen feature and time step.")

@@ -1,0 +1,51 @@
+import Checkpoints
+import Experiments
+import Files
+import Tensors
+import WorkUnits
+
+/// Pictures that the model draws by itself, without a prompt: where dreams may start. Drawn once and shared by all layers,
+/// features and workers. One unit per 64 pictures, with `latents.safetensors` (`latent [64, 4, h, w]`, half precision).
+struct PoolStage: WorkStage {
+    let study: Study
+    let name = StageName.pool.rawValue
+
+    private static let unitSize = 64
+
+    func units() throws -> [WorkUnit<Range<Int>>] {
+        let common: JSON = [
+            "version": 1, "model": try study.model.identity(), "steps": .integer(NaturalPool.steps), "size": study.sizeKey,
+        ]
+        return stride(from: 0, to: study.settings.poolCount, by: Self.unitSize).map { first in
+            let range = first..<min(first + Self.unitSize, study.settings.poolCount)
+            return WorkUnit(
+                id: Text.digits(first, 6),
+                key: ["common": common, "first": .integer(first), "count": .integer(range.count)], payload: range)
+        }
+    }
+
+    /// Of all units' keys.
+    func fingerprint() throws -> String { Fingerprint.of(.array(try units().map { .string($0.fingerprint) })) }
+
+    func compute(_ unit: WorkUnit<Range<Int>>, into folder: String, partial: PartialUnit) throws {
+        let latents = try study.model.pool(unit.payload, size: study.settings.capture, check: partial.check)
+        try SafetensorsWriter.write([("latent", latents)], to: folder + "/latents.safetensors", dtype: .f16)
+    }
+
+    /// The pool, read from its units.
+    ///
+    /// - Throws: `SimpleFailure(.missingInput)` while a part is missing.
+    func pool() throws -> NaturalPool {
+        let store = UnitStore(study: study.folder, stage: name)
+        let parts = try units().map { unit -> Tensor in
+            guard store.state(of: unit) == .done else {
+                throw SimpleFailure(
+                    .missingInput,
+                    "\(store.folder(unit.id)): not drawn yet; run lvo study \(StageName.pool.command)")
+            }
+            let weight = try SafetensorsFile(path: store.folder(unit.id) + "/latents.safetensors").weight("latent")
+            return Tensor(weight.shape, weight.floats())
+        }
+        return NaturalPool(latents: Tensor([study.settings.poolCount] + parts[0].shape.dropFirst(), parts.flatMap(\.array)))
+    }
+}

@@ -1,0 +1,90 @@
+import Checkpoints
+import Experiments
+import Files
+import Tensors
+import WorkUnits
+
+/// Subjects of one layer that are dreamt at the same time step, under the same text.
+struct SearchGroup: Sendable, Hashable {
+    let site: Site
+    let timestep: Int
+    let subjects: [Subject]
+
+    var path: String { "\(site.path)/t\(Text.digits(timestep, 4))" }
+}
+
+/// The pictures of the pool that excite subjects most at a time step. One unit per site and time step, since all its
+/// subjects share the U-Net's work:
+///
+///     INDEX.safetensors   latent [S, 4, h, w]: where the subject's dreams start, in the order of the seeds
+///     starts.json         per subject and seed, the picture's number in the pool and its activation
+struct SearchStage: WorkStage {
+    let study: Study
+    let name = StageName.search.rawValue
+
+    func units() throws -> [WorkUnit<SearchGroup>] {
+        let dreams = try study.dreamSubjects().filter { study.settings.dream($0.subject.site.space).start == .pool }
+        let groups = Dictionary(grouping: dreams) { SearchGroup(site: $0.subject.site, timestep: $0.timestep, subjects: []) }
+        return try groups.map { group, dreams in
+            try unit(SearchGroup(site: group.site, timestep: group.timestep, subjects: dreams.map(\.subject)))
+        }.sorted { $0.id < $1.id }
+    }
+
+    private func unit(_ group: SearchGroup) throws -> WorkUnit<SearchGroup> {
+        WorkUnit(
+            id: group.path,
+            key: [
+                "start": try startKey(group.site), "timestep": .integer(group.timestep),
+                "subjects": .array(group.subjects.map { .integer($0.index) }),
+            ], payload: group)
+    }
+
+    /// What a subject's start depends on, beside its time step: not on who else is looked for.
+    func startKey(_ site: Site) throws -> JSON {
+        [
+            "version": 1, "pool": .string(try PoolStage(study: study).fingerprint()),
+            "autoencoder": try study.model.identity(of: site), "seeds": .integer(study.settings.dreamSeeds.count),
+            "prompt": .string(study.settings.dream(site.space).prompt),
+        ]
+    }
+
+    func compute(_ unit: WorkUnit<SearchGroup>, into folder: String, partial: PartialUnit) throws {
+        let (group, seeds) = (unit.payload, study.settings.dreamSeeds)
+        let pool = try PoolStage(study: study).pool()
+        let found = try study.model.starts(
+            group.subjects, in: pool, timestep: group.timestep, count: seeds.count,
+            prompt: study.settings.dream(group.site.space).prompt, check: partial.check)
+        for (subject, starts) in zip(group.subjects, found) {
+            let latents = seeds.indices.map { seed in
+                let index = starts[seed % starts.count].index
+                return pool.latents.slice(index..<index + 1).array
+            }
+            try SafetensorsWriter.write(
+                [("latent", Tensor([seeds.count] + pool.latents.shape.dropFirst(), latents.flatMap { $0 }))],
+                to: "\(folder)/\(Self.file(subject))", dtype: .f16)
+        }
+        let record = zip(group.subjects, found).map { subject, starts in
+            ("\(subject.index)", JSON.array(starts.map { ["index": .integer($0.index), "activation": .float(Float($0.activation))] }))
+        }
+        try JSON(record).write(to: folder + "/starts.json", overwrite: false)
+    }
+
+    private static func file(_ subject: Subject) -> String { "\(Text.digits(subject.index, 5)).safetensors" }
+
+    /// A dream's start; the path is relative to the study.
+    ///
+    /// - Throws: `SimpleFailure(.missingInput)` if it has not been looked for.
+    func start(_ dream: DreamSubject) throws -> DreamStart {
+        let store = UnitStore(study: study.folder, stage: name)
+        guard let unit = try units().first(where: {
+            $0.payload.site == dream.subject.site && $0.payload.timestep == dream.timestep
+        }), store.state(of: unit) == .done else {
+            throw SimpleFailure(
+                .missingInput,
+                "\(study.folder): no start of \(dream.path) yet; run lvo study \(StageName.search.command)")
+        }
+        let file = "\(unit.id)/\(Self.file(dream.subject))"
+        let weight = try SafetensorsFile(path: store.folder(file)).weight("latent")
+        return .latents(Tensor(weight.shape, weight.floats()), file: "\(name)/\(file)")
+    }
+}

@@ -30,10 +30,12 @@ extension NetworkModel {
     }
 
     public func starts(
-        _ subjects: [Subject], in pool: NaturalPool, timestep: Int, count: Int, prompt: String, check: () throws -> Void
+        _ subjects: [Subject], in pool: NaturalPool, timestep: Int, count: Int, settings: DreamStageSettings,
+        check: () throws -> Void
     ) throws -> [[PoolStart]] {
         let size = LatentSize(batch: 1, height: pool.latents.shape[2], width: pool.latents.shape[3])
-        let dreamer = try dreamer(subjects[0].site.layer, prompt: prompt, size: size)
+        let text = TextSource(prompt: settings.prompt, emphasis: settings.emphasis)
+        let dreamer = try session.dreamer(session.hook(subjects[0].site.layer), text: text, size: size)
         return try PoolSearch(pool, dreamer: dreamer)
             .starts(subjects.map(objective), timestep: timestep, count: count, check: check)
     }

@@ -46,11 +46,6 @@ public final class NetworkModel: StudyModel {
 
     func decoder() throws -> VAEDecoder { try session.decoder() }
 
-    /// The layer under a prompt, for optimization of `batch` latents of a size.
-    func dreamer(_ layer: String, prompt: String, size: LatentSize) throws -> Dreamer {
-        try session.dreamer(session.hook(layer), text: TextSource(prompt: prompt), size: size)
-    }
-
     /// Height and width of latents for pictures of a size.
     func latentSize(_ settings: DrawSettings) throws -> (height: Int, width: Int) {
         try session.folder.latentSize(pixelWidth: settings.width, pixelHeight: settings.height)

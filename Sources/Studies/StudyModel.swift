@@ -143,11 +143,12 @@ public protocol StudyModel: AnyObject {
     /// - Parameter check: called after every U-Net call; may throw to stop.
     func pool(_ range: Range<Int>, size: DrawSettings, check: () throws -> Void) throws -> Tensor
 
-    /// For each subject, all of one layer, the pictures of a pool that excite it most under a prompt, best first.
+    /// For each subject, all of one layer, the pictures of a pool that excite it most under the dreams' prompt, best first.
     ///
     /// - Parameter check: called after every batch; may throw to stop.
     func starts(
-        _ subjects: [Subject], in pool: NaturalPool, timestep: Int, count: Int, prompt: String, check: () throws -> Void
+        _ subjects: [Subject], in pool: NaturalPool, timestep: Int, count: Int, settings: DreamStageSettings,
+        check: () throws -> Void
     ) throws -> [[PoolStart]]
 
     /// Optimizes a latent per seed.

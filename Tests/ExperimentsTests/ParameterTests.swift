@@ -73,6 +73,6 @@ import Visualization
     @Test func argumentsAreTheOptionsNames() {
         let words = DreamParameters.all.flatMap { $0.arguments(DreamSettings(.raw)) }
         #expect(words.starts(with: ["--steps", "100", "--learning-rate", "0.05", "--total-variation", "0.5"]))
-        #expect(words.contains("--spectral-filter") && words.suffix(2) == ["--diversity", "0.0"])
+        #expect(words.contains("--spectral-filter") && words.suffix(2) == ["--redraw-draws", "4"])
     }
 }

@@ -34,6 +34,29 @@ import Studies
         #expect(try contents(split.path) == contents(whole.path))
     }
 
+    @Test func dreamsStartFromThePool() throws {
+        let (whole, split) = (try TemporaryFolder(), try TemporaryFolder())
+        let overrides = ["dream_features.start=pool", "dream.pool=70"]
+        try runAll(toyStudy(whole.path, overrides: overrides))
+        let made = try contents(whole.path)
+        for unit in ["pool/000000/", "pool/000064/", "search/layer.a/features/t0000/"] {
+            #expect(made.keys.contains { $0.hasPrefix(unit) })
+        }
+        #expect(!made.keys.contains { $0.hasPrefix("search/layer.a/channels") })
+        let study = try toyStudy(split.path, overrides: overrides)
+        for stage in study.stages {
+            for index in [2, 0, 1] { _ = try StageRunner(study: split.path, shard: Shard("\(index)/3")).run(stage) }
+        }
+        #expect(try contents(split.path) == made)
+        let larger = try toyStudy(whole.path, overrides: ["dream_features.start=pool", "dream.pool=80"])
+        func isOutdated(_ stage: some WorkStage) throws -> Bool {
+            let store = UnitStore(study: whole.path, stage: stage.name)
+            return try stage.units().contains { store.state(of: $0) != .done }
+        }
+        let outdated = try larger.stages.filter { try isOutdated($0) }
+        #expect(outdated.map(\.name) == ["pool", "search", "dream", "measure"])
+    }
+
     /// A signal in the middle of a unit: what it had is kept, and the next attempt goes on there.
     @Test(arguments: [("capture", 5), ("prior", 3), ("dream", 50)])
     func aSignalLosesNothing(stage: String, after: Int) throws {
@@ -96,7 +119,9 @@ import Studies
         let folder = try TemporaryFolder()
         let fresh = try StudyStatus(toyStudy(folder.path))
         #expect(try folder.contents.isEmpty)
-        #expect(fresh.stages.map(\.stage) == StageName.allCases.map(\.rawValue))
+        let all = StageName.allCases.map(\.rawValue)
+        #expect(fresh.stages.map(\.stage) == all.filter { !["pool", "search"].contains($0) })
+        #expect(try StudyStatus(toyStudy(folder.path, overrides: ["dream_features.start=pool"])).stages.map(\.stage) == all)
         try runAll(toyStudy(folder.path))
         // A claim of a host that does not answer, which whoever runs would clear away.
         try (["host": "elsewhere", "process": 1, "started": 1] as JSON).write(

@@ -74,7 +74,8 @@ final class ToyModel: StudyModel {
     }
 
     func starts(
-        _ subjects: [Subject], in pool: NaturalPool, timestep: Int, count: Int, prompt: String, check: () throws -> Void
+        _ subjects: [Subject], in pool: NaturalPool, timestep: Int, count: Int, settings: DreamStageSettings,
+        check: () throws -> Void
     ) throws -> [[PoolStart]] {
         worked("search")
         try check()

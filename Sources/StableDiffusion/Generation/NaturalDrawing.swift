@@ -57,8 +57,8 @@ public struct NaturalDrawing {
     }
 
     /// Even steps from the first time step towards 0, each time step at most once.
-    static func timesteps(from first: Int, steps: Int) -> [Int] {
+    package static func timesteps(from first: Int, steps: Int) -> [Int] {
         let count = min(steps, first + 1)
-        return (0..<count).map { first - first * $0 / count }
+        return (0..<count).map { first - (first + 1) * $0 / count }
     }
 }

@@ -44,7 +44,7 @@ struct SearchStage: WorkStage {
         [
             "version": 1, "pool": .string(try PoolStage(study: study).fingerprint()),
             "autoencoder": try study.model.identity(of: site), "seeds": .integer(study.settings.dreamSeeds.count),
-            "prompt": .string(study.settings.dream(site.space).prompt),
+            "prompt": study.settings.dream(site.space).promptKey,
         ]
     }
 
@@ -53,7 +53,7 @@ struct SearchStage: WorkStage {
         let pool = try PoolStage(study: study).pool()
         let found = try study.model.starts(
             group.subjects, in: pool, timestep: group.timestep, count: seeds.count,
-            prompt: study.settings.dream(group.site.space).prompt, check: partial.check)
+            settings: study.settings.dream(group.site.space), check: partial.check)
         for (subject, starts) in zip(group.subjects, found) {
             let latents = seeds.indices.map { seed in
                 let index = starts[seed % starts.count].index

@@ -90,7 +90,7 @@ public struct DreamSettings: Sendable, Equatable {
     ]
 
     /// The round that ends after so many steps, from 0; nil while one goes on.
-    func redraw(after steps: Int) -> Int? {
+    package func redraw(after steps: Int) -> Int? {
         let done = steps * redraws / self.steps
         return done > (steps - 1) * redraws / self.steps ? done - 1 : nil
     }
@@ -102,7 +102,7 @@ public struct DreamSettings: Sendable, Equatable {
     }
 
     /// The time step of a round's noise.
-    func redrawTimestep(_ round: Int) -> Int {
+    package func redrawTimestep(_ round: Int) -> Int {
         redraws > 1 ? redrawStart + (redrawEnd - redrawStart) * round / (redraws - 1) : redrawEnd
     }
 

@@ -54,7 +54,7 @@ import Studies
             return try stage.units().contains { store.state(of: $0) != .done }
         }
         let outdated = try larger.stages.filter { try isOutdated($0) }
-        #expect(outdated.map(\.name) == ["pool", "search", "dream", "measure"])
+        #expect(outdated.map(\.name) == ["pool", "search", "dream", "measure", "map"])
     }
 
     /// A signal in the middle of a unit: what it had is kept, and the next attempt goes on there.

@@ -35,9 +35,16 @@ extension NetworkModel {
     ) throws -> [[PoolStart]] {
         let size = LatentSize(batch: 1, height: pool.latents.shape[2], width: pool.latents.shape[3])
         let text = TextSource(prompt: settings.prompt, emphasis: settings.emphasis)
-        let dreamer = try session.dreamer(session.hook(subjects[0].site.layer), text: text, size: size)
-        return try PoolSearch(pool, dreamer: dreamer)
-            .starts(subjects.map(objective), timestep: timestep, count: count, check: check)
+        let hook = try session.hook(subjects[0].site.layer)
+        let dreamer = try session.dreamer(hook, text: text, size: size)
+        let pooling = try settings.dreamSettings().where
+            .pooling(of: hook, latents: (size.height, size.width), in: session.reference)
+        let objectives = try subjects.map { subject in
+            var objective = try objective(subject)
+            objective.pooling = pooling
+            return objective
+        }
+        return try PoolSearch(pool, dreamer: dreamer).starts(objectives, timestep: timestep, count: count, check: check)
     }
 
     public func activations(

@@ -45,7 +45,10 @@ public struct PoolSearch {
                 try check()
                 let latent = pool.latents.slice(index..<index + 1)
                 let activation = try dreamer.measure(latent, objectives: [objective], timestep: timestep)[0]
-                return (PoolStart(index: index, activation: activation), Score(rectified: activation, plain: scores[index].plain))
+                return (
+                    PoolStart(index: index, activation: activation),
+                    Score(rectified: activation, plain: scores[index].plain)
+                )
             }
             return measured.sorted { $0.1.leads($1.1, $0.0.index < $1.0.index) }.prefix(count).map(\.0)
         }

@@ -1,7 +1,7 @@
 import Tensors
 
-/// Drawing by the model alone, from noise or from a latent that was made noisy again: DDIM (Song et al. 2020) with η = 0, in even
-/// steps from a time step to the end, under one text and without guidance.
+/// Drawing by the model alone, from noise or from a latent that was made noisy again: DDIM (Song et al. 2020) with
+/// η = 0, in even steps from a time step to the end, under one text and without guidance.
 ///
 /// What is noised to a middle time step and drawn from there keeps as much as the model still finds in the noise; the rest
 /// is the model's own (SDEdit, Meng et al. 2021).

@@ -45,6 +45,7 @@ struct SearchStage: WorkStage {
             "version": 1, "pool": .string(try PoolStage(study: study).fingerprint()),
             "autoencoder": try study.model.identity(of: site), "seeds": .integer(study.settings.dreamSeeds.count),
             "prompt": study.settings.dream(site.space).promptKey,
+            "where": try study.identity(of: study.settings.place(site.space)),
         ]
     }
 
@@ -64,7 +65,11 @@ struct SearchStage: WorkStage {
                 to: "\(folder)/\(Self.file(subject))", dtype: .f16)
         }
         let record = zip(group.subjects, found).map { subject, starts in
-            ("\(subject.index)", JSON.array(starts.map { ["index": .integer($0.index), "activation": .float(Float($0.activation))] }))
+            (
+                "\(subject.index)",
+                JSON.array(
+                    starts.map { ["index": .integer($0.index), "activation": .float(Float($0.activation))] })
+            )
         }
         try JSON(record).write(to: folder + "/starts.json", overwrite: false)
     }

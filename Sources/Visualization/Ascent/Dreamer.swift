@@ -67,7 +67,9 @@ public struct Dreamer {
             settings: settings, draws: settings.draws(seeds: seeds, units: each),
             redraw: settings.redraws > 0
                 ? Redrawing(
-                    dreamer: self, objectives: objectives, timestep: timestep, seeds: seeds, units: each, settings: settings).redraw
+                    dreamer: self, objectives: objectives, timestep: timestep, seeds: seeds, units: each,
+                    settings: settings
+                ).redraw
                 : nil)
     }
 

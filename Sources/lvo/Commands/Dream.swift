@@ -33,9 +33,9 @@ struct Dream: ParsableCommand {
         name: .customLong("init"),
         help: ArgumentHelp(
             """
-            Where to start: noise; pool, the pictures that excite most among N that the model draws by itself (once, then kept); or a \
-            safetensors file with `latent` [4, h, w], or [B, 4, h, w]: one per seed, in turn. Default: pool with the preset clear, \
-            else noise.
+            Where to start: noise; pool, the pictures that excite most among N that the model draws by itself (once, \
+            then kept); or a safetensors file with `latent` [4, h, w], or [B, 4, h, w]: one per seed, in turn. Default: \
+            pool with the preset clear, else noise.
             """,
             valueName: "noise|pool[:n]|file"))
     var start: String?

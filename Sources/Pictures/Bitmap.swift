@@ -95,6 +95,18 @@ public struct Bitmap: Sendable, Equatable {
         return tensor
     }
 
+    /// A rectangle of the picture.
+    ///
+    /// - Precondition: it lies inside.
+    public func part(x: Int, y: Int, width: Int, height: Int) -> Bitmap {
+        precondition(
+            x >= 0 && y >= 0 && width > 0 && height > 0 && x + width <= self.width && y + height <= self.height,
+            "\(width)×\(height) at \(x),\(y) of \(self.width)×\(self.height)")
+        var part = Bitmap(width: width, height: height, red: 0, green: 0, blue: 0)
+        part.draw(self, x: -x, y: -y)
+        return part
+    }
+
     /// Copies `other` so that its top left pixel lies at (`x`, `y`); what falls outside is left away.
     public mutating func draw(_ other: Bitmap, x: Int, y: Int) {
         let (left, top) = (max(0, -x), max(0, -y))

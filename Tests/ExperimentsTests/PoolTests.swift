@@ -45,6 +45,16 @@ import Visualization
         #expect(throws: SimpleFailure.self) { try again.pool(0, size: size) }
     }
 
+    /// Rounded to half precision; another instruction set may round the last place otherwise.
+    @Test func theProgramsPoolIsWhatTheModelDraws() throws {
+        let session = try session()
+        let size = try session.folder.latentSize(pixelWidth: nil, pixelHeight: nil)
+        let drawn = try session.drawPool(0..<2, size: size)
+        let shipped = try session.pool(1024, size: size) { _, _ in Issue.record("it was drawn") }
+        let kept = shipped.latents.slice(0..<2)
+        #expect(zip(drawn.array, kept.array).allSatisfy { abs($0 - $1) < 0.01 })
+    }
+
     @Test func startsAreThePicturesThatExciteMost() throws {
         let session = try session()
         let pool = try session.pool(6, size: size)

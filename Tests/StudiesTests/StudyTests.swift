@@ -34,6 +34,12 @@ import Studies
         #expect(try contents(split.path) == contents(whole.path))
     }
 
+    /// The first feature that a study of the toy model measured.
+    private func subject(_ made: [String: Data]) -> String {
+        let prefix = "measure/layer.a/features/"
+        return made.keys.sorted().first { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count).prefix(5)) } ?? ""
+    }
+
     @Test func dreamsStartFromThePool() throws {
         let (whole, split) = (try TemporaryFolder(), try TemporaryFolder())
         let overrides = ["dream_features.start=pool", "dream.pool=70"]
@@ -43,6 +49,8 @@ import Studies
             #expect(made.keys.contains { $0.hasPrefix(unit) })
         }
         #expect(!made.keys.contains { $0.hasPrefix("search/layer.a/channels") })
+        let measures = try JSON.read(whole.path + "/measure/layer.a/features/\(subject(made))/t0000/measures.json")
+        #expect(measures["start_reach"]?.double != nil && measures["start_recognized"] != nil)
         let study = try toyStudy(split.path, overrides: overrides)
         for stage in study.stages {
             for index in [2, 0, 1] { _ = try StageRunner(study: split.path, shard: Shard("\(index)/3")).run(stage) }

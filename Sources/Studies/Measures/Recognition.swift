@@ -16,25 +16,35 @@ struct Recognition {
     /// The share of pictures in which the judge's first choice is the value that the examples share: of the results, of
     /// the examples themselves, and of the other generations. Nothing without a judge; null where no value is shared.
     func measures(_ subject: Subject, timestep: Int, results: [Bitmap]) throws -> [(name: String, value: Double?)] {
-        guard let judge = try study.factorJudge() else { return [] }
-        let analysis = try study.analysis(subject.site)
-        let examples = analysis.examples(subject.index, step: analysis.nearestStep(timestep))
-            .prefix(Self.strongest).map(\.generation)
-        let factors = examples.map { study.picture(of: $0).prompt.factors }
-        let shared = Measures.shared(factors, known: judge.classes, atLeast: Self.sharing)
+        guard try study.factorJudge() != nil else { return [] }
+        let share = try share(subject, timestep: timestep)
         let capture = CaptureStage(study: study)
-        func share(_ pictures: [Bitmap]) -> Double? {
-            guard let shared else { return nil }
-            return Measures.mean(
-                pictures.compactMap { judge.choices($0) }.map { $0[shared.factor] == shared.value ? 1 : 0 })
-        }
         func drawn(_ generations: [Int]) throws -> [Bitmap] {
-            shared == nil ? [] : try generations.map { try PNG.read(capture.picturePath($0)).bitmap }
+            try generations.map { try PNG.read(capture.picturePath($0)).bitmap }
         }
         return [
-            ("recognized", share(results)), ("recognized_of_examples", share(try drawn(examples))),
+            ("recognized", share(results)),
+            ("recognized_of_examples", share(try drawn(examples(subject, timestep: timestep)))),
             ("recognized_of_others", share(try drawn(others))),
         ]
+    }
+
+    /// The share of pictures in which the judge's first choice is what the examples share; nil without a judge or where
+    /// nothing is shared.
+    func share(_ subject: Subject, timestep: Int) throws -> ([Bitmap]) -> Double? {
+        let factors = try examples(subject, timestep: timestep).map { study.picture(of: $0).prompt.factors }
+        guard let judge = try study.factorJudge(),
+            let shared = Measures.shared(factors, known: judge.classes, atLeast: Self.sharing)
+        else { return { _ in nil } }
+        return { pictures in
+            Measures.mean(pictures.compactMap { judge.choices($0) }.map { $0[shared.factor] == shared.value ? 1 : 0 })
+        }
+    }
+
+    private func examples(_ subject: Subject, timestep: Int) throws -> [Int] {
+        let analysis = try study.analysis(subject.site)
+        return analysis.examples(subject.index, step: analysis.nearestStep(timestep))
+            .prefix(Self.strongest).map(\.generation)
     }
 }
 

@@ -58,6 +58,8 @@ struct MeasureStage: WorkStage {
         let values = own.map { $0[subject.index] }
         let ofOthers = try vectors(others, subject.site, timestep).map { Double($0[subject.index]) }
         let recognition = Recognition(study: study, others: others)
+        let isRecognized = try recognition.share(subject, timestep: timestep)
+        let start = results.start.map { $0.measures(largest: largest, recognized: isRecognized) }
         return try recognition.measures(subject, timestep: timestep, results: results.pictures)
             + NetworkMeasures(study: study).measures(
                 subject, timestep: timestep, examples: examples, responses: results.encoded)
@@ -72,7 +74,7 @@ struct MeasureStage: WorkStage {
                 ("diversity", Measures.diversity(shared, around: means)),
                 ("diversity_of_others", Measures.diversity(otherVectors, around: means)),
                 ("stability", Measures.stability(values)),
-            ] + purities(subject, timestep: timestep, results: shared, compared)
+            ] + (start ?? []) + purities(subject, timestep: timestep, results: shared, compared)
     }
 
     /// What a dream has left.
@@ -82,6 +84,8 @@ struct MeasureStage: WorkStage {
         let pictures: [Bitmap]
         /// Latents of the pictures, as the encoder gives them: what is left of the result in what people see.
         let encoded: Tensor
+        /// Nil unless dreams start from the pool.
+        let start: NaturalStart?
     }
 
     private func results(_ dream: DreamSubject) throws -> Results {
@@ -101,7 +105,8 @@ struct MeasureStage: WorkStage {
                 .badData, "\(store.folder(unit.id)): latents \(weight.shape) for \(pictures.count) pictures")
         }
         return Results(
-            latents: Tensor(weight.shape, weight.floats()), pictures: pictures, encoded: Tensor(weight.shape, encoded))
+            latents: Tensor(weight.shape, weight.floats()), pictures: pictures, encoded: Tensor(weight.shape, encoded),
+            start: try NaturalStart(dream, in: store.folder(unit.id), study: study))
     }
 
     /// How pure the examples' most shared factor is, and the share of the same value among the pictures nearest to the

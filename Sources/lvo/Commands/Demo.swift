@@ -31,7 +31,7 @@ struct Demo: ParsableCommand {
         "capture.guidance_scale=4", "analysis.peaks=1",
         "choose.features=" + words.map { "word:\($0):1" }.joined(separator: ","),
         "choose.channels=most-active:4", "prior.steps=20", "prior.sampler=ddim", "prior.seeds=[1024,1111,4359,3248]",
-        "prior.strength_features=10", "prior.strength_channels=5", "dream.preset=tuned", "dream.timesteps=[301,peaks]",
+        "prior.strength_features=10", "prior.strength_channels=5", "dream.preset=clear", "dream.timesteps=[301,peaks]",
         "dream.seeds=[1024,1111,4359]",
         "report.title=What a layer of a small model looks for",
     ]

@@ -22,8 +22,9 @@ func linearBenchmarks(_ harness: Harness) {
         let places = [0, 1, m / 2 + 1, m - 1]
         let expected = Reference.linear(
             x.rows(places).map(Double.init), weight: weight.doubles, bias: nil, inputs: k)
-        let expectedGradient = Reference.linearBackward(
-            dy.rows(places).map(Double.init), weight: weight.doubles, inputs: k)
+        // The gradient at the input is the product with the transposed weight.
+        let expectedGradient = Reference.linear(
+            dy.rows(places).map(Double.init), weight: transposed.doubles, bias: nil, inputs: n)
         let flop = 2 * Double(m) * Double(n) * Double(k)
         let name = "linear-\(m)x\(n)x\(k)"
         harness.add(

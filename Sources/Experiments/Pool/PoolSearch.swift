@@ -54,7 +54,7 @@ public struct PoolSearch {
         }
     }
 
-    /// A picture's a(z) under one draw of noise, with and without the rectifier.
+    /// A picture's a(z) under one draw of noise, and what it is without the rectifier if that leaves nothing.
     private struct Score {
         let rectified: Double
         let plain: Double
@@ -79,7 +79,8 @@ public struct PoolSearch {
                         func value(_ rectifier: Rectifier) -> Double {
                             objective.value(seen, rectifier: rectifier, engine: dreamer.unet.engine)
                         }
-                        scores[index].append(Score(rectified: value(.relu), plain: value(.none)))
+                        let rectified = value(.relu)
+                        scores[index].append(Score(rectified: rectified, plain: rectified > 0 ? 0 : value(.none)))
                     }
                 }
             }

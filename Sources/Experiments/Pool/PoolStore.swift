@@ -33,11 +33,10 @@ public struct PoolStore: Sendable {
         return NaturalPool(latents: latents).prefix(count)
     }
 
-    /// A part that is known, whole; nil if it has to be drawn.
-    func part(_ range: Range<Int>, size: (height: Int, width: Int), session: ModelSession) throws -> Tensor? {
+    /// What there is without drawing.
+    func kept(_ size: (height: Int, width: Int), session: ModelSession) throws -> NaturalPool {
         let shape = [session.folder.unetConfig.inChannels, size.height, size.width]
-        let latents = known(Fingerprint.of(try session.poolKey(size)), shape)
-        return range.upperBound <= latents.shape[0] ? latents.slice(range).copy() : nil
+        return NaturalPool(latents: known(Fingerprint.of(try session.poolKey(size)), shape))
     }
 
     /// What comes with the program or was drawn before; no pictures if there is nothing, or what there is is damaged.
@@ -77,7 +76,11 @@ extension ModelSession {
     public func poolPart(
         _ range: Range<Int>, size: (height: Int, width: Int), check: () throws -> Void
     ) throws -> Tensor {
-        try poolStore.part(range, size: size, session: self) ?? drawPool(range, size: size, check: check)
+        let key = [size.height, size.width]
+        let kept = try pools[key] ?? poolStore.kept(size, session: self)
+        pools[key] = kept
+        if range.upperBound <= kept.count { return kept.latents.slice(range).copy() }
+        return try drawPool(range, size: size, check: check)
     }
 
     /// The first `count` pictures of the model's pool at a latent size.

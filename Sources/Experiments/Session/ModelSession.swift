@@ -248,12 +248,10 @@ extension ModelSession {
     ///
     /// - Throws: as `dreamer`.
     public func drawing(text: TextSource = TextSource()) throws -> NaturalDrawing {
-        let context = try context(text)
-        let unet = try unet(upTo: nil)
+        let whole = try wholeUNet(text: text)
         let scheduler = try folder.scheduler()
         return NaturalDrawing(
-            unet: unet, text: conditioning(text, context, unet), schedule: scheduler.schedule,
-            prediction: scheduler.prediction)
+            unet: whole.unet, text: whole.text, schedule: scheduler.schedule, prediction: scheduler.prediction)
     }
 
     private func context(_ text: TextSource) throws -> Tensor {

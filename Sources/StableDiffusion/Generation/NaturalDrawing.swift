@@ -31,16 +31,13 @@ public struct NaturalDrawing {
         _ sample: Tensor, from timestep: Int, steps: Int, check: () throws -> Void
     ) rethrows -> Tensor {
         let timesteps = Self.timesteps(from: timestep, steps: steps)
+        let sampler = DDIMSampler(
+            schedule: schedule, steps: timesteps, previous: timesteps.dropFirst() + [-1], finalAlpha: 1,
+            prediction: prediction, clipRange: nil)
         var sample = sample
         for (call, timestep) in timesteps.enumerated() {
             let output = unet.predict(sample, time: unet.prepare(timestep: Float(timestep)), text: text)
-            let (signal, noise) = schedule.shares(at: timestep)
-            let original = prediction.original(output, sample, shares: (signal, noise))
-            guard call + 1 < timesteps.count else { return original }
-            let next = schedule.shares(at: timesteps[call + 1])
-            // ε of the sample and its x₀, whatever the U-Net predicts: (x − √ᾱ x₀) / √(1−ᾱ).
-            let kept = next.noise / noise
-            sample = weightedSum([(kept, sample), (next.signal - kept * signal, original)])
+            sample = sampler.step(output, at: call, sample: sample) { Tensor(sample.shape) }
             try check()
         }
         return sample

@@ -3,13 +3,20 @@ import Tensors
 /// Denoising diffusion implicit models (Song et al. 2020) with η = 0.
 struct DDIMSampler: Sampler {
     let timesteps: [Float]
+    /// The time step that each call leads to; below 0: the end.
+    let previous: [Int]
     let schedule: NoiseSchedule
     let prediction: PredictionType
     let finalAlpha: Float
     /// x₀ is clamped to ± this; nil: not at all.
     let clipRange: Float?
 
-    init(schedule: NoiseSchedule, steps: [Int], finalAlpha: Float, prediction: PredictionType, clipRange: Float?) {
+    /// - Parameter previous: nil: as many time steps before each as evenly spaced steps lie apart, as in diffusers.
+    init(
+        schedule: NoiseSchedule, steps: [Int], previous: [Int]? = nil, finalAlpha: Float, prediction: PredictionType,
+        clipRange: Float?
+    ) {
+        self.previous = previous ?? steps.map { $0 - schedule.trainTimesteps / steps.count }
         self.schedule = schedule
         self.prediction = prediction
         self.finalAlpha = finalAlpha
@@ -24,7 +31,6 @@ struct DDIMSampler: Sampler {
     /// √ᾱ_p x₀ + √(1−ᾱ_p) ε. The clamp changes x₀ alone; ε stays what the model said.
     func step(_ output: Tensor, at call: Int, sample: Tensor, noise: () -> Tensor) -> Tensor {
         let timestep = Int(timesteps[call])
-        let previous = timestep - schedule.trainTimesteps / timesteps.count
         let (signal, share) = schedule.shares(at: timestep)
         let original: Tensor
         let epsilon: Tensor
@@ -39,7 +45,7 @@ struct DDIMSampler: Sampler {
         if let range = clipRange {
             for i in 0..<original.count { original.pointer[i] = min(max(original.pointer[i], -range), range) }
         }
-        let alpha = previous >= 0 ? schedule.alphasCumprod[previous] : finalAlpha
+        let alpha = previous[call] >= 0 ? schedule.alphasCumprod[previous[call]] : finalAlpha
         return weightedSum([(alpha.squareRoot(), original), ((1 - alpha).squareRoot(), epsilon)])
     }
 }

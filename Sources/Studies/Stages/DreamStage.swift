@@ -76,14 +76,7 @@ struct DreamStage: WorkStage {
 
     /// The results of a dream, `[S, 4, h, w]`, in the order of the seeds.
     func latents(_ dream: DreamSubject) throws -> Tensor {
-        let store = UnitStore(study: study.folder, stage: name)
-        let unit = try unit(dream)
-        guard store.state(of: unit) == .done else {
-            throw SimpleFailure(
-                .missingInput, "\(store.folder(unit.id)): no valid dream; run lvo study \(StageName.dream.command)")
-        }
-        let weight = try SafetensorsFile(path: store.folder(unit.id) + "/latents.safetensors").weight("latent")
-        return Tensor(weight.shape, weight.floats())
+        try TensorFile.read(study.folder(of: unit(dream), in: .dream) + "/latents.safetensors", name: "latent")
     }
 
     private static func kept(_ folder: String) throws -> [String: Tensor] {

@@ -1,4 +1,4 @@
-import Checkpoints
+import Experiments
 import Files
 import Foundation
 import Pictures
@@ -89,24 +89,16 @@ struct MeasureStage: WorkStage {
     }
 
     private func results(_ dream: DreamSubject) throws -> Results {
-        let dreams = DreamStage(study: study)
-        let store = UnitStore(study: study.folder, stage: dreams.name)
-        let unit = try dreams.unit(dream)
-        guard store.state(of: unit) == .done else {
-            throw SimpleFailure(
-                .missingInput,
-                "\(store.folder(unit.id)): no valid dream to measure; run lvo study \(StageName.dream.command)")
-        }
-        let weight = try SafetensorsFile(path: store.folder(unit.id) + "/latents.safetensors").weight("latent")
-        let pictures = try study.settings.dreamSeeds.map { try PNG.read("\(store.folder(unit.id))/\($0).png").bitmap }
+        let folder = try study.folder(of: DreamStage(study: study).unit(dream), in: .dream)
+        let latents = try TensorFile.read(folder + "/latents.safetensors", name: "latent")
+        let pictures = try study.settings.dreamSeeds.map { try PNG.read("\(folder)/\($0).png").bitmap }
         let encoded = try pictures.flatMap { try study.model.latent(of: $0).array }
-        guard weight.count == encoded.count, weight.shape.first == pictures.count else {
-            throw SimpleFailure(
-                .badData, "\(store.folder(unit.id)): latents \(weight.shape) for \(pictures.count) pictures")
+        guard latents.count == encoded.count, latents.shape.first == pictures.count else {
+            throw SimpleFailure(.badData, "\(folder): latents \(latents.shape) for \(pictures.count) pictures")
         }
         return Results(
-            latents: Tensor(weight.shape, weight.floats()), pictures: pictures, encoded: Tensor(weight.shape, encoded),
-            start: try NaturalStart(dream, in: store.folder(unit.id), study: study))
+            latents: latents, pictures: pictures, encoded: Tensor(latents.shape, encoded),
+            start: try NaturalStart(dream, in: folder, study: study))
     }
 
     /// How pure the examples' most shared factor is, and the share of the same value among the pictures nearest to the

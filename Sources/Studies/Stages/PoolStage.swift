@@ -13,9 +13,7 @@ struct PoolStage: WorkStage {
     private static let unitSize = 64
 
     func units() throws -> [WorkUnit<Range<Int>>] {
-        let common: JSON = [
-            "version": 1, "model": try study.model.identity(), "steps": .integer(NaturalPool.steps), "size": study.sizeKey,
-        ]
+        let common = try commonKey()
         return stride(from: 0, to: study.settings.poolCount, by: Self.unitSize).map { first in
             let range = first..<min(first + Self.unitSize, study.settings.poolCount)
             return WorkUnit(
@@ -24,8 +22,15 @@ struct PoolStage: WorkStage {
         }
     }
 
-    /// Of all units' keys.
-    func fingerprint() throws -> String { Fingerprint.of(.array(try units().map { .string($0.fingerprint) })) }
+    private func commonKey() throws -> JSON {
+        [
+            "version": 1, "model": try study.model.identity(), "steps": .integer(NaturalPool.steps),
+            "size": study.sizeKey,
+        ]
+    }
+
+    /// What the whole pool depends on.
+    func key() throws -> JSON { [try commonKey(), .integer(study.settings.poolCount)] }
 
     func compute(_ unit: WorkUnit<Range<Int>>, into folder: String, partial: PartialUnit) throws {
         let latents = try study.model.pool(unit.payload, size: study.settings.capture, check: partial.check)
@@ -36,15 +41,8 @@ struct PoolStage: WorkStage {
     ///
     /// - Throws: `SimpleFailure(.missingInput)` while a part is missing.
     func pool() throws -> NaturalPool {
-        let store = UnitStore(study: study.folder, stage: name)
-        let parts = try units().map { unit -> Tensor in
-            guard store.state(of: unit) == .done else {
-                throw SimpleFailure(
-                    .missingInput,
-                    "\(store.folder(unit.id)): not drawn yet; run lvo study \(StageName.pool.command)")
-            }
-            let weight = try SafetensorsFile(path: store.folder(unit.id) + "/latents.safetensors").weight("latent")
-            return Tensor(weight.shape, weight.floats())
+        let parts = try units().map {
+            try TensorFile.read(study.folder(of: $0, in: .pool) + "/latents.safetensors", name: "latent")
         }
         return NaturalPool(latents: Tensor([study.settings.poolCount] + parts[0].shape.dropFirst(), parts.flatMap(\.array)))
     }

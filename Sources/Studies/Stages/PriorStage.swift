@@ -81,15 +81,7 @@ struct PriorStage: WorkStage {
 
     /// A prior's latents `[S, 4, h, w]`, in the order of the seeds.
     func latents(_ subject: Subject) throws -> Tensor {
-        let store = UnitStore(study: study.folder, stage: name)
-        let unit = try unit(subject)
-        guard store.state(of: unit) == .done else {
-            throw SimpleFailure(
-                .missingInput,
-                "\(store.folder(unit.id)): no valid prior to start from; run lvo study \(StageName.prior.command)")
-        }
-        let weight = try SafetensorsFile(path: store.folder(unit.id) + "/latents.safetensors").weight("latent")
-        return Tensor(weight.shape, weight.floats())
+        try TensorFile.read(study.folder(of: unit(subject), in: .prior) + "/latents.safetensors", name: "latent")
     }
 
     /// The priors as a dream starts from them; the path is relative to the study.

@@ -42,7 +42,7 @@ struct SearchStage: WorkStage {
     /// What a subject's start depends on, beside its time step: not on who else is looked for.
     func startKey(_ site: Site) throws -> JSON {
         [
-            "version": 1, "pool": .string(try PoolStage(study: study).fingerprint()),
+            "version": 1, "pool": try PoolStage(study: study).key(),
             "autoencoder": try study.model.identity(of: site), "seeds": .integer(study.settings.dreamSeeds.count),
             "prompt": study.settings.dream(site.space).promptKey,
             "where": try study.identity(of: study.settings.place(site.space)),
@@ -80,16 +80,11 @@ struct SearchStage: WorkStage {
     ///
     /// - Throws: `SimpleFailure(.missingInput)` if it has not been looked for.
     func start(_ dream: DreamSubject) throws -> DreamStart {
-        let store = UnitStore(study: study.folder, stage: name)
-        guard let unit = try units().first(where: {
-            $0.payload.site == dream.subject.site && $0.payload.timestep == dream.timestep
-        }), store.state(of: unit) == .done else {
-            throw SimpleFailure(
-                .missingInput,
-                "\(study.folder): no start of \(dream.path) yet; run lvo study \(StageName.search.command)")
-        }
-        let file = "\(unit.id)/\(Self.file(dream.subject))"
-        let weight = try SafetensorsFile(path: store.folder(file)).weight("latent")
-        return .latents(Tensor(weight.shape, weight.floats()), file: "\(name)/\(file)")
+        let (site, timestep) = (dream.subject.site, dream.timestep)
+        let together = try study.dreamSubjects().filter { $0.subject.site == site && $0.timestep == timestep }
+        let unit = try unit(SearchGroup(site: site, timestep: timestep, subjects: together.map(\.subject)))
+        let file = Self.file(dream.subject)
+        let latents = try TensorFile.read("\(study.folder(of: unit, in: .search))/\(file)", name: "latent")
+        return .latents(latents, file: "\(name)/\(unit.id)/\(file)")
     }
 }

@@ -46,6 +46,18 @@ extension Study {
         }
     }
 
+    /// Where the result of a unit is.
+    ///
+    /// - Throws: `SimpleFailure(.missingInput)` if it is not done or out of date.
+    func folder(of unit: WorkUnit<some Sendable>, in stage: StageName) throws -> String {
+        let store = UnitStore(study: folder, stage: stage.rawValue)
+        guard store.state(of: unit) == .done else {
+            throw SimpleFailure(
+                .missingInput, "\(store.folder(unit.id)): nothing valid there; run lvo study \(stage.command)")
+        }
+        return store.folder(unit.id)
+    }
+
     /// Every dream: subjects at their time steps.
     func dreamSubjects() throws -> [DreamSubject] {
         try subjects().flatMap(dreamSubjects)

@@ -44,6 +44,9 @@ const lvo = (() => {
     agreement: "cosine similarity with the strongest examples",
     agreement_with_others: "the same with random pictures: compare",
     stability: "smallest activation among the seeds ÷ the largest; 1: every seed arrives",
+    constancy: "how alike its dreams at different time steps look to the other layers (cosine); small: it looks for other things early than late",
+    constancy_of_others: "the same with other features' dreams at other time steps: chance",
+    constancy_of_seeds: "the same among the results of one time step: the most to expect",
     diversity: "0: every seed shows the same; 1: they have nothing in common",
     diversity_of_others: "the same for random pictures",
     example_purity: "share of the strongest examples with one value of a known factor",
@@ -280,6 +283,21 @@ const lvo = (() => {
     };
     return view;
   }
+  // The dreams in the order in which a picture is drawn.
+  function overTime(data, open) {
+    const dreams = data.dreams.map((dream, i) => ({ dream, i })).sort((a, b) => b.dream.timestep - a.dream.timestep);
+    const { constancy, constancy_of_others: others, constancy_of_seeds: seeds } = data.measures;
+    if (dreams.length < 2) return "";
+    return section("Early and late",
+      make("div", { class: "times" }, dreams.map(({ dream, i }, k) => make("figure", {},
+        make("button", { onclick: () => open(i), title: "Show this time step above" },
+          dream.pictures.slice(0, 3).map(picture => make("img", { src: picture, alt: "a dream", loading: "lazy" }))),
+        make("figcaption", {}, (k ? k === dreams.length - 1 ? "late, " : "" : "early, ") + "t = " + dream.timestep,
+          make("span", { class: "soft" }, data.peaks.includes(dream.timestep) ? " peak" : "", " reach " + number(dream.measures.reach)))))),
+      constancy === undefined ? "" : make("div", { class: "soft", id: "constancy", title: meanings.constancy },
+        `How alike these are to the other layers: ${number(constancy)}; dreams of others ${number(others)}, ` +
+        `results of one time step ${number(seeds)}.`));
+  }
   function copy(text, button) {
     const done = () => { button.textContent = "copied"; };
     // A page from a file may have no clipboard interface; the old command works everywhere.
@@ -326,6 +344,7 @@ const lvo = (() => {
           make("button", { onclick: () => go(1), disabled: !neighbour(1), title: "Next (→ or j)" }, "→"))),
       data.dreams.length ? section("What it looks for",
         make("div", { class: "bar" }, tabs, maps.dreams || maps.examples ? where : null), holder) : "",
+      overTime(data, open),
       data.examples.length ? section("Where it was most active", make("div", { class: "pictures" },
         data.examples.map((example, i) => figure(example.picture, heat.layers[i], example.prompt, make("span",
           { class: "soft" }, ` — ${number(example.activation)} at t = ${example.timestep}, seed ${example.seed}`)))),

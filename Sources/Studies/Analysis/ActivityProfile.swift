@@ -48,6 +48,14 @@ public struct ActivityProfile: Sendable, Equatable {
         return kept.sorted { ($1.count, $0.timestep) < ($0.count, $1.timestep) }.prefix(limit).map(\.timestep)
     }
 
+    /// Time steps halfway between neighbouring peaks; of a single peak, halfway from it to the first and to the last time
+    /// step of its activity, where these are at least `separation` away from it, as peaks are from each other.
+    public func between(_ peaks: [Int], separation: Int = 100) -> [Int] {
+        let active = activeTimesteps
+        let marks = peaks.count == 1 ? [active.first ?? peaks[0], peaks[0], active.last ?? peaks[0]] : peaks.sorted()
+        return zip(marks, marks.dropFirst()).filter { $1 - $0 >= separation }.map { ($0 + $1) / 2 }
+    }
+
     private var maxima: [(timestep: Int, count: Int)] {
         var result: [(timestep: Int, count: Int)] = []
         var start = 0

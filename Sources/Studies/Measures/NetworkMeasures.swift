@@ -10,27 +10,44 @@ struct NetworkMeasures {
 
     let study: Study
 
+    /// What the network makes of a picture.
+    struct View {
+        /// Per time step of the reference.
+        let errors: [Float]
+        /// `DatasetReference.direction`.
+        let direction: [Float]
+    }
+
+    /// - Parameters:
+    ///   - latents: clean, `[B, 4, h, w]`.
+    ///   - layer: the one that was optimized; its level is left out of the directions.
+    func views(of latents: Tensor, without layer: String) throws -> [View] {
+        let reference = try study.reference()
+        return try (0..<latents.shape[0]).map {
+            let response = try study.model.response(to: latents.slice($0..<$0 + 1), timesteps: ReferenceStage.timesteps)
+            return View(errors: response.errors, direction: reference.direction(of: response, without: layer))
+        }
+    }
+
     /// - Parameters:
     ///   - examples: generations.
-    ///   - responses: clean latents of the results, `[B, 4, h, w]`.
+    ///   - views: of the results' pictures.
     func measures(
-        _ subject: Subject, timestep: Int, examples: [Int], responses latents: Tensor
+        _ subject: Subject, timestep: Int, examples: [Int], views: [View]
     ) throws -> [(name: String, value: Double?)] {
         let (reference, layer) = (try study.reference(), subject.site.layer)
-        let responses = try (0..<latents.shape[0]).map {
-            try study.model.response(to: latents.slice($0..<$0 + 1), timesteps: ReferenceStage.timesteps)
-        }
         let own = distinctPictures(examples)
         let others = try rivals(of: subject, timestep: timestep, without: Set(own))
         let identification = Identification(
             own: try own.map { try reference.direction(ofPicture: $0, without: layer) },
             others: try others.map { try $0.map { try reference.direction(ofPicture: $0, without: layer) } })
-        let found = responses.map { identification.isOwn(reference.direction(of: $0, without: layer)) }
+        let found = views.map { identification.isOwn($0.direction) }
         return [
             ("identification", Measures.share(of: found)),
             ("identification_of_examples", Measures.share(of: identification.ownLeftOut)),
             ("identification_by_chance", own.isEmpty || others.isEmpty ? nil : 1 / Double(others.count + 1)),
-            ("naturalness", Measures.mean(responses.map { Measures.naturalness($0.errors, among: reference.errors) })),
+            ("naturalness", Measures.mean(views.map { Measures.naturalness($0.errors, among: reference.errors) })),
+            ("constancy_of_seeds", Measures.likeness(views.map(\.direction))),
         ]
     }
 
@@ -87,20 +104,11 @@ package struct Identification {
     }
 
     private func isNearest(_ mean: [Float], _ direction: [Float]) -> Bool {
-        let likeness = Self.product(mean, direction)
-        return others.allSatisfy { Self.product($0, direction) < likeness }
+        let likeness = Measures.product(mean, direction)
+        return others.allSatisfy { Measures.product($0, direction) < likeness }
     }
 
-    private static func mean(_ directions: [[Float]]) -> [Float] {
-        guard let first = directions.first else { return [] }
-        var sums = [Float](repeating: 0, count: first.count)
-        for direction in directions { for i in sums.indices { sums[i] += direction[i] / Float(directions.count) } }
-        return Measures.unit(sums)
-    }
-
-    private static func product(_ a: [Float], _ b: [Float]) -> Double {
-        zip(a, b).reduce(0) { $0 + Double($1.0) * Double($1.1) }
-    }
+    private static func mean(_ directions: [[Float]]) -> [Float] { Measures.unit(Measures.mean(directions)) }
 }
 
 extension Measures {

@@ -88,7 +88,9 @@ public enum Schema {
             .init(
                 "dream.preset", .choice(presets), .string(preset),
                 "Defaults of the next two sections: paper, tuned (docs/sweep.md) or clear (docs/dreams.md)"),
-            .init("dream.timesteps", .timesteps, ["0", "peaks"], "Time steps, and peaks for the feature's activity peaks"),
+            .init(
+                "dream.timesteps", .timesteps, ["0", "peaks"],
+                "Time steps; peaks: those of the feature's activity; between: halfway between its peaks"),
             .init("dream.seeds", .seeds, seeds, "A result for each"),
             .init("dream.prompt", .text, "", "Text condition"),
             .init(

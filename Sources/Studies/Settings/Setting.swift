@@ -59,7 +59,7 @@ public struct Setting: Sendable {
         case .seed: "a whole number from 0 to \(UInt32.max) (none is drawn: a study must repeat)"
         case .seeds:
             "a list of 1 to \(Self.mostSeeds) different whole numbers from 0 (none is drawn: a study must repeat)"
-        case .timesteps: "a list of time steps from 0 to 999, or peaks, at least one"
+        case .timesteps: "a list of time steps from 0 to 999, peaks or between, at least one"
         case .number(let range): "a number from \(range.lowerBound) to \(range.upperBound)"
         case .parameter(let row): row.expected
         case .features: FeatureChoice.expected
@@ -115,14 +115,15 @@ public enum DreamTimestep: Sendable, Equatable {
     case at(Int)
     /// Wherever the subject's activity has a peak.
     case peaks
+    /// Halfway between the peaks, see `ActivityProfile.between`.
+    case between
 
     init?(_ text: String) {
-        if text == "peaks" {
-            self = .peaks
-        } else if let timestep = Int(text), (0...999).contains(timestep) {
-            self = .at(timestep)
-        } else {
-            return nil
+        switch (text, Int(text)) {
+        case ("peaks", _): self = .peaks
+        case ("between", _): self = .between
+        case (_, let timestep?) where (0...999).contains(timestep): self = .at(timestep)
+        default: return nil
         }
     }
 }

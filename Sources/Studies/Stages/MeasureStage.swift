@@ -5,7 +5,10 @@ import Pictures
 import Tensors
 import WorkUnits
 
-/// Measures of every dream. One unit per dream, with `measures.json`.
+/// Measures of every dream. One unit per dream:
+///
+///     measures.json            the numbers
+///     direction.safetensors    direction [n]: what the results look like to the other layers, their mean
 struct MeasureStage: WorkStage {
     let study: Study
     let name = StageName.measure.rawValue
@@ -20,7 +23,7 @@ struct MeasureStage: WorkStage {
             return WorkUnit(
                 id: dream.path,
                 key: [
-                    "version": 4, "dream": .string(try dreams.unit(dream).fingerprint), "timestep": .integer(timestep),
+                    "version": 5, "dream": .string(try dreams.unit(dream).fingerprint), "timestep": .integer(timestep),
                     "noise_draws": .integer(study.settings.noiseDraws),
                     "examples": .array(try examples(subject, timestep: timestep).map(exampleKey)),
                     "others": .array(others(subject).map(exampleKey)),
@@ -32,14 +35,19 @@ struct MeasureStage: WorkStage {
     }
 
     func compute(_ unit: WorkUnit<DreamSubject>, into folder: String, partial: PartialUnit) throws {
-        let measures = try measure(unit.payload)
+        let (dream, network) = (unit.payload, NetworkMeasures(study: study))
+        let results = try results(dream)
+        let views = try network.views(of: results.encoded, without: dream.subject.site.layer)
+        let measures = try measure(dream, results, views)
+        try DreamDirections.write(views.map(\.direction), to: folder)
         try JSON(measures.map { ($0.name, $0.value.map { JSON.float(Float($0)) } ?? .null) })
             .write(to: folder + "/measures.json", overwrite: false)
     }
 
-    private func measure(_ dream: DreamSubject) throws -> [(name: String, value: Double?)] {
+    private func measure(
+        _ dream: DreamSubject, _ results: Results, _ views: [NetworkMeasures.View]
+    ) throws -> [(name: String, value: Double?)] {
         let (subject, timestep) = (dream.subject, dream.timestep)
-        let results = try results(dream)
         let compared = study.comparisonSite(subject.site.layer)
         let sites = Array(Set([subject.site, compared]))
         let draws = study.settings.noiseDraws
@@ -62,7 +70,7 @@ struct MeasureStage: WorkStage {
         let start = results.start.map { $0.measures(largest: largest, recognized: isRecognized) }
         return try recognition.measures(subject, timestep: timestep, results: results.pictures)
             + NetworkMeasures(study: study).measures(
-                subject, timestep: timestep, examples: examples, responses: results.encoded)
+                subject, timestep: timestep, examples: examples, views: views)
             + [
                 ("retention", Measures.retention(before: values, after: left.map { $0[subject.index] })),
                 ("retention_of_others", Measures.share(Measures.mean(ofOthers), of: values)),

@@ -56,7 +56,8 @@ public struct Report {
     }
 
     private func write() throws {
-        let chosen = Set(try study.subjects())
+        let all = try study.subjects()
+        let (chosen, directions) = (Set(all), DreamDirections(study: study))
         var summaries: [SummaryTable] = []
         var rows: [[ContactSheet.Cell?]] = []
         for layer in study.settings.layers {
@@ -67,12 +68,12 @@ public struct Report {
                 for index in 0..<analysis.channels {
                     let subject = Subject(site: site, index: index)
                     guard analysis.isLive(index) || chosen.contains(subject) else { continue }
-                    let page = try page(subject, analysis, words, isChosen: chosen.contains(subject))
+                    var page = try page(subject, analysis, words, isChosen: chosen.contains(subject))
+                    let constancy = page.dreams.isEmpty ? [] : try directions.constancy(of: subject, among: all)
+                    page.measures += constancy
                     try writer.add(page)
-                    for dream in page.dreams {
-                        for case let (name, value?) in dream.measures {
-                            values[site.space, default: [:]][name, default: []].append(value)
-                        }
+                    for case let (name, value?) in constancy + page.dreams.flatMap(\.measures) {
+                        values[site.space, default: [:]][name, default: []].append(value)
                     }
                     if !page.dreams.isEmpty, let row = try sheetRow(page) { rows.append(row) }
                 }

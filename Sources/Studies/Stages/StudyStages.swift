@@ -73,10 +73,17 @@ extension Study {
         let chosen = try settings.dreamTimesteps.flatMap { timestep -> [Int] in
             switch timestep {
             case .peaks: try analysis(subject.site).peaks[subject.index]
+            case .between: try between(subject)
             case .at(let timestep): [timestep]
             }
         }
         return Set(chosen).sorted()
+    }
+
+    private func between(_ subject: Subject) throws -> [Int] {
+        let analysis = try analysis(subject.site)
+        return analysis.profile(subject.index)
+            .between(analysis.peaks[subject.index], separation: settings.peakSeparation)
     }
 
     /// Picture size in a key; null stands for the model's own.

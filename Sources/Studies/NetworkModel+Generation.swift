@@ -31,8 +31,9 @@ extension NetworkModel {
         return CapturedPicture(picture: try picture(latent), timesteps: timesteps, activations: activations)
     }
 
-    public func prior(
-        _ subject: Subject, seed: Int, strength: SteeringStrength, settings: DrawSettings, check: () throws -> Void
+    public func steered(
+        _ subject: Subject, prompt: String, seed: Int, strength: SteeringStrength, settings: DrawSettings,
+        check: () throws -> Void
     ) throws -> (latent: Tensor, picture: Bitmap) {
         let hook = try hook(subject.site.layer)
         let steering: GenerationHook
@@ -43,7 +44,7 @@ extension NetworkModel {
             let direction = autoencoder.decoderWeight.slice(subject.index..<subject.index + 1).array
             steering = .adding(direction, at: hook, strength: strength.at)
         }
-        let latent = try generator().latent(parameters("", seed: seed, settings), hooks: [steering]) { _, _ in
+        let latent = try generator().latent(parameters(prompt, seed: seed, settings), hooks: [steering]) { _, _ in
             try check()
         }
         return (latent, try picture(latent))

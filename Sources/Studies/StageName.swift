@@ -1,6 +1,6 @@
 /// The stages of a study, in their order. What each is called stands here and nowhere else.
 public enum StageName: String, Sendable, CaseIterable {
-    case capture, analysis, prior, pool, search, dream, reference, measure, map
+    case capture, analysis, prior, pool, search, dream, reference, steer, measure, map
 
     /// The command that runs the stage.
     public var command: String { self == .analysis ? "analyze" : rawValue }

@@ -33,10 +33,12 @@ public struct CapturedPicture: Sendable {
     }
 }
 
-/// Steering for a prior: what is added to a layer's output, and how much at which time step.
+/// How much of a subject's direction is added to a layer's output at which time step.
 public struct SteeringStrength: Sendable, Equatable {
     public let timesteps: [Int]
     public let strengths: [Float]
+
+    package init(timesteps: [Int], strengths: [Float]) { (self.timesteps, self.strengths) = (timesteps, strengths) }
 
     /// Between the given time steps, linear; outside them 0.
     public func at(_ timestep: Float) -> Float {
@@ -133,9 +135,10 @@ public protocol StudyModel: AnyObject {
         check: () throws -> Void
     ) throws -> CapturedPicture
 
-    /// Draws from the empty prompt without guidance, with the subject's direction added. The latent is `[1, 4, h, w]`.
-    func prior(
-        _ subject: Subject, seed: Int, strength: SteeringStrength, settings: DrawSettings, check: () throws -> Void
+    /// Draws a picture with the subject's direction added, in both halves of guidance. The latent is `[1, 4, h, w]`.
+    func steered(
+        _ subject: Subject, prompt: String, seed: Int, strength: SteeringStrength, settings: DrawSettings,
+        check: () throws -> Void
     ) throws -> (latent: Tensor, picture: Bitmap)
 
     /// Latents of pictures that the model draws by itself, `[n, 4, h, w]`: number `range` of its pool.

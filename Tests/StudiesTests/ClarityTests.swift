@@ -95,10 +95,11 @@ import Studies
             let report = try JSON.read(study.folder + "/report/data/index.json")
             let rows = try #require(report["summary"]?.array?.first?["rows"]?.array)
             #expect(
-                rows.compactMap { $0["name"]?.string }.prefix(10) == [
+                rows.compactMap { $0["name"]?.string }.prefix(14) == [
                     "recognized", "recognized_of_examples", "recognized_of_others", "identification",
                     "identification_of_examples", "identification_by_chance", "naturalness", "retention",
-                    "retention_of_others", "reach",
+                    "retention_of_others", "causal_effect", "steered_recognized", "causal_likeness",
+                    "causal_likeness_of_others", "reach",
                 ])
             let columns = try #require(report["columns"])
             let row = try #require(columns["index"]?.array?.firstIndex(of: .integer(index)))
@@ -114,9 +115,9 @@ import Studies
         let runner = try StageRunner(study: folder.path)
         let stages = study.stages
         for stage in stages.prefix(4) { _ = try runner.run(stage) }
-        #expect(stages.map(\.name).suffix(3) == ["reference", "measure", "map"])
+        #expect(stages.map(\.name).suffix(4) == ["reference", "steer", "measure", "map"])
         let failure = #expect(throws: SimpleFailure.self) {
-            for stage in stages.dropFirst(5).prefix(1) { _ = try runner.run(stage) }
+            for stage in stages.dropFirst(6).prefix(1) { _ = try runner.run(stage) }
         }
         #expect(failure?.kind == .stoppedEarly)
         #expect(failure?.description.contains("6 of 6 prompts have no reference") == true)

@@ -66,7 +66,7 @@ import Studies
     }
 
     /// A signal in the middle of a unit: what it had is kept, and the next attempt goes on there.
-    @Test(arguments: [("capture", 5), ("prior", 3), ("dream", 50)])
+    @Test(arguments: [("capture", 5), ("prior", 3), ("dream", 50), ("steer", 5)])
     func aSignalLosesNothing(stage: String, after: Int) throws {
         let (whole, stopped) = (try TemporaryFolder(), try TemporaryFolder())
         let work = Tally()
@@ -117,6 +117,8 @@ import Studies
         #expect(try redone(["measure.noise_draws=3"]) == ["measure"])
         #expect(try redone(["dream_channels.steps=7"]) == ["dream", "measure", "map"])
         #expect(try redone(["map.noise_draws=3"]) == ["map"])
+        #expect(try redone(["steer.pictures=3"]) == ["steer", "measure"])
+        #expect(try redone(["steer.strength_features=3"]) == ["steer", "measure"])
         let ranked = try toyStudy(folder.path, overrides: ["dream_channels.where=peak"])
         let redrawn = try ranked.stage(.capture).map { try isIncomplete($0) }
         #expect(redrawn == true)
@@ -136,15 +138,16 @@ import Studies
             to: folder.path + "/claims/dream~x.json", overwrite: false)
         let before = try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted()
         let status = try StudyStatus(toyStudy(folder.path))
-        #expect(status.stages.map(\.left) == [0, 0, 0, 0, 0, 0, 0])
-        #expect(status.stages.map(\.running) == [0, 0, 0, 1, 0, 0, 0])
+        #expect(status.stages.map(\.left) == [0, 0, 0, 0, 0, 0, 0, 0])
+        #expect(status.stages.map(\.running) == [0, 0, 0, 1, 0, 0, 0, 0])
         #expect(try FileManager.default.subpathsOfDirectory(atPath: folder.path).sorted() == before)
     }
 
     @Test func aStudyWithoutPriorsHasNoSuchStage() throws {
         let study = try toyStudy("nowhere", overrides: ["prior.enabled=false"])
         #expect(study.stage(.prior) == nil)
-        #expect(study.stages.map(\.name) == ["capture", "analysis", "dream", "reference", "measure", "map"])
+        #expect(study.stages.map(\.name) == ["capture", "analysis", "dream", "reference", "steer", "measure", "map"])
+        #expect(try toyStudy("nowhere", overrides: ["steer.enabled=false"]).stage(.steer) == nil)
         #expect(try toyStudy("nowhere", overrides: ["map.enabled=false"]).stage(.map) == nil)
     }
 
@@ -209,6 +212,9 @@ import Studies
                 #expect(picture.width == 3 * count && picture.height == 2 * steps)
                 #expect(maps?["largest"]?.array?.count == steps)
             }
+            let steered = feature["steered"]?.array ?? []
+            #expect(steered.count == (isDreamt ? 8 : 0))
+            pictures += steered.flatMap { pair in ["without", "with"].compactMap { pair[$0]?.string } }
             #expect(pictures.allSatisfy { FileManager.default.fileExists(atPath: report + "/" + $0) })
         }
         let dreamt = try #require(columns["dreams"]?.array).filter { $0.array?.isEmpty == false }

@@ -56,15 +56,18 @@ final class ToyModel: StudyModel {
             picture: flat(random(prompt, seed).uniform(0)), timesteps: timesteps, activations: activations)
     }
 
-    func prior(
-        _ subject: Subject, seed: Int, strength: SteeringStrength, settings: DrawSettings, check: () throws -> Void
+    /// Bright where much is added; without anything, the picture of the prompt.
+    func steered(
+        _ subject: Subject, prompt: String, seed: Int, strength: SteeringStrength, settings: DrawSettings,
+        check: () throws -> Void
     ) throws -> (latent: Tensor, picture: Bitmap) {
         usleep(pause)
-        worked("prior")
+        worked(prompt.isEmpty ? "prior" : "steer")
         try check()
         let latent = random(subject.path, seed).normals([1, 4, 2, 2])
+        let added = strength.strengths.max() ?? 0
         latent.pointer[0] += strength.at(Float(strength.timesteps[0]))
-        return (latent, flat(latent.pointer[1]))
+        return (latent, flat(prompt.isEmpty ? latent.pointer[1] : random(prompt, seed).uniform(0) + added))
     }
 
     func pool(_ range: Range<Int>, size: DrawSettings, check: () throws -> Void) throws -> Tensor {

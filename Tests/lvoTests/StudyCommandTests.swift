@@ -10,7 +10,7 @@ import TestSupport
     private static let settings = [
         "prompt_limit=6", "capture.images_per_prompt=1", "capture.steps=3", "choose.features=718, 742",
         "choose.channels=3", "prior.steps=3", "prior.seeds=[1, 2]", "dream.seeds=[1, 2]", "dream.timesteps=[301]",
-        "dream_features.steps=6", "dream_channels.steps=6", "dream.snapshot_every=3",
+        "steer.pictures=2", "dream_features.steps=6", "dream_channels.steps=6", "dream.snapshot_every=3",
     ]
 
     private func begin(_ folder: String) throws {
@@ -30,7 +30,8 @@ import TestSupport
 
     /// The files of all stages; what belongs to a process or a time is not among them.
     private func results(
-        _ study: String, stages: [String] = ["capture", "analysis", "prior", "dream", "reference", "measure", "map"]
+        _ study: String,
+        stages: [String] = ["capture", "analysis", "prior", "dream", "reference", "steer", "measure", "map"]
     ) throws -> [String: Data] {
         var files: [String: Data] = [:]
         for stage in stages {
@@ -103,7 +104,7 @@ import TestSupport
         #expect(try Program.run("study", "run", path).status == 0)
         let status = try Program.run("study", "status", path, "--json")
         let stages = try #require(try JSON.parse(status.output).array)
-        #expect(stages.map { $0["left"]?.int } == [0, 0, 0, 0, 0, 0, 0])
+        #expect(stages.map { $0["left"]?.int } == [0, 0, 0, 0, 0, 0, 0, 0])
     }
 
     /// What prompts mean is part of every unit's key: the activations change, and so does what is out of date.

@@ -38,6 +38,10 @@ const lvo = (() => {
     naturalness: "share of the dataset's pictures whose noise the model predicts no better; half for a middling picture",
     retention: "share of the activation that is left when the picture is encoded again",
     retention_of_others: "activation of random pictures, as such a share: chance",
+    causal_effect: "share of pictures in which the judge sees that value more when the feature is added while they are drawn",
+    steered_recognized: "share of those pictures in which the judge sees it",
+    causal_likeness: "share of those pictures that adding the feature makes more like its dream; chance is about one half",
+    causal_likeness_of_others: "the same toward the examples of 15 other features: chance",
     reach: "activation of the result ÷ the largest in the dataset at the time step; above 1: beyond every picture",
     rank: "1: nothing else in the layer is more active on the result",
     z_score: "standard deviations above the mean over all features on the result",
@@ -353,6 +357,11 @@ const lvo = (() => {
         make("div", { class: "soft" }, data.peaks.length ? "Peaks at " + data.peaks.join(", ") : "No peaks")),
       data.priors.length ? section("What it causes", make("div", { class: "pictures" },
         data.priors.map(prior => figure(prior.picture, null, "seed " + prior.seed)))) : "",
+      data.steered?.length ? section("What it changes",
+        make("div", { class: "soft" }, "Pictures of the dataset in which it was not active, and drawn again with it added."),
+        make("div", { class: "pictures" }, data.steered.map(pair => make("figure", { class: "pair", title: pair.prompt },
+          ["without", "with"].map(name => make("a", { href: pair[name] }, make("img", { src: pair[name], alt: name, loading: "lazy" }))),
+          make("figcaption", {}, pair.prompt))))) : "",
       Object.keys(data.measures).length ? section("Measures",
         make("div", { class: "soft" }, "Means over its dreams."), table(ordered(data.measures))) : "");
     setHeat(state.heat);

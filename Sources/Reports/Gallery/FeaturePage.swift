@@ -30,6 +30,19 @@ public struct FeaturePage: Sendable {
         }
     }
 
+    /// A picture of the dataset, and the same drawn with the feature added.
+    public struct Steered: Sendable {
+        public var without: String
+        public var with: String
+        public var prompt: String
+        public var seed: Int
+
+        public init(without: String, with: String, prompt: String, seed: Int) {
+            (self.without, self.with) = (without, with)
+            (self.prompt, self.seed) = (prompt, seed)
+        }
+    }
+
     /// The results of one optimization, at one time step, for all seeds.
     public struct Dream: Sendable {
         public var timestep: Int
@@ -86,6 +99,7 @@ public struct FeaturePage: Sendable {
     public var peaks: [Int] = []
     public var examples: [Example] = []
     public var priors: [Prior] = []
+    public var steered: [Steered] = []
     public var dreams: [Dream] = []
     /// Where in the examples, and in the dreams' results, it is active; a row for each of `mapTimesteps`.
     public var exampleMaps: HeatMaps?
@@ -121,6 +135,7 @@ extension FeaturePage {
             "peaks": .array(peaks.map(JSON.integer)),
             "examples": .array(examples.map(\.json)),
             "priors": .array(priors.map { ["picture": .string($0.picture), "seed": .integer($0.seed)] }),
+            "steered": .array(steered.map(\.json)),
             "dreams": .array(dreams.map(\.json)),
             "maps": [
                 "timesteps": .array(mapTimesteps.map(JSON.integer)), "examples": exampleMaps?.json ?? .null,
@@ -160,6 +175,14 @@ extension FeaturePage.Example {
         [
             "picture": .string(picture), "prompt": .string(prompt), "seed": .integer(seed),
             "timestep": .integer(timestep), "activation": JSON.float(activation),
+        ]
+    }
+}
+
+extension FeaturePage.Steered {
+    var json: JSON {
+        [
+            "without": .string(without), "with": .string(with), "prompt": .string(prompt), "seed": .integer(seed),
         ]
     }
 }

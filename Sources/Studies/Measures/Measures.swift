@@ -5,7 +5,8 @@ package enum Measures {
     /// The names of those that tell most, in the order in which tables list them; the others follow by name.
     static let leading = [
         "recognized", "recognized_of_examples", "recognized_of_others", "identification", "identification_of_examples",
-        "identification_by_chance", "naturalness", "retention", "retention_of_others", "reach",
+        "identification_by_chance", "naturalness", "retention", "retention_of_others",
+        "causal_effect", "steered_recognized", "causal_likeness", "causal_likeness_of_others", "reach",
     ]
 
     /// Names in the order of tables.

@@ -38,17 +38,19 @@ struct NetworkMeasures {
         let (reference, layer) = (try study.reference(), subject.site.layer)
         let own = distinctPictures(examples)
         let others = try rivals(of: subject, timestep: timestep, without: Set(own))
+        let rivals = try others.map { try $0.map { try reference.direction(ofPicture: $0, without: layer) } }
         let identification = Identification(
-            own: try own.map { try reference.direction(ofPicture: $0, without: layer) },
-            others: try others.map { try $0.map { try reference.direction(ofPicture: $0, without: layer) } })
+            own: try own.map { try reference.direction(ofPicture: $0, without: layer) }, others: rivals)
         let found = views.map { identification.isOwn($0.direction) }
+        let causal = study.settings.steers
+            ? try Causality(study).likeness(subject, dreams: views.map(\.direction), rivals: rivals) : []
         return [
             ("identification", Measures.share(of: found)),
             ("identification_of_examples", Measures.share(of: identification.ownLeftOut)),
             ("identification_by_chance", own.isEmpty || others.isEmpty ? nil : 1 / Double(others.count + 1)),
             ("naturalness", Measures.mean(views.map { Measures.naturalness($0.errors, among: reference.errors) })),
             ("constancy_of_seeds", Measures.likeness(views.map(\.direction))),
-        ]
+        ] + causal
     }
 
     /// Numbers of the generations' pictures, each once, in their order.

@@ -18,6 +18,7 @@ public enum Schema {
         ("dream", "Optimization of a latent: what a feature looks for."),
         ("dream_features", "Parameters of the optimization for SAE features."),
         ("dream_channels", "Parameters of the optimization for raw channels."),
+        ("steer", "Pictures of the dataset drawn again with a feature added: does it cause what its dreams show?"),
         ("measure", "Numbers about the results."),
         ("map", "Where in examples and results a feature is active: the gallery's heat maps."),
         ("report", "The gallery."),
@@ -26,7 +27,7 @@ public enum Schema {
     /// - Parameter preset: `paper`, `tuned` or `clear`.
     public static func settings(preset: String = "paper") -> [Setting] {
         general + capture + analysis + choose + prior + dream(preset: preset)
-            + optimization(.features, preset: preset) + optimization(.channels, preset: preset) + measure + map + report
+            + optimization(.features, preset: preset) + optimization(.channels, preset: preset) + steer + measure + map + report
     }
 
     private static let anyCount = 1...1_000_000
@@ -100,6 +101,13 @@ public enum Schema {
             .init("dream.animation", .flag, true, "Whether the history is also kept as an animated PNG"),
         ]
     }
+
+    private static let steer: [Setting] = [
+        .init("steer.enabled", .flag, true, "Whether pictures are steered"),
+        .init("steer.pictures", .integer(1...1000), 8, "Pictures per feature, among those in which it was not active"),
+        .init("steer.strength_features", .number(anyNumber), 4, "Times the largest activation at the time step"),
+        .init("steer.strength_channels", .number(anyNumber), 4, "The same for raw channels"),
+    ]
 
     private static let measure: [Setting] = [
         .init("measure.noise_draws", .integer(1...1000), 8, "Draws of the schedule's noise a measure is averaged over"),

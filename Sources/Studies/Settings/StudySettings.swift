@@ -39,6 +39,10 @@ public struct StudySettings: Sendable, Equatable {
     public var noiseDraws: Int { values.integer("measure.noise_draws") }
     public var measuredExamples: Int { values.integer("measure.examples") }
     public var judge: JudgeReference { JudgeReference(values.text("measure.judge")) }
+    /// Whether pictures are drawn again with each subject added.
+    public var steers: Bool { values.flag("steer.enabled") }
+    public var steeredPictures: Int { values.integer("steer.pictures") }
+    public func steeringStrength(_ space: Space) -> Double { values.number("steer.strength_\(space.rawValue)") }
     public var makesMaps: Bool { values.flag("map.enabled") }
     public var mapDraws: Int { values.integer("map.noise_draws") }
     public var title: String { values.text("report.title") }

@@ -22,16 +22,23 @@ struct MeasureStage: WorkStage {
             let (subject, timestep) = (dream.subject, dream.timestep)
             return WorkUnit(
                 id: dream.path,
-                key: [
-                    "version": 5, "dream": .string(try dreams.unit(dream).fingerprint), "timestep": .integer(timestep),
-                    "noise_draws": .integer(study.settings.noiseDraws),
-                    "examples": .array(try examples(subject, timestep: timestep).map(exampleKey)),
-                    "others": .array(others(subject).map(exampleKey)),
-                    "largest": JSON.float(try largest(subject, timestep)), "captured": .string(captured),
-                    "top_k": .integer(study.settings.topK), "seed": .integer(study.settings.seed),
-                    "reference": .string(reference), "judge": judge,
-                ], payload: dream)
+                key: try JSON(
+                    [
+                        ("version", 5), ("dream", .string(try dreams.unit(dream).fingerprint)),
+                        ("timestep", .integer(timestep)), ("noise_draws", .integer(study.settings.noiseDraws)),
+                        ("examples", .array(try examples(subject, timestep: timestep).map(exampleKey))),
+                        ("others", .array(others(subject).map(exampleKey))),
+                        ("largest", .float(try largest(subject, timestep))), ("captured", .string(captured)),
+                        ("top_k", .integer(study.settings.topK)), ("seed", .integer(study.settings.seed)),
+                        ("reference", .string(reference)), ("judge", judge),
+                    ] + optionalKey(subject, captured: captured)), payload: dream)
         }
+    }
+
+    /// What only some settings want: without it, results from before there was such a thing stay valid.
+    private func optionalKey(_ subject: Subject, captured: String) throws -> [(String, JSON)] {
+        guard study.settings.steers else { return [] }
+        return [("steered", .string(try SteerStage(study: study).unit(subject, captured: captured).fingerprint))]
     }
 
     func compute(_ unit: WorkUnit<DreamSubject>, into folder: String, partial: PartialUnit) throws {
@@ -68,9 +75,11 @@ struct MeasureStage: WorkStage {
         let recognition = Recognition(study: study, others: others)
         let isRecognized = try recognition.share(subject, timestep: timestep)
         let start = results.start.map { $0.measures(largest: largest, recognized: isRecognized) }
-        return try recognition.measures(subject, timestep: timestep, results: results.pictures)
-            + NetworkMeasures(study: study).measures(
-                subject, timestep: timestep, examples: examples, views: views)
+        let network = try NetworkMeasures(study: study).measures(
+            subject, timestep: timestep, examples: examples, views: views)
+        let causal = study.settings.steers
+            ? try Causality(study).recognized(subject, study.factorJudge() == nil ? nil : isRecognized) : []
+        return try recognition.measures(subject, timestep: timestep, results: results.pictures) + network
             + [
                 ("retention", Measures.retention(before: values, after: left.map { $0[subject.index] })),
                 ("retention_of_others", Measures.share(Measures.mean(ofOthers), of: values)),
@@ -82,7 +91,7 @@ struct MeasureStage: WorkStage {
                 ("diversity", Measures.diversity(shared, around: means)),
                 ("diversity_of_others", Measures.diversity(otherVectors, around: means)),
                 ("stability", Measures.stability(values)),
-            ] + (start ?? []) + purities(subject, timestep: timestep, results: shared, compared)
+            ] + causal + (start ?? []) + purities(subject, timestep: timestep, results: shared, compared)
     }
 
     /// What a dream has left.

@@ -38,8 +38,9 @@ struct PriorStage: WorkStage {
         do {
             for seed in study.settings.priorSeeds.dropFirst(drawn.count) {
                 drawn.append(
-                    try study.model.prior(
-                        subject, seed: seed, strength: strength, settings: study.settings.prior, check: partial.check))
+                    try study.model.steered(
+                        subject, prompt: "", seed: seed, strength: strength, settings: study.settings.prior,
+                        check: partial.check))
             }
         } catch let failure as any Failure where failure.kind == .stoppedEarly {
             if !drawn.isEmpty { try partial.keep { try write(drawn, of: unit, to: $0) } }
@@ -70,13 +71,8 @@ struct PriorStage: WorkStage {
         }
     }
 
-    /// The largest activation at each observed time step times the scale, where the subject is active; 0 elsewhere.
     private func strength(_ subject: Subject) throws -> SteeringStrength {
-        let analysis = try study.analysis(subject.site)
-        let scale = Float(study.settings.priorStrength(subject.site.space))
-        let counts = analysis.profile(subject.index).counts
-        let strengths = zip(analysis.maxActivation(subject.index), counts).map { $1 > 0 ? $0 * scale : 0 }
-        return SteeringStrength(timesteps: analysis.timesteps, strengths: strengths)
+        try study.steering(subject, scale: study.settings.priorStrength(subject.site.space))
     }
 
     /// A prior's latents `[S, 4, h, w]`, in the order of the seeds.
@@ -87,5 +83,15 @@ struct PriorStage: WorkStage {
     /// The priors as a dream starts from them; the path is relative to the study.
     func start(_ subject: Subject) throws -> DreamStart {
         .latents(try latents(subject), file: "\(name)/\(subject.path)/latents.safetensors")
+    }
+}
+
+extension Study {
+    /// The largest activation at each observed time step times the scale, where the subject is active; 0 elsewhere.
+    func steering(_ subject: Subject, scale: Double) throws -> SteeringStrength {
+        let analysis = try analysis(subject.site)
+        let counts = analysis.profile(subject.index).counts
+        let strengths = zip(analysis.maxActivation(subject.index), counts).map { $1 > 0 ? $0 * Float(scale) : 0 }
+        return SteeringStrength(timesteps: analysis.timesteps, strengths: strengths)
     }
 }

@@ -8,8 +8,7 @@ import WorkUnits
 /// What the whole network makes of the dataset's pictures, which results are compared with. One unit per prompt: few
 /// passes a picture, where drawing it took two a step.
 ///
-/// A unit holds `reference.safetensors`: `errors [P, T]`, and per level of the network its activations averaged over
-/// positions, `NAME [P, T, D]`, of P pictures at T time steps; the metadata name the levels in order.
+/// A unit holds `reference.safetensors`, a `ResponseFile`.
 struct ReferenceStage: WorkStage {
     let study: Study
     let name = StageName.reference.rawValue
@@ -37,16 +36,7 @@ struct ReferenceStage: WorkStage {
             try partial.check()
             return try response("\(capture.folder(unit.id))/\(image).png")
         }
-        var tensors = [("errors", Tensor([responses.count, Self.timesteps.count], responses.flatMap(\.errors)))]
-        for (index, level) in responses[0].levels.enumerated() {
-            let values = responses.flatMap { $0.levels[index].activations.joined() }
-            let width = values.count / (responses.count * Self.timesteps.count)
-            tensors.append((level.name, Tensor([responses.count, Self.timesteps.count, width], values)))
-        }
-        let names = responses[0].levels.map(\.name).joined(separator: ",")
-        try SafetensorsWriter.write(
-            tensors.map { (name: $0.0, tensor: $0.1) }, metadata: ["levels": names],
-            to: folder + "/reference.safetensors")
+        try ResponseFile.write(responses, to: folder + "/reference.safetensors")
     }
 
     /// The response to a picture, of the dataset or of a dream.
@@ -72,7 +62,7 @@ final class DatasetReference {
     /// Per time step, ascending.
     let errors: [[Float]]
     private let levels: [String]
-    private let files: [SafetensorsFile]
+    private let files: [ResponseFile]
     private let imagesPerPrompt: Int
     /// Per level and time step, over all pictures: `[T·D]`.
     private let means: [[Float]]
@@ -81,19 +71,22 @@ final class DatasetReference {
         let stage = ReferenceStage(study: study)
         try stage.requireAll()
         let store = UnitStore(study: study.folder, stage: stage.name)
-        files = try study.prompts.map { try SafetensorsFile(path: store.folder($0.id) + "/reference.safetensors") }
-        imagesPerPrompt = study.settings.imagesPerPrompt
-        levels = (files[0].metadata["levels"] ?? "").split(separator: ",").map(String.init)
+        let pictures = study.settings.imagesPerPrompt
+        files = try study.prompts.map {
+            try ResponseFile(store.folder($0.id) + "/reference.safetensors", pictures: pictures)
+        }
+        imagesPerPrompt = pictures
+        levels = files[0].levels
         let count = ReferenceStage.timesteps.count
-        let all = try files.flatMap { try $0.weight("errors").floats() }
+        let all = try files.flatMap { try $0.errors() }
         errors = (0..<count).map { step in stride(from: step, to: all.count, by: count).map { all[$0] }.sorted() }
-        means = try levels.map { [files, imagesPerPrompt] in try Self.means(files, $0, pictures: imagesPerPrompt) }
+        means = try levels.map { [files] in try Self.means(files, $0, pictures: pictures) }
     }
 
-    private static func means(_ files: [SafetensorsFile], _ level: String, pictures: Int) throws -> [Float] {
+    private static func means(_ files: [ResponseFile], _ level: String, pictures: Int) throws -> [Float] {
         var sums: [Double] = []
         for file in files {
-            let values = try file.weight(level).floats()
+            let values = try file.activations(level)
             if sums.isEmpty { sums = Array(repeating: 0, count: values.count / pictures) }
             for (i, value) in values.enumerated() { sums[i % sums.count] += Double(value) }
         }
@@ -103,13 +96,12 @@ final class DatasetReference {
 
     /// The direction of a dataset picture's activations, see `direction(of:without:)`; pictures are counted over prompts.
     func direction(ofPicture picture: Int, without layer: String) throws -> [Float] {
-        let file = files[picture / imagesPerPrompt]
-        return try direction(without: layer) { index in
-            let weight = try file.weight(levels[index])
-            let size = weight.count / imagesPerPrompt
-            let start = picture % imagesPerPrompt * size
-            return (start..<start + size).map { weight.bytes.loadUnaligned(fromByteOffset: 4 * $0, as: Float.self) }
-        }
+        try direction(of: picture % imagesPerPrompt, in: files[picture / imagesPerPrompt], without: layer)
+    }
+
+    /// The same of a picture that is not the dataset's, by its number in a file.
+    func direction(of picture: Int, in file: ResponseFile, without layer: String) throws -> [Float] {
+        try direction(without: layer) { try file.activations(levels[$0], of: picture) }
     }
 
     /// The activations of all levels but the one that ends with `layer`, the dataset's means taken off. Every level's

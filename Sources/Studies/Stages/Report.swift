@@ -106,6 +106,7 @@ public struct Report {
         ]
         guard isChosen else { return page }
         page.priors = try priorPictures(subject)
+        page.steered = try steeredPictures(subject)
         page.dreams = try study.timesteps(subject).compactMap { try dream(DreamSubject(subject: subject, timestep: $0)) }
         try addMaps(of: subject, to: &page)
         for name in page.dreams.flatMap({ $0.measures.map(\.name) }) where !page.measures.contains(where: { $0.name == name }) {
@@ -140,6 +141,20 @@ public struct Report {
             let name = "pictures/\(subject.path)/prior-\(seed).png"
             try pictures.add("\(store.folder(subject.path))/\(seed).png", as: name)
             return FeaturePage.Prior(picture: name, seed: seed)
+        }
+    }
+
+    private func steeredPictures(_ subject: Subject) throws -> [FeaturePage.Steered] {
+        guard study.settings.steers, try !study.timesteps(subject).isEmpty else { return [] }
+        let stage = SteerStage(study: study)
+        let unit = try stage.unit(subject, captured: capture.fingerprint())
+        guard UnitStore(study: study.folder, stage: stage.name).state(of: unit) == .done else { return [] }
+        return try zip(stage.pairs(subject), stage.pictures(subject)).enumerated().map { index, pair in
+            let (prompt, seed) = stage.source(pair.1)
+            let names = ["without", "with"].map { "pictures/\(subject.path)/\($0)-\(index).png" }
+            try pictures.add(pair.0.without, as: names[0])
+            try pictures.add(pair.0.with, as: names[1])
+            return FeaturePage.Steered(without: names[0], with: names[1], prompt: prompt.text, seed: seed)
         }
     }
 

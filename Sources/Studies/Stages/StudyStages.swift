@@ -5,7 +5,7 @@ extension Study {
     /// The stages in their order, without those that the settings do not want.
     public var stages: [any WorkStage] { StageName.allCases.compactMap(stage) }
 
-    /// A stage; nil for priors, a pool or maps that the settings do not want.
+    /// A stage; nil for priors, a pool, steered pictures or maps that the settings do not want.
     public func stage(_ name: StageName) -> (any WorkStage)? {
         switch name {
         case .capture: CaptureStage(study: self)
@@ -15,6 +15,7 @@ extension Study {
         case .search: settings.usesPool ? SearchStage(study: self) : nil
         case .dream: DreamStage(study: self)
         case .reference: ReferenceStage(study: self)
+        case .steer: settings.steers ? SteerStage(study: self) : nil
         case .measure: MeasureStage(study: self)
         case .map: settings.makesMaps ? MapStage(study: self) : nil
         }

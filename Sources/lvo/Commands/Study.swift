@@ -17,8 +17,8 @@ struct StudyCommand: ParsableCommand {
             """,
         subcommands: [
             StudyInit.self, StudyRun.self, StudyCapture.self, StudyAnalyze.self, StudyPrior.self, StudyPool.self,
-            StudySearch.self, StudyDream.self, StudyReference.self, StudyMeasure.self, StudyMap.self, StudyReport.self,
-            StudyStatusCommand.self, StudySlurm.self,
+            StudySearch.self, StudyDream.self, StudyReference.self, StudySteer.self, StudyMeasure.self, StudyMap.self,
+            StudyReport.self, StudyStatusCommand.self, StudySlurm.self,
         ])
 }
 

@@ -70,6 +70,14 @@ struct StudyReference: StageCommand {
     @OptionGroup var stages: StageOptions
 }
 
+struct StudySteer: StageCommand {
+    static let configuration = CommandConfiguration(
+        commandName: stage.command, abstract: "Draw the prompts' pictures again with each chosen feature added.")
+    static let stage = StageName.steer
+    @OptionGroup var study: StudyOptions
+    @OptionGroup var stages: StageOptions
+}
+
 struct StudyMap: StageCommand {
     static let configuration = CommandConfiguration(
         commandName: stage.command, abstract: "Find where in examples and results each chosen feature is active.")

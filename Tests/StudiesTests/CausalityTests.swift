@@ -3,6 +3,7 @@ import Files
 import Foundation
 import Ops
 import Pictures
+import Tensors
 import TestSupport
 import Testing
 import Visualization
@@ -23,6 +24,17 @@ import Studies
         #expect(share(([0, 1], [1, 0]), ([1, 0], [0, 1]), ([0, 1], [0.5, 0.5]), ([1, 1], [1, 1])) == 0.625)
         #expect(share() == nil)
         #expect(Measures.shareNearer([(without: [0, 1], with: [1, 0])], to: []) == nil)
+    }
+
+    @Test func aRandomChangeIsNoNearer() throws {
+        let random = CounterRandom(seed: 1, purpose: .noise)
+        func vectors(_ count: Int, _ step: Int) -> [[Float]] {
+            (0..<count).map { index in (0..<50).map { random.normal(step * 1_000_000 + index * 50 + $0) } }
+        }
+        let pairs = zip(vectors(2000, 1), vectors(2000, 2)).map { plain, change in
+            (without: plain, with: zip(plain, change).map { $0 + 0.3 * $1 })
+        }
+        #expect(abs(try #require(Measures.shareNearer(pairs, to: vectors(5, 3))) - 0.5) < 0.04)
     }
 
     /// The measures of a feature of the toy, whose pictures become bright (red to its judge) when anything is added.
@@ -79,42 +91,41 @@ import Studies
 
 /// The embedded model, steered.
 @Suite struct SteeredPictureTests {
-    private static let prompts = [
-        "a small white circle on a gray background", "a large red ring on a plain cyan background",
-        "a small blue star on a plain pink background", "a large orange square on a plain green background",
-    ]
+    private static func study(_ folder: String, strength: Int) throws -> Study {
+        _ = try StudyFolder.begin(folder, overrides: [], overwrite: true)
+        return try StudyFolder.open(
+            folder,
+            overrides: [
+                "prompt_limit=48", "capture.images_per_prompt=1", "capture.steps=8", "capture.sampler=ddim",
+                "capture.guidance_scale=4", "choose.features=83", "choose.channels=none", "prior.enabled=false",
+                "map.enabled=false", "dream.preset=clear", "dream.timesteps=[301]", "dream.seeds=[1]",
+                "dream.pool=256", "steer.strength_features=\(strength)",
+            ], engine: Engine(threads: 2))
+    }
 
-    @Test func aFeatureOfStripesMakesStripes() throws {
-        let model = try NetworkModel(
-            ModelSession(
-                ModelReference(EmbeddedModel.name, autoencoders: EmbeddedModel.name), engine: Engine(threads: 2)),
-            judge: .embedded)
-        let judge = try #require(try model.judge())
-        let settings = StudySettings(
-            try SettingsFile.parse("capture: {steps: 10, sampler: ddim, guidance_scale: 4}", name: "s")
-        ).capture
-        func pictures(_ feature: Int, _ strength: Float) throws -> [Bitmap] {
-            let site = Site(layer: EmbeddedModel.layer, space: .features)
-            return try Self.prompts.enumerated().map { index, prompt in
-                try model.steered(
-                    Subject(site: site, index: feature), prompt: prompt, seed: index,
-                    strength: SteeringStrength(timesteps: [0, 999], strengths: [strength, strength]),
-                    settings: settings, check: {}
-                ).picture
-            }
-        }
-        func stripes(_ pictures: [Bitmap]) -> Int {
-            pictures.count { judge.choices($0)?["pattern"] == "vertical stripes" }
-        }
-        let plain = try pictures(570, 0)
-        let captured = try Self.prompts.enumerated().map { index, prompt in
-            try model.capture(
-                prompt: prompt, seed: index, settings: settings, sites: [], places: [:], halves: "conditional",
-                check: {}
-            ).picture
-        }
-        #expect(plain == captured)
-        #expect(stripes(plain) == 0)
-        #expect(stripes(try pictures(570, 10)) >= 3)
+    /// A study's measures of feature 83, whose examples have diagonal stripes.
+    private static func measures(_ study: Study) throws -> JSON {
+        try JSON.read("\(study.folder)/measure/\(EmbeddedModel.layer)/features/00083/t0301/measures.json")
+    }
+
+    @Test func aFeatureChangesPicturesTowardItsDreamAndNoStrengthNothing() throws {
+        let folder = try TemporaryFolder()
+        let steered = try Self.study(folder.path, strength: 50)
+        try runAll(steered)
+        let effect = try Self.measures(steered)
+        let likeness = try #require(effect["causal_likeness"]?.double)
+        let chance = try #require(effect["causal_likeness_of_others"]?.double)
+        #expect(likeness >= 0.75 && likeness > chance + 0.1, "\(likeness), by chance \(chance)")
+        #expect((0.2...0.8).contains(chance))
+        let plain = try Self.study(folder.path, strength: 0)
+        try runAll(plain)
+        let none = try Self.measures(plain)
+        #expect(none["causal_likeness"]?.double == 0.5 && none["causal_likeness_of_others"]?.double == 0.5)
+        // The picture of the same seed, whatever its prompt, is the dataset's.
+        let stage = "\(folder.path)/steer/\(EmbeddedModel.layer)/features/00083"
+        let (picture, text) = try PNG.read(stage + "/0.png")
+        let prompt = try #require(text.first { $0.keyword == "prompt" }?.text)
+        let source = try #require(plain.prompts.first { $0.text == prompt })
+        #expect(picture == (try PNG.read("\(folder.path)/capture/\(source.id)/0.png").bitmap))
     }
 }

@@ -105,8 +105,8 @@ public enum Schema {
     private static let steer: [Setting] = [
         .init("steer.enabled", .flag, true, "Whether pictures are steered"),
         .init("steer.pictures", .integer(1...1000), 8, "Pictures per feature, among those in which it was not active"),
-        .init("steer.strength_features", .number(anyNumber), 4, "Times the largest activation at the time step"),
-        .init("steer.strength_channels", .number(anyNumber), 4, "The same for raw channels"),
+        .init("steer.strength_features", .number(anyNumber), 50, "Times the largest activation at the time step"),
+        .init("steer.strength_channels", .number(anyNumber), 5, "The same for raw channels"),
     ]
 
     private static let measure: [Setting] = [

@@ -29,11 +29,29 @@ public struct Subject: Sendable, Hashable {
     public var path: String { "\(site.path)/\(Text.digits(index, 5))" }
 }
 
-/// A subject at a time step: what a dream is of.
+/// How a dream is made.
+public enum DreamWay: Sendable, Hashable {
+    /// With the study's settings.
+    case own
+    /// For comparison, with those of a preset.
+    case preset(String)
+}
+
+/// A subject at a time step, and the way it is dreamt: what a dream is.
 public struct DreamSubject: Sendable, Hashable {
     public let subject: Subject
     public let timestep: Int
+    public let way: DreamWay
+
+    public init(subject: Subject, timestep: Int, way: DreamWay = .own) {
+        self.subject = subject
+        self.timestep = timestep
+        self.way = way
+    }
 
     /// Path of its results under a stage's folder.
-    var path: String { "\(subject.path)/t\(Text.digits(timestep, 4))" }
+    var path: String {
+        let place = "\(subject.path)/t\(Text.digits(timestep, 4))"
+        return if case .preset(let name) = way { "\(place)-\(name)" } else { place }
+    }
 }

@@ -69,6 +69,7 @@ import Studies
             case .embeddings: wrong += ["['']", "[a, [b]]", "true", "'a.pt:'", "':word'"]
             case .names: wrong += ["[]", "['']", "[a, [b]]", "true"]
             case .choice: wrong += ["''", "[]", "nonsense", "1"]
+            case .choices: wrong += ["''", "nonsense", "1", "[tuned, tuned]", "[tuned, [paper]]"]
             case .flag: wrong += ["[]", "1", "'true'", "maybe"]
             case .integer(let range):
                 wrong += ["[]", "1.5", ".nan", ".inf", "1e30", "99999999999999999999", "''"]

@@ -43,6 +43,8 @@ const lvo = (() => {
     causal_likeness: "share of those pictures that adding the feature makes more like its dream; chance is about one half",
     causal_likeness_of_others: "the same toward the examples of 15 other features: chance",
     reach: "activation of the result ÷ the largest in the dataset at the time step; above 1: beyond every picture",
+    start_reach: "the same of the pictures that the dreams started from: what a dream adds is the difference",
+    start_recognized: "share of those pictures in which the judge sees it",
     rank: "1: nothing else in the layer is more active on the result",
     z_score: "standard deviations above the mean over all features on the result",
     agreement: "cosine similarity with the strongest examples",
@@ -58,6 +60,10 @@ const lvo = (() => {
     active_share: "largest share of pictures in which it is among the strongest",
     largest_activation: "largest activation in the dataset",
   };
+  const headings = {
+    clear: "What it looks for in a picture", tuned: "What it looks for", paper: "What it looks for with the paper's settings",
+  };
+  const heading = way => headings[way] ?? "What it looks for, " + way;
   const place = name => (Object.keys(meanings).indexOf(name) + 100) % 100;
   const ordered = values => Object.fromEntries(Object.entries(values).sort((a, b) => place(a[0]) - place(b[0])));
   const link = row => "#/" + row.key;
@@ -225,6 +231,7 @@ const lvo = (() => {
     const range = heat.at(dream.timestep);
     const frames = dream.seeds.map((_, i) => make("div", { class: "frame over", role: "img" }, heat.layers[i]));
     const output = make("output");
+    const companions = dream.companions ?? [];
     const columns = dream.steps.length, seeds = dream.seeds.length;
     const slider = make("input", {
       type: "range", min: 0, max: columns - 1, value: columns - 1, "aria-label": "Step of the optimization",
@@ -268,12 +275,16 @@ const lvo = (() => {
     move();
     const view = make("div", {},
       dream.doubts.length ? make("p", {}, badge(dream.doubts), make("span", { class: "soft" }, " " + dream.doubts.join("; "))) : "",
-      make("div", { class: "pictures" }, dream.seeds.map((seed, i) => make("figure", {},
-        make("a", { href: dream.pictures[i], title: "Full size" }, frames[i]),
-        make("figcaption", {}, make("span", { style: `color:var(--series-${i % 8 + 1})` }, "seed " + seed), notes[i])))),
+      make("div", { class: "ways" }, make("div", {},
+        companions.length ? make("h3", {}, heading(dream.way)) : null,
+        make("div", { class: "pictures" }, dream.seeds.map((seed, i) => make("figure", {},
+          make("a", { href: dream.pictures[i], title: "Full size" }, frames[i]),
+          make("figcaption", {}, make("span", { style: `color:var(--series-${i % 8 + 1})` }, "seed " + seed), notes[i]))))),
+        companions.map(companionView)),
       make("div", { class: "slider" }, play, slider, output,
         dream.animation ? make("a", { href: dream.animation }, "animation") : null),
-      make("div", { class: "columns" }, graph, make("div", {}, table(ordered(dream.measures)),
+      make("div", { class: "columns" }, graph, make("div", {},
+        companions.length ? comparison([dream, ...companions]) : table(ordered(dream.measures)),
         make("details", {}, make("summary", {}, "Settings"), table(dream.settings)))),
       make("div", { class: "soft" }, "Again: ",
         make("button", { onclick: e => copy(dream.command, e.target) }, "copy"), make("pre", {}, dream.command)));
@@ -301,6 +312,19 @@ const lvo = (() => {
       constancy === undefined ? "" : make("div", { class: "soft", id: "constancy", title: meanings.constancy },
         `How alike these are to the other layers: ${number(constancy)}; dreams of others ${number(others)}, ` +
         `results of one time step ${number(seeds)}.`));
+  }
+  // A dream that is there to be compared with.
+  function companionView(dream) {
+    return make("div", { class: "companion" }, make("h3", {}, heading(dream.way), " ", badge(dream.doubts)),
+      make("div", { class: "pictures" }, dream.seeds.map((seed, i) => figure(dream.pictures[i], null, "seed " + seed))));
+  }
+  // The measures of a dream in its ways, a column each.
+  function comparison(ways) {
+    const names = Object.keys(ordered(Object.assign({}, ...ways.map(way => way.measures))));
+    return make("table", { class: "comparison" },
+      make("tr", {}, make("th"), ways.map(way => make("th", { class: "number", title: heading(way.way) }, way.way))),
+      names.map(name => make("tr", {}, make("td", { title: meanings[name] }, spoken(name)),
+        ways.map(way => make("td", { class: "number" }, number(way.measures[name]))))));
   }
   function copy(text, button) {
     const done = () => { button.textContent = "copied"; };
@@ -346,7 +370,7 @@ const lvo = (() => {
         make("span", { class: "moves" },
           make("button", { onclick: () => go(-1), disabled: !neighbour(-1), title: "Previous (← or k)" }, "←"),
           make("button", { onclick: () => go(1), disabled: !neighbour(1), title: "Next (→ or j)" }, "→"))),
-      data.dreams.length ? section("What it looks for",
+      data.dreams.length ? section(data.dreams[0].companions?.length ? "What it looks for" : heading(data.dreams[0].way),
         make("div", { class: "bar" }, tabs, maps.dreams || maps.examples ? where : null), holder) : "",
       overTime(data, open),
       data.examples.length ? section("Where it was most active", make("div", { class: "pictures" },

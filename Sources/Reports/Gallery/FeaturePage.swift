@@ -45,6 +45,8 @@ public struct FeaturePage: Sendable {
 
     /// The results of one optimization, at one time step, for all seeds.
     public struct Dream: Sendable {
+        /// The preset that its settings come from.
+        public var way: String
         public var timestep: Int
         public var seeds: [Int]
         /// A picture per seed, full size.
@@ -65,12 +67,15 @@ public struct FeaturePage: Sendable {
         public var settings: JSON
         /// The command that repeats it.
         public var command: String
+        /// The same sought in other ways, for comparison.
+        public var companions: [Dream] = []
 
         public init(
-            timestep: Int, seeds: [Int], pictures: [String], history: String, steps: [Int], activations: [[Float]],
+            way: String, timestep: Int, seeds: [Int], pictures: [String], history: String, steps: [Int], activations: [[Float]],
             largest: Float, animation: String?, measures: [(name: String, value: Double?)],
             doubts: [String], settings: JSON, command: String
         ) {
+            self.way = way
             self.timestep = timestep
             self.seeds = seeds
             self.pictures = pictures
@@ -190,12 +195,13 @@ extension FeaturePage.Steered {
 extension FeaturePage.Dream {
     var json: JSON {
         [
-            "timestep": .integer(timestep), "seeds": .array(seeds.map(JSON.integer)),
+            "way": .string(way), "timestep": .integer(timestep), "seeds": .array(seeds.map(JSON.integer)),
             "pictures": .array(pictures.map(JSON.string)), "history": .string(history),
             "steps": .array(steps.map(JSON.integer)),
             "activations": .array(activations.map(FeaturePage.floats)), "largest": JSON.float(largest),
             "animation": animation.map(JSON.string) ?? .null, "measures": FeaturePage.numbers(measures),
             "doubts": .array(doubts.map(JSON.string)), "settings": settings, "command": .string(command),
+            "companions": .array(companions.map(\.json)),
         ]
     }
 

@@ -10,11 +10,11 @@ struct NaturalStart {
     /// Per seed.
     let pictures: [Bitmap]
 
-    /// Nil unless the study's dreams of this kind start from the pool.
+    /// Nil unless dreams made this way start from the pool.
     ///
     /// - Throws: a `Failure` for a dream's files that are not what the stage writes.
     init?(_ dream: DreamSubject, in folder: String, study: Study) throws {
-        guard study.settings.dream(dream.subject.site.space).start == .pool else { return nil }
+        guard study.settings(of: dream).start == .pool else { return nil }
         let record = try JSON.read(folder + "/course.json")
         let sheet = try PNG.read(folder + "/history.png").bitmap
         let count = study.settings.dreamSeeds.count

@@ -126,10 +126,12 @@ public enum Schema {
     ]
 
     static let presets = ["paper", "tuned", "clear"]
+    /// The setting of a section that names the presets to compare with.
+    static let compare = "compare"
 
     /// The dream's parameters, and where it starts: the paper from priors; tuned from noise, which reaches as far and owes
     /// the dataset nothing (docs/sweep.md); clear from pictures that the model draws by itself.
-    private static func optimization(_ space: Space, preset: String) -> [Setting] {
+    static func optimization(_ space: Space, preset: String) -> [Setting] {
         let section = "dream_\(space.rawValue)"
         let (settings, source): (DreamSettings, StartSource) = switch preset {
         case "tuned": (DreamSettings(.tuned, for: space), .noise)
@@ -139,7 +141,11 @@ public enum Schema {
         let start = Setting(
             "\(section).start", .choice(StartSource.allCases.map(\.rawValue)), .string(source.rawValue),
             "Where the optimization starts: pictures that the model draws by itself, steered ones, or noise")
-        return [start] + DreamParameters.all.map { row in
+        let free: JSON = preset == "clear" && space == .features ? ["tuned"] : []
+        let compare = Setting(
+            "\(section).\(Self.compare)", .choices(presets), free,
+            "Presets whose dreams of the same are shown beside these, at their own cost")
+        return [start, compare] + DreamParameters.all.map { row in
             Setting("\(section).\(row.key)", .parameter(row), row.value(in: settings), row.help)
         }
     }

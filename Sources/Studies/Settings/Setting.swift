@@ -1,5 +1,6 @@
 import Experiments
 import Files
+import Visualization
 
 /// One key of `study.yaml`: its name, what it may be, its default, and a line for the commented file.
 public struct Setting: Sendable {
@@ -14,6 +15,8 @@ public struct Setting: Sendable {
         /// At least one, none of them empty.
         case names
         case choice([String])
+        /// Any number of them, none twice.
+        case choices([String])
         case flag
         case integer(ClosedRange<Int>)
         /// 32 bits. None is ever drawn: a study repeats.
@@ -54,6 +57,7 @@ public struct Setting: Sendable {
         case .embeddings: "a list of paths, each file or file:token"
         case .names: "a list of names, at least one"
         case .choice(let names): "one of \(names.joined(separator: ", "))"
+        case .choices(let names): "a list of \(names.joined(separator: ", ")), none twice"
         case .flag: "true or false"
         case .integer(let range): "a whole number from \(range.lowerBound) to \(range.upperBound)"
         case .seed: "a whole number from 0 to \(UInt32.max) (none is drawn: a study must repeat)"
@@ -78,6 +82,7 @@ public struct Setting: Sendable {
         case .embeddings: Self.texts(value) { $0.allSatisfy { ModelReference.Embedding(argument: $0) != nil } }
         case .names: Self.list(value, Self.text) { !$0.contains("") }.map { .array($0.map(JSON.string)) }
         case .choice(let names): value.string.flatMap { names.contains($0) ? .string($0) : nil }
+        case .choices(let names): Self.texts(value) { Set($0).isSubset(of: names) && Set($0).count == $0.count }
         case .flag: value.bool.map(JSON.bool)
         case .integer(let range): value.int.flatMap { range.contains($0) ? .integer($0) : nil }
         case .seed: value.int.flatMap { (0...Int(UInt32.max)).contains($0) ? .integer($0) : nil }
@@ -152,6 +157,16 @@ public struct SettingValues: Sendable, Equatable {
         guard let elements = list.array else { return nil }
         let values = elements.compactMap(read)
         return values.count == elements.count ? values : nil
+    }
+
+    /// With the optimization of a kind of target as a preset has it. Where it is sought stays: examples are ranked by it.
+    func with(preset: String, for space: Space) -> SettingValues {
+        let kept = ["where", Schema.compare].map { "dream_\(space.rawValue).\($0)" }
+        var changed = values
+        for setting in Schema.optimization(space, preset: preset) where !kept.contains(setting.key) {
+            changed[setting.key] = setting.standard
+        }
+        return SettingValues(changed)
     }
 
     /// The settings of one section, for fingerprints: `section` without the dot.

@@ -49,7 +49,9 @@ public struct StudySettings: Sendable, Equatable {
     public var shownExamples: Int { values.integer("report.examples") }
     public var poolCount: Int { values.integer("dream.pool") }
     /// Whether dreams of either kind start from the pool.
-    public var usesPool: Bool { Space.allCases.contains { dream($0).start == .pool } }
+    public var usesPool: Bool {
+        Space.allCases.contains { space in ([.own] + companions(space)).contains { dream(space, $0).start == .pool } }
+    }
     public var dreamSeeds: [Int] { values.integers("dream.seeds") }
     public var dreamTimesteps: [DreamTimestep] { values.texts("dream.timesteps").compactMap(DreamTimestep.init) }
 
@@ -79,7 +81,23 @@ public struct StudySettings: Sendable, Equatable {
     /// The rule of each kind of target.
     public var places: [Space: Where] { Dictionary(uniqueKeysWithValues: Space.allCases.map { ($0, place($0)) }) }
 
-    public func dream(_ space: Space) -> DreamStageSettings { DreamStageSettings(values, space: space) }
+    public func dream(_ space: Space, _ way: DreamWay = .own) -> DreamStageSettings {
+        switch way {
+        case .own: DreamStageSettings(values, space: space)
+        case .preset(let name): DreamStageSettings(values.with(preset: name, for: space), space: space)
+        }
+    }
+
+    /// The ways that dreams are compared with, without those that differ in nothing.
+    public func companions(_ space: Space) -> [DreamWay] {
+        values.texts("dream_\(space.rawValue).\(Schema.compare)").map(DreamWay.preset)
+            .filter { dream(space, $0) != dream(space) }
+    }
+
+    /// Name of the preset that a way comes from.
+    func preset(_ way: DreamWay) -> String {
+        if case .preset(let name) = way { name } else { values.text("dream.preset") }
+    }
 
     private func sampler(_ key: String) -> String? {
         let name = values.text(key)
@@ -120,10 +138,10 @@ public struct DreamStageSettings: Sendable, Equatable {
         emphasis = values.flag("emphasis") && !prompt.isEmpty
         snapshotEvery = values.integer("dream.snapshot_every")
         animation = values.flag("dream.animation")
+        // What a dream is compared with does not change it.
         parameters = JSON(
-            values.values.filter { $0.key.hasPrefix(section + ".") }.sorted { $0.key < $1.key }.map {
-                (String($0.key.dropFirst(section.count + 1)), $0.value)
-            })
+            values.values.filter { $0.key.hasPrefix(section + ".") && $0.key != "\(section).\(Schema.compare)" }
+                .sorted { $0.key < $1.key }.map { (String($0.key.dropFirst(section.count + 1)), $0.value) })
     }
 
     /// The prompt in a key: the text, or an object if it is read in the web interfaces' syntax.

@@ -5,7 +5,7 @@ import Pictures
 import Tensors
 import WorkUnits
 
-/// Optimization of latents for a subject at a time step. One unit per subject and time step:
+/// Optimization of latents for a subject at a time step. One unit per subject, time step and way:
 ///
 ///     latents.safetensors   latent [S, 4, h, w]: the final ones, in the order of the seeds
 ///     SEED.png              the final pictures
@@ -25,7 +25,7 @@ struct DreamStage: WorkStage {
 
     func unit(_ dream: DreamSubject) throws -> WorkUnit<DreamSubject> {
         let (subject, timestep) = (dream.subject, dream.timestep)
-        let settings = study.settings.dream(subject.site.space)
+        let settings = study.settings(of: dream)
         let start: JSON = switch settings.start {
         case .noise: "noise"
         case .prior: .string(try PriorStage(study: study).unit(subject).fingerprint)
@@ -45,7 +45,7 @@ struct DreamStage: WorkStage {
 
     func compute(_ unit: WorkUnit<DreamSubject>, into folder: String, partial: PartialUnit) throws {
         let subject = unit.payload.subject
-        let settings = study.settings.dream(subject.site.space)
+        let settings = study.settings(of: unit.payload)
         let seeds = study.settings.dreamSeeds
         let start: DreamStart = switch settings.start {
         case .noise: .noise

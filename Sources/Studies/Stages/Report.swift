@@ -61,7 +61,7 @@ public struct Report {
         var summaries: [SummaryTable] = []
         var rows: [[ContactSheet.Cell?]] = []
         for layer in study.settings.layers {
-            var values: [Space: [String: [Double]]] = [:]
+            var tables = MeasureTables(layer: layer)
             for site in study.sites where site.layer == layer {
                 let analysis = try study.analysis(site)
                 let words = try ExampleWords(study, site)
@@ -72,13 +72,12 @@ public struct Report {
                     let constancy = page.dreams.isEmpty ? [] : try directions.constancy(of: subject, among: all)
                     page.measures += constancy
                     try writer.add(page)
-                    for case let (name, value?) in constancy + page.dreams.flatMap(\.measures) {
-                        values[site.space, default: [:]][name, default: []].append(value)
-                    }
+                    tables.add(constancy, site.space)
+                    for dream in page.dreams { tables.add(dream, site.space) }
                     if !page.dreams.isEmpty, let row = try sheetRow(page) { rows.append(row) }
                 }
             }
-            summaries.append(summary(layer, values))
+            summaries += tables.tables
         }
         if !rows.isEmpty {
             let sheet = ContactSheet(rows: rows, title: study.settings.title).draw()
@@ -169,12 +168,12 @@ public struct Report {
         for name in seeds.map({ "\($0).png" }) + ["history.png"] {
             try pictures.add("\(source)/\(name)", as: "\(target)/\(name)")
         }
-        let settings = study.settings.dream(subject.site.space)
+        let settings = study.settings(of: dream)
         if settings.animation { try pictures.add("\(source)/animation.png", as: "\(target)/animation.png") }
         let (course, measures) = (try JSON.read(source + "/course.json"), measures(dream))
         let path = URL(fileURLWithPath: study.folder).standardizedFileURL.path
-        return FeaturePage.Dream(
-            timestep: timestep, seeds: seeds, pictures: seeds.map { "\(target)/\($0).png" },
+        var shown = FeaturePage.Dream(
+            way: study.settings.preset(dream.way), timestep: timestep, seeds: seeds, pictures: seeds.map { "\(target)/\($0).png" },
             history: "\(target)/history.png", steps: course["snapshots"]?.array?.compactMap(\.int) ?? [],
             activations: (course["results"]?.array ?? []).map { record in
                 (record["history"]?["activation"]?.array ?? []).map { Float($0.double ?? .nan) }
@@ -183,29 +182,14 @@ public struct Report {
             animation: settings.animation ? "\(target)/animation.png" : nil,
             measures: measures, doubts: Trust.doubts(measures), settings: settings.parameters,
             command: "cd \(Shell.quoted(path)) && \(course["command"]?.string ?? "")")
+        if dream.way == .own { shown.companions = try study.companions(of: dream).compactMap(self.dream) }
+        return shown
     }
 
     private func measures(_ dream: DreamSubject) -> [(name: String, value: Double?)] {
         let path = UnitStore(study: study.folder, stage: StageName.measure.rawValue).folder(dream.path)
         guard let measures = (try? JSON.read(path + "/measures.json"))?.object else { return [] }
         return measures.map { ($0.key, $0.value.double) }
-    }
-
-    private func summary(_ layer: String, _ values: [Space: [String: [Double]]]) -> SummaryTable {
-        let spaces = Space.allCases.filter { values[$0] != nil }
-        let names = Measures.ordered(Set(spaces.flatMap { values[$0, default: [:]].keys }))
-        let rows = names.map { name in
-            (
-                name: name,
-                cells: spaces.map { space -> SummaryTable.Cell in
-                    let all = values[space]?[name] ?? []
-                    return SummaryTable.Cell(
-                        median: Measures.quantile(0.5, of: all), lower: Measures.quantile(0.25, of: all),
-                        upper: Measures.quantile(0.75, of: all), count: all.count)
-                }
-            )
-        }
-        return SummaryTable(title: layer, columns: spaces.map(\.rawValue), rows: rows)
     }
 
     /// Six examples, then the clearest results.

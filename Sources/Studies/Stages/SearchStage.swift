@@ -23,11 +23,18 @@ struct SearchStage: WorkStage {
     let name = StageName.search.rawValue
 
     func units() throws -> [WorkUnit<SearchGroup>] {
-        let dreams = try study.dreamSubjects().filter { study.settings.dream($0.subject.site.space).start == .pool }
-        let groups = Dictionary(grouping: dreams) { SearchGroup(site: $0.subject.site, timestep: $0.timestep, subjects: []) }
-        return try groups.map { group, dreams in
-            try unit(SearchGroup(site: group.site, timestep: group.timestep, subjects: dreams.map(\.subject)))
-        }.sorted { $0.id < $1.id }
+        try groups().map(unit).sorted { $0.id < $1.id }
+    }
+
+    /// In whatever ways a subject is dreamt, it is looked for once.
+    private func groups() throws -> [SearchGroup] {
+        let dreams = try study.dreamSubjects().filter { study.settings(of: $0).start == .pool }
+        let together = Dictionary(grouping: dreams) { SearchGroup(site: $0.subject.site, timestep: $0.timestep, subjects: []) }
+        return together.map { group, dreams in
+            var seen: Set<Subject> = []
+            let subjects = dreams.map(\.subject).filter { seen.insert($0).inserted }
+            return SearchGroup(site: group.site, timestep: group.timestep, subjects: subjects)
+        }
     }
 
     private func unit(_ group: SearchGroup) throws -> WorkUnit<SearchGroup> {
@@ -81,8 +88,10 @@ struct SearchStage: WorkStage {
     /// - Throws: `SimpleFailure(.missingInput)` if it has not been looked for.
     func start(_ dream: DreamSubject) throws -> DreamStart {
         let (site, timestep) = (dream.subject.site, dream.timestep)
-        let together = try study.dreamSubjects().filter { $0.subject.site == site && $0.timestep == timestep }
-        let unit = try unit(SearchGroup(site: site, timestep: timestep, subjects: together.map(\.subject)))
+        guard let group = try groups().first(where: { $0.site == site && $0.timestep == timestep }) else {
+            throw SimpleFailure(.internalError, "\(dream.path): does not start from the pool")
+        }
+        let unit = try unit(group)
         let file = Self.file(dream.subject)
         let latents = try TensorFile.read("\(study.folder(of: unit, in: .search))/\(file)", name: "latent")
         return .latents(latents, file: "\(name)/\(unit.id)/\(file)")

@@ -59,12 +59,25 @@ extension Study {
         return store.folder(unit.id)
     }
 
-    /// Every dream: subjects at their time steps.
+    /// Every dream: subjects at their time steps; those that these are compared with come last.
     func dreamSubjects() throws -> [DreamSubject] {
-        try subjects().flatMap(dreamSubjects)
+        let own = try subjects().flatMap(dreamSubjects)
+        return own + own.flatMap(companions)
     }
 
-    /// A subject at its time steps.
+    /// What a dream is compared with.
+    func companions(of dream: DreamSubject) -> [DreamSubject] {
+        settings.companions(dream.subject.site.space).map {
+            DreamSubject(subject: dream.subject, timestep: dream.timestep, way: $0)
+        }
+    }
+
+    /// The dream stage's settings of a dream.
+    func settings(of dream: DreamSubject) -> DreamStageSettings {
+        settings.dream(dream.subject.site.space, dream.way)
+    }
+
+    /// A subject at its time steps, as the study's settings dream it.
     func dreamSubjects(of subject: Subject) throws -> [DreamSubject] {
         try timesteps(subject).map { DreamSubject(subject: subject, timestep: $0) }
     }

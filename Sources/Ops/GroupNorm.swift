@@ -47,14 +47,27 @@ public struct GroupNorm: Sendable {
         let saved = Saved(statistics: statistics(x, blocks))
         let coefficients = forwardCoefficients(saved, samples: blocks.samples)
         let y = Tensor(x.shape, in: engine.workspace)
-        let norm = engine.kernels.norm
-        let kernel = silu ? norm.groupNormalizeSilu : norm.groupNormalize
+        normalize(x, blocks, coefficients, silu: silu, into: y)
+        return (y, saved)
+    }
+
+    /// The same for a map that has no other reader: the result takes its place, so that no second map is needed.
+    ///
+    /// - Precondition: nobody reads x afterwards.
+    package func infer(_ x: Tensor, silu: Bool = false) -> Tensor {
+        let blocks = RowBlocks(x, channels: channels)
+        let coefficients = forwardCoefficients(Saved(statistics: statistics(x, blocks)), samples: blocks.samples)
+        normalize(x, blocks, coefficients, silu: silu, into: x)
+        return x
+    }
+
+    private func normalize(_ x: Tensor, _ blocks: RowBlocks, _ coefficients: Tensor, silu: Bool, into y: Tensor) {
+        let kernel = silu ? engine.kernels.norm.groupNormalizeSilu : engine.kernels.norm.groupNormalize
         engine.threads.forEach(blocks.count) { task, _ in
             let (sample, rows, start) = blocks[task]
             kernel(
                 x.pointer + start, rows, channels, coefficients.pointer + sample * 2 * channels, y.pointer + start)
         }
-        return (y, saved)
     }
 
     /// The gradient at x; `silu` as in forward; plus `adding` if given (the gradient of a residual branch).

@@ -47,6 +47,17 @@ import Testing
         }
     }
 
+    @Test(arguments: [false, true])
+    func groupNormInItsOwnPlaceHasTheSameBytes(silu: Bool) throws {
+        for instructionSet in InstructionSet.supported {
+            let layer = groupNorm(try Engine(instructionSet: instructionSet, threads: 2))
+            let x = activation(mean: 3)
+            let expected = layer.forward(x, silu: silu).y.array
+            let y = layer.infer(x, silu: silu)
+            #expect(y.array == expected && y.pointer == x.pointer)
+        }
+    }
+
     /// The gradient of a layer norm with a residual branch added.
     @Test func layerNormAddsTheOtherGradient() throws {
         let engine = try Engine(threads: 1)

@@ -51,12 +51,18 @@ struct ResnetBlock: Sendable {
         return (y, Saved(x: x, norm1: saved1, hidden: hidden, norm2: saved2))
     }
 
-    /// The forward pass alone: nothing is kept, and `x` is given back as soon as its last reader is done with it.
+    /// The forward pass alone: nothing is kept, and maps are normalized in their own place once nobody else reads them.
+    /// At the VAE's widest place that is 536 MB instead of 670 for a picture of 512×512.
+    ///
+    /// - Precondition: nobody reads x afterwards.
     func infer(_ x: consuming Tensor) -> Tensor {
-        let hidden = conv1.forward(norm1.forward(x, silu: true).y)
-        let shortcut = if let convShortcut { convShortcut.forward(consume x) } else { consume x }
-        let normed = norm2.forward(consume hidden, silu: true).y
-        return conv2.forward(consume normed, adding: consume shortcut)
+        guard let convShortcut else {
+            let hidden = conv1.forward(norm1.forward(x, silu: true).y)
+            return conv2.forward(norm2.infer(consume hidden, silu: true), adding: consume x)
+        }
+        let shortcut = convShortcut.forward(x)
+        let hidden = conv1.forward(norm1.infer(consume x, silu: true))
+        return conv2.forward(norm2.infer(consume hidden, silu: true), adding: consume shortcut)
     }
 
     func backwardInput(_ dy: Tensor, saved: Saved) -> Tensor {

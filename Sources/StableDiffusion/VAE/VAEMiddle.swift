@@ -69,7 +69,6 @@ struct VAEHead: Sendable {
     }
 
     func infer(_ x: consuming Tensor) -> Tensor {
-        let normed = norm.forward(consume x, silu: true).y
-        return convolution.forward(consume normed)
+        convolution.forward(norm.infer(consume x, silu: true))
     }
 }

@@ -173,7 +173,8 @@ public struct Report {
         let (course, measures) = (try JSON.read(source + "/course.json"), measures(dream))
         let path = URL(fileURLWithPath: study.folder).standardizedFileURL.path
         var shown = FeaturePage.Dream(
-            way: study.settings.preset(dream.way), timestep: timestep, seeds: seeds, pictures: seeds.map { "\(target)/\($0).png" },
+            way: study.settings.preset(dream.way), timestep: timestep, seeds: seeds,
+            pictures: seeds.map { "\(target)/\($0).png" },
             history: "\(target)/history.png", steps: course["snapshots"]?.array?.compactMap(\.int) ?? [],
             activations: (course["results"]?.array ?? []).map { record in
                 (record["history"]?["activation"]?.array ?? []).map { Float($0.double ?? .nan) }

@@ -19,6 +19,9 @@ import Visualization
         let items = experiment.batches[0]
         let outcome = try experiment.run(items)
         let retention = try experiment.retention(outcome, items)
+        // The part up to the layer, loaded again, says the same as the whole.
+        experiment.session.releaseUNet()
+        #expect(try experiment.retention(outcome, items) == retention)
         let folder = try TemporaryFolder()
         let dreamer = try session.dreamer(
             session.hook(EmbeddedModel.layer), size: LatentSize(batch: 1, height: 16, width: 16))

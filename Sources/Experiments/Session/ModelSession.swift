@@ -202,6 +202,13 @@ extension ModelSession {
         return unet
     }
 
+    /// Lets go of the U-Net, the text encoder with it, and of idle memory, to make room for the VAE. Whoever asks for the
+    /// U-Net again gets it loaded again, as far as it is needed.
+    public func releaseUNet() {
+        networks = Networks(decoder: networks.decoder, encoder: networks.encoder)
+        engine.workspace.trim()
+    }
+
     /// Which blocks keep their activations for gradients of that many latents, by the budget or else by what
     /// is free.
     ///

@@ -72,6 +72,8 @@ struct DreamWriter {
                 try write(experiment.pictures(snapshot.latents), items, suffix: "_step\(padded)")
             }
         }
+        // From here on the last batch needs no more of the U-Net than the part up to the layer, and that after the VAE.
+        if items == experiment.batches.last { experiment.session.releaseUNet() }
         let pictures = try experiment.pictures(outcome.latents)
         try write(pictures, items, suffix: "")
         if output.animation { try writeAnimations(outcome.snapshots, items) }

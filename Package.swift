@@ -3,21 +3,24 @@ import PackageDescription
 
 // One target per floor; imports only go down (docs/design.md). The manifest is the proof.
 
-/// The kernel sources, compiled once more for an instruction set. `Sources/KernelsAVX2` and
-/// `Sources/KernelsAVX512` are symbolic links to `Sources/Kernels`; `-march` reaches Swift's code generator
-/// through the Clang importer. `-disable-cmo`: nothing built for one instruction set may be inlined elsewhere.
-func kernels(_ name: String, define: String? = nil, march: String? = nil) -> Target {
+/// The kernel sources, compiled once more for an instruction set. `Sources/KernelsAVX2` and its like are symbolic
+/// links to `Sources/Kernels`; `-march` reaches Swift's code generator through the Clang importer. `-disable-cmo`:
+/// nothing built for one instruction set may be inlined elsewhere.
+func kernels(_ name: String, defines: [String] = [], machine: [String] = []) -> Target {
     .target(
-        name: name, dependencies: ["KernelInterface", "CPrefetch"],
-        swiftSettings: (define.map { [.define($0)] } ?? [])
-            + [.unsafeFlags(["-Ounchecked", "-disable-cmo"] + (march.map { ["-Xcc", "-march=\($0)"] } ?? []))])
+        name: name, dependencies: ["CInstructions", "CPrefetch", "KernelInterface"],
+        swiftSettings: defines.map { .define($0) }
+            + [.unsafeFlags(["-Ounchecked", "-disable-cmo"] + machine.flatMap { ["-Xcc", $0] })])
 }
 
 #if arch(x86_64)
 let kernelTargets: [Target] = [
     kernels("Kernels"),
-    kernels("KernelsAVX2", define: "LVO_AVX2", march: "haswell"),
-    kernels("KernelsAVX512", define: "LVO_AVX512", march: "skylake-avx512"),
+    kernels("KernelsAVX2", defines: ["LVO_AVX2"], machine: ["-march=haswell"]),
+    kernels("KernelsAVX512", defines: ["LVO_AVX512"], machine: ["-march=skylake-avx512"]),
+    kernels(
+        "KernelsAVX512BF16", defines: ["LVO_AVX512", "LVO_AVX512BF16"],
+        machine: ["-march=skylake-avx512", "-mavx512bf16"]),
 ]
 #else
 let kernelTargets: [Target] = [kernels("Kernels")]
@@ -45,6 +48,7 @@ let package = Package(
     ],
     targets: kernelTargets + [
         // Floor 0: kernels, and errors and files
+        .systemLibrary(name: "CInstructions"),
         .systemLibrary(name: "CPrefetch"),
         .systemLibrary(name: "CThreads"),
         .target(name: "KernelInterface"),
@@ -120,7 +124,7 @@ let package = Package(
             dependencies: ["KernelInterface", "Ops", "ReferenceKernels", "TestSupport", realModule]),
         .testTarget(
             name: "OpsTests",
-            dependencies: ["Ops", "ReferenceKernels", "Tensors", "TestSupport", realModule, complexModule]),
+            dependencies: ["Files", "Ops", "ReferenceKernels", "Tensors", "TestSupport", realModule, complexModule]),
         .testTarget(
             name: "CheckpointsTests",
             dependencies: ["Checkpoints", "Files", "StableDiffusion", "Tensors", "TestSupport"],

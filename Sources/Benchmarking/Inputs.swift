@@ -28,21 +28,27 @@ extension Weight {
 }
 
 extension Engine {
-    /// GFLOP/s of the register tile on operands in the first-level cache, times the threads: the denominator of every
-    /// share of the peak.
+    /// GFLOP/s of the register tile in this engine's precision, on operands in the first-level cache, times the threads: the
+    /// denominator of every share of the peak.
     public func measureTilePeak() -> Double {
         let gemm = kernels.gemm
-        let (depth, rows, calls) = (256, gemm.tileRows * 8, 200)
-        let a = Tensor.filled([rows, depth]), panel = Tensor.filled([depth, gemm.panelWidth])
+        let (words, rows, calls) = (256, gemm.tileRows * 8, 200)
+        let a = Tensor.filled([rows, words]), panel = Tensor.filled([words, gemm.panelWidth])
         let c = Tensor.zeros([rows, gemm.panelWidth])
-        let best = (0..<20).map { _ in
-            Timing.time {
-                for _ in 0..<calls {
-                    gemm.multiply(
-                        a.pointer, rows, depth, panel.pointer, gemm.panelWidth, c.pointer, gemm.panelWidth, false)
-                }
+        let pairs = Scratch<UInt32>(a.count, repeating: 0x3F80_3F80, self)
+        let pairPanel = Scratch<UInt32>(panel.count, repeating: 0x3F80_3F80, self)
+        func multiply() {
+            switch precision {
+            case .float32:
+                gemm.multiply(
+                    a.pointer, rows, words, panel.pointer, gemm.panelWidth, c.pointer, gemm.panelWidth, false)
+            case .bfloat16:
+                kernels.bfloat16.multiply(
+                    pairs.pointer, rows, words, pairPanel.pointer, gemm.panelWidth, c.pointer, gemm.panelWidth, false)
             }
-        }.min() ?? 1
-        return Double(2 * rows * depth * gemm.panelWidth * calls) / best / 1e9 * Double(threads.count)
+        }
+        let best = (0..<20).map { _ in Timing.time { for _ in 0..<calls { multiply() } } }.min() ?? 1
+        let terms = precision == .bfloat16 ? 2 * words : words
+        return Double(2 * rows * terms * gemm.panelWidth * calls) / best / 1e9 * Double(threads.count)
     }
 }

@@ -18,14 +18,15 @@ struct BackwardScratch {
     let queryTokens, dOutTokens, queryChannels, dOutChannels: Int
     let dQuery, scores, products, transposedGradients, count: Int
 
-    @inline(always) init(keys: Int, width: Int) {
+    /// - Parameter depth: words that hold `width` numbers.
+    @inline(always) init(keys: Int, width: Int, depth: Int) {
         panels = (keys + panelWidth - 1) / panelWidth
         let panelFloats = panels * panelWidth * width
         keyPanels = 0
-        valuePanels = panelFloats
-        dKey = 2 * panelFloats
-        dValue = 3 * panelFloats
-        keyChannels = 4 * panelFloats
+        valuePanels = panels * panelWidth * depth
+        dKey = 2 * valuePanels
+        dValue = dKey + panelFloats
+        keyChannels = dValue + panelFloats
         queryTokens = keyChannels + (keys + gradientKeys) * tiled(width) + packSlack
         dOutTokens = queryTokens + tileCount(gradientQueries, width)
         queryChannels = dOutTokens + tileCount(gradientQueries, width)
@@ -38,33 +39,36 @@ struct BackwardScratch {
     }
 }
 
-func backwardScratchCount(_ keys: Int, _ width: Int) -> Int { BackwardScratch(keys: keys, width: width).count }
+/// Room for words of either kind.
+func backwardScratchCount(_ keys: Int, _ width: Int) -> Int {
+    BackwardScratch(keys: keys, width: width, depth: width).count
+}
 
 /// `AttentionKernels.backward`.
-func attentionBackward(
-    _ head: AttentionHead, _ query: UnsafePointer<Float>, _ dOut: UnsafePointer<Float>, _ queries: Int,
+func attentionBackward<Word: OperandWord>(
+    _: Word.Type, _ head: AttentionHead, _ query: UnsafePointer<Float>, _ dOut: UnsafePointer<Float>, _ queries: Int,
     _ key: UnsafePointer<Float>, _ value: UnsafePointer<Float>, _ keys: Range<Int>,
     _ softmax: UnsafePointer<Float>, _ softmaxStride: Int, _ delta: UnsafePointer<Float>,
     _ dQuery: UnsafeMutablePointer<Float>, _ dKey: UnsafeMutablePointer<Float>,
     _ dValue: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
 ) {
     let (width, stride) = (head.width, head.queryStride)
-    let at = BackwardScratch(keys: keys.count, width: width)
-    packKeys(head, key, value, keys, at, scratch)
+    let at = BackwardScratch(keys: keys.count, width: width, depth: Word.words(width))
+    packKeys(Word.self, head, key, value, keys, at, scratch)
     var first = 0
     while first < queries {
         let count = min(gradientQueries, queries - first)
         let (q, d) = (query + first * stride, dOut + first * stride)
-        packTokenTiles(q, stride, count, width, head.scale * log2e, scratch + at.queryTokens)
-        packTokenTiles(d, stride, count, width, 1, scratch + at.dOutTokens)
-        packChannelTiles(q, stride, count, width, head.scale, scratch + at.queryChannels)
-        packChannelTiles(d, stride, count, width, 1, scratch + at.dOutChannels)
+        packTokenTiles(Word.self, q, stride, count, width, head.scale * log2e, scratch + at.queryTokens)
+        packTokenTiles(Word.self, d, stride, count, width, 1, scratch + at.dOutTokens)
+        packChannelTiles(Word.self, q, stride, count, width, head.scale, scratch + at.queryChannels)
+        packChannelTiles(Word.self, d, stride, count, width, 1, scratch + at.dOutChannels)
         (scratch + at.dQuery).update(repeating: 0, count: gradientQueries * width)
         let visible = head.causal ? min(keys.count, first + count - keys.lowerBound) : keys.count
         var block = 0
         while block < visible {
             backwardBlock(
-                head, first, count, keys, block, softmax + first, softmaxStride, delta + first, at, scratch)
+                Word.self, head, first, count, keys, block, softmax + first, softmaxStride, delta + first, at, scratch)
             block += gradientKeys
         }
         var panel = 0
@@ -85,30 +89,30 @@ func attentionBackward(
 }
 
 /// Keys and values as panels, keys also a channel per row for each `gradientKeys`; the sums of dK and dV set to zero.
-@inline(always) func packKeys(
-    _ head: AttentionHead, _ key: UnsafePointer<Float>, _ value: UnsafePointer<Float>, _ keys: Range<Int>,
+@inline(always) func packKeys<Word: OperandWord>(
+    _: Word.Type, _ head: AttentionHead, _ key: UnsafePointer<Float>, _ value: UnsafePointer<Float>, _ keys: Range<Int>,
     _ at: BackwardScratch, _ scratch: UnsafeMutablePointer<Float>
 ) {
     let (width, stride) = (head.width, head.keyStride)
     for panel in 0..<at.panels {
         let token = keys.lowerBound + panel * panelWidth
-        let (offset, count) = (panel * panelWidth * width, keys.upperBound - token)
-        packTokenPanel(key + token * stride, stride, count, width, 1, scratch + at.keyPanels + offset)
-        packTokenPanel(value + token * stride, stride, count, width, 1, scratch + at.valuePanels + offset)
+        let (offset, count) = (panel * panelWidth * Word.words(width), keys.upperBound - token)
+        packTokenPanel(Word.self, key + token * stride, stride, count, width, 1, scratch + at.keyPanels + offset)
+        packTokenPanel(Word.self, value + token * stride, stride, count, width, 1, scratch + at.valuePanels + offset)
     }
     var block = 0
     while block < keys.count {
         packChannelTiles(
-            key + (keys.lowerBound + block) * stride, stride, min(gradientKeys, keys.count - block), width, head.scale,
-            scratch + at.keyChannels + block * tiled(width))
+            Word.self, key + (keys.lowerBound + block) * stride, stride, min(gradientKeys, keys.count - block), width,
+            head.scale, scratch + at.keyChannels + block / Word.terms * tiled(width))
         block += gradientKeys
     }
     (scratch + at.dKey).update(repeating: 0, count: 2 * at.panels * panelWidth * width)
 }
 
 /// The products of one block of queries with the `gradientKeys` keys from `keys.lowerBound + block`.
-@inline(never) func backwardBlock(
-    _ head: AttentionHead, _ first: Int, _ count: Int, _ keys: Range<Int>, _ block: Int,
+@inline(never) func backwardBlock<Word: OperandWord>(
+    _: Word.Type, _ head: AttentionHead, _ first: Int, _ count: Int, _ keys: Range<Int>, _ block: Int,
     _ softmax: UnsafePointer<Float>, _ softmaxStride: Int, _ delta: UnsafePointer<Float>, _ at: BackwardScratch,
     _ scratch: UnsafeMutablePointer<Float>
 ) {
@@ -118,29 +122,25 @@ func attentionBackward(
     let blockKeys = min(gradientKeys, keys.count - block)
     var start = 0
     while start < blockKeys {
-        let offset = (block + start) * width
-        gemmMultiply(
-            scratch + at.queryTokens, count, width, scratch + at.keyPanels + offset, panelWidth, scores, panelWidth,
-            false)
-        gemmMultiply(
-            scratch + at.dOutTokens, count, width, scratch + at.valuePanels + offset, panelWidth, products, panelWidth,
-            false)
+        let (offset, operand) = ((block + start) * width, (block + start) * Word.words(width))
+        multiplyWords(
+            Word.self, scratch + at.queryTokens, count, width, scratch + at.keyPanels + operand, scores, false)
+        multiplyWords(
+            Word.self, scratch + at.dOutTokens, count, width, scratch + at.valuePanels + operand, products, false)
         if head.causal { maskRows(scores, count, keys.lowerBound + block + start, first) }
-        rowGradients(scores, products, count, softmax, softmax + softmaxStride, delta)
-        gemmMultiply(
-            scratch + at.dOutChannels, width, count, scores, panelWidth, scratch + at.dValue + offset, panelWidth, true)
-        gemmMultiply(
-            scratch + at.queryChannels, width, count, products, panelWidth, scratch + at.dKey + offset, panelWidth,
-            true)
-        transposeGradients(products, count, transposedGradients + start * panelWidth)
+        rowGradients(Word.self, scores, products, count, softmax, softmax + softmaxStride, delta)
+        multiplyWords(
+            Word.self, scratch + at.dOutChannels, width, count, scores, scratch + at.dValue + offset, true)
+        multiplyWords(
+            Word.self, scratch + at.queryChannels, width, count, products, scratch + at.dKey + offset, true)
+        transposeGradients(Word.self, products, count, transposedGradients + start / Word.terms * panelWidth)
         start += panelWidth
     }
     var panel = 0
     while panel < count {
-        gemmMultiply(
-            scratch + at.keyChannels + block * tiled(width), width, blockKeys,
-            transposedGradients + panel * gradientKeys, panelWidth, scratch + at.dQuery + panel * width, panelWidth,
-            true)
+        multiplyWords(
+            Word.self, scratch + at.keyChannels + block / Word.terms * tiled(width), width, blockKeys,
+            transposedGradients + panel * gradientKeys, scratch + at.dQuery + panel * width, true)
         panel += panelWidth
     }
 }
@@ -154,27 +154,46 @@ func attentionBackward(
     }
 }
 
-/// Replaces scores (queries in rows) by P and the products dO·Vᵀ by dS.
-@inline(never) func rowGradients(
-    _ scores: UnsafeMutablePointer<Float>, _ products: UnsafeMutablePointer<Float>, _ rows: Int,
+/// Replaces scores (queries in rows) by words of P along the queries and the products dO·Vᵀ by those of dS.
+@inline(never) func rowGradients<Word: OperandWord>(
+    _: Word.Type, _ scores: UnsafeMutablePointer<Float>, _ products: UnsafeMutablePointer<Float>, _ rows: Int,
     _ maximum: UnsafePointer<Float>, _ reciprocal: UnsafePointer<Float>, _ delta: UnsafePointer<Float>
 ) {
-    for row in 0..<rows {
-        let (m, r, d) = (maximum[row], reciprocal[row], delta[row])
+    @inline(always) func gradient(_ row: Int, _ column: Int) -> (p: Vec, dS: Vec) {
+        let i = row * panelWidth + column
+        let p = exp2(scores.vec(i) - maximum[row]) * reciprocal[row]
+        return (p, p * (products.vec(i) - delta[row]))
+    }
+    var row = 0
+    while row < rows {
         for half in 0..<2 {
-            let i = row * panelWidth + half * lanes
-            let p = exp2(scores.vec(i) - m) * r
-            scores.store(p, i)
-            products.store(p * (products.vec(i) - d), i)
+            let column = half * lanes
+            let hasNext = Word.terms == 2 && row + 1 < rows
+            let next = hasNext ? gradient(row + 1, column) : (p: Vec.zero, dS: Vec.zero)
+            let (p, dS) = gradient(row, column)
+            let word = row / Word.terms * panelWidth + column
+            scores.store(Word.joined(p, next.p), word)
+            products.store(Word.joined(dS, next.dS), word)
         }
+        row += Word.terms
     }
 }
 
-/// dS [queries][panelWidth keys] → panels of queries [key][panelWidth queries], `gradientKeys` keys apart.
-@inline(never) func transposeGradients(
-    _ gradients: UnsafePointer<Float>, _ rows: Int, _ target: UnsafeMutablePointer<Float>
+/// dS [queries][panelWidth keys] → panels of queries [key][panelWidth queries], `gradientKeys` keys apart; words along the
+/// queries become words along the keys.
+@inline(never) func transposeGradients<Word: OperandWord>(
+    _: Word.Type, _ gradients: UnsafePointer<Float>, _ rows: Int, _ target: UnsafeMutablePointer<Float>
 ) {
     var row = 0
+    if Word.terms == 2 {
+        while row < rows {
+            bfloat16TransposePanel(
+                UnsafeRawPointer(gradients + row / 2 * panelWidth).assumingMemoryBound(to: UInt32.self), rows - row,
+                UnsafeMutableRawPointer(target + row * gradientKeys).assumingMemoryBound(to: UInt32.self))
+            row += panelWidth
+        }
+        return
+    }
     while row < rows {
         let panel = target + row / panelWidth * panelWidth * gradientKeys + row % panelWidth
         for half in 0..<2 {

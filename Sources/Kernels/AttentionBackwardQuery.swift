@@ -3,8 +3,8 @@
 import KernelInterface
 
 /// `AttentionKernels.backwardQuery`.
-func attentionBackwardQuery(
-    _ head: AttentionHead, _ query: UnsafePointer<Float>, _ dOut: UnsafePointer<Float>, _ queries: Range<Int>,
+func attentionBackwardQuery<Word: OperandWord>(
+    _: Word.Type, _ head: AttentionHead, _ query: UnsafePointer<Float>, _ dOut: UnsafePointer<Float>, _ queries: Range<Int>,
     _ keyTokens: UnsafePointer<Float>, _ valueTokens: UnsafePointer<Float>, _ keyChannels: UnsafePointer<Float>,
     _ keys: Int, _ softmax: UnsafePointer<Float>, _ softmaxStride: Int, _ delta: UnsafePointer<Float>,
     _ dQuery: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
@@ -17,20 +17,22 @@ func attentionBackwardQuery(
     var first = queries.lowerBound
     while first < queries.upperBound {
         let count = min(panelWidth, queries.upperBound - first)
-        packTokenPanel(query + first * stride, stride, count, width, head.scale * log2e, packedQuery)
-        packTokenPanel(dOut + first * stride, stride, count, width, 1, packedGradient)
+        packTokenPanel(
+            Word.self, query + first * stride, stride, count, width, head.scale * log2e, packedQuery)
+        packTokenPanel(Word.self, dOut + first * stride, stride, count, width, 1, packedGradient)
         let visible = head.causal ? min(keys, first + count) : keys
         var key = 0
         while key < visible {
             let block = min(keyBlock, keys - key)
-            let tokens = key * width
-            gemmMultiply(keyTokens + tokens, block, width, packedQuery, panelWidth, scores, panelWidth, false)
-            gemmMultiply(valueTokens + tokens, block, width, packedGradient, panelWidth, products, panelWidth, false)
+            let tokens = key * Word.words(width)
+            multiplyWords(Word.self, keyTokens + tokens, block, width, packedQuery, scores, false)
+            multiplyWords(Word.self, valueTokens + tokens, block, width, packedGradient, products, false)
             if head.causal { maskScores(scores, key, block, first) }
             let row = softmax + first
-            columnGradients(scores, products, block, row, row + softmaxStride, delta + first, count)
-            gemmMultiply(
-                keyChannels + key * tiled(width), width, block, scores, panelWidth, sums, panelWidth, key > 0)
+            columnGradients(
+                Word.self, scores, products, block, row, row + softmaxStride, delta + first, count)
+            multiplyWords(
+                Word.self, keyChannels + key / Word.terms * tiled(width), width, block, scores, sums, key > 0)
             key += keyBlock
         }
         for i in 0..<2 * width { sums.store(sums.vec(i * lanes) * head.scale, i * lanes) }
@@ -39,9 +41,9 @@ func attentionBackwardQuery(
     }
 }
 
-/// Replaces a panel of scores (queries in columns) by dS.
-@inline(never) func columnGradients(
-    _ scores: UnsafeMutablePointer<Float>, _ products: UnsafePointer<Float>, _ keys: Int,
+/// Replaces a panel of scores (queries in columns) by words of dS along the keys.
+@inline(never) func columnGradients<Word: OperandWord>(
+    _: Word.Type, _ scores: UnsafeMutablePointer<Float>, _ products: UnsafePointer<Float>, _ keys: Int,
     _ maximum: UnsafePointer<Float>, _ reciprocal: UnsafePointer<Float>, _ delta: UnsafePointer<Float>, _ count: Int
 ) {
     for half in 0..<2 {
@@ -49,9 +51,15 @@ func attentionBackwardQuery(
         let valid = min(lanes, count - start)
         if valid <= 0 { return }
         let (m, r, d) = (maximum.vec(start, valid), reciprocal.vec(start, valid), delta.vec(start, valid))
-        for k in 0..<keys {
+        @inline(always) func gradient(_ k: Int) -> Vec {
             let i = k * panelWidth + start
-            scores.store(exp2(scores.vec(i) - m) * r * (products.vec(i) - d), i)
+            return exp2(scores.vec(i) - m) * r * (products.vec(i) - d)
+        }
+        var k = 0
+        while k < keys {
+            let next = Word.terms == 2 && k + 1 < keys ? gradient(k + 1) : Vec.zero
+            scores.store(Word.joined(gradient(k), next), k / Word.terms * panelWidth + start)
+            k += Word.terms
         }
     }
 }

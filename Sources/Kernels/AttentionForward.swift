@@ -13,21 +13,23 @@ import KernelInterface
 @inline(always) var queryPanels: Int { 4 }
 @inline(always) var log2e: Float { 1.44269504 }
 
-func makeAttentionKernels() -> AttentionKernels {
+func makeAttentionKernels<Word: OperandWord>(_ word: Word.Type) -> AttentionKernels {
     AttentionKernels(
         queryBlock: queryPanels * panelWidth,
         packedCount: { keys, width in max(tileCount(keys, width), keys * tiled(width) + packSlack) },
         scratchCount: { width in panelWidth * (2 * keyBlock + queryPanels * (3 * width + 3)) },
         backwardScratchCount: backwardScratchCount,
-        packTokens: { packTokenTiles($0, $1, $2, $3, 1, $4) },
-        packChannels: packChannelBlocks,
-        forward: attentionForward, backwardQuery: attentionBackwardQuery, backward: attentionBackward,
+        packTokens: { packTokenTiles(word, $0, $1, $2, $3, 1, $4) },
+        packChannels: { packChannelBlocks(word, $0, $1, $2, $3, $4) },
+        forward: { attentionForward(word, $0, $1, $2, $3, $4, $5, $6, $7, $8, $9) },
+        backwardQuery: { attentionBackwardQuery(word, $0, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) },
+        backward: { attentionBackward(word, $0, $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) },
         rowDots: rowDots)
 }
 
 /// `AttentionKernels.forward`.
-func attentionForward(
-    _ head: AttentionHead, _ query: UnsafePointer<Float>, _ queries: Range<Int>,
+func attentionForward<Word: OperandWord>(
+    _: Word.Type, _ head: AttentionHead, _ query: UnsafePointer<Float>, _ queries: Range<Int>,
     _ keyTokens: UnsafePointer<Float>, _ valueChannels: UnsafePointer<Float>, _ keys: Int,
     _ out: UnsafeMutablePointer<Float>, _ softmax: UnsafeMutablePointer<Float>, _ softmaxStride: Int,
     _ scratch: UnsafeMutablePointer<Float>
@@ -41,7 +43,7 @@ func attentionForward(
     for panel in 0..<panels {
         let first = queries.lowerBound + panel * panelWidth
         packTokenPanel(
-            query + first * head.queryStride, head.queryStride, queries.upperBound - first, width,
+            Word.self, query + first * head.queryStride, head.queryStride, queries.upperBound - first, width,
             head.scale * log2e, packedQuery + panel * panelWidth * width)
     }
     let visible = head.causal ? min(keys, queries.upperBound) : keys
@@ -49,14 +51,14 @@ func attentionForward(
     while key < visible {
         let count = min(keyBlock, keys - key)
         for panel in 0..<panels {
-            gemmMultiply(
-                keyTokens + key * width, count, width, packedQuery + panel * panelWidth * width, panelWidth, scores,
-                panelWidth, false)
+            multiplyWords(
+                Word.self, keyTokens + key * Word.words(width), count, width, packedQuery + panel * panelWidth * width,
+                scores, false)
             if head.causal { maskScores(scores, key, count, queries.lowerBound + panel * panelWidth) }
             let total = sums + panel * panelWidth * width
-            exponentiate(scores, count, running + 2 * panel * panelWidth, total, width, first: key == 0)
-            gemmMultiply(
-                valueChannels + key * tiled(width), width, count, scores, panelWidth, total, panelWidth, key > 0)
+            exponentiate(Word.self, scores, count, running + 2 * panel * panelWidth, total, width, first: key == 0)
+            multiplyWords(
+                Word.self, valueChannels + key / Word.terms * tiled(width), width, count, scores, total, key > 0)
         }
         key += keyBlock
     }
@@ -81,10 +83,10 @@ func attentionForward(
     }
 }
 
-/// Replaces the scores of one panel by 2^(score − maximum) and brings the running maximum, the running sum
+/// Replaces the scores of one panel by words of 2^(score − maximum) along the keys and brings the running maximum, the running sum
 /// (`running`: [2][panelWidth]) and the running output up to the new maximum.
-@inline(never) func exponentiate(
-    _ scores: UnsafeMutablePointer<Float>, _ keys: Int, _ running: UnsafeMutablePointer<Float>,
+@inline(never) func exponentiate<Word: OperandWord>(
+    _: Word.Type, _ scores: UnsafeMutablePointer<Float>, _ keys: Int, _ running: UnsafeMutablePointer<Float>,
     _ total: UnsafeMutablePointer<Float>, _ width: Int, first: Bool
 ) {
     var (left, right) = columnMaximum(scores, keys)
@@ -101,13 +103,23 @@ func attentionForward(
             total.store(total.vec(c * panelWidth + lanes) * shrinkRight, c * panelWidth + lanes)
         }
     }
-    for k in 0..<keys {
+    var k = 0
+    while k < keys {
         let p = exp2(scores.vec(k * panelWidth) - left)
         let q = exp2(scores.vec(k * panelWidth + lanes) - right)
-        scores.store(p, k * panelWidth)
-        scores.store(q, k * panelWidth + lanes)
         leftSum += p
         rightSum += q
+        var (nextP, nextQ) = (Vec.zero, Vec.zero)
+        if Word.terms == 2 && k + 1 < keys {
+            nextP = exp2(scores.vec((k + 1) * panelWidth) - left)
+            nextQ = exp2(scores.vec((k + 1) * panelWidth + lanes) - right)
+            leftSum += nextP
+            rightSum += nextQ
+        }
+        let word = k / Word.terms * panelWidth
+        scores.store(Word.joined(p, nextP), word)
+        scores.store(Word.joined(q, nextQ), word + lanes)
+        k += Word.terms
     }
     running.store(left, 0)
     running.store(right, lanes)

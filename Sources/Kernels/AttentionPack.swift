@@ -2,6 +2,7 @@
 //   tokens:   row tiles with a token per row, [tile][channel][tileRows]        (A of K·Qᵀ, depth = width)
 //   channels: row tiles with a channel per row, [tile][token][tileRows]        (A of Vᵀ·Pᵀ, depth = tokens)
 //   panel:    [channel][panelWidth tokens]                                     (B of K·Qᵀ)
+// In bfloat16 the words along the depth are pairs of channels or of tokens. Words of either kind lie in memory for floats.
 // Whole vectors are stored and what spills over the end of a tile's row is overwritten by the next row, so every packed
 // form has `packSlack` floats more than its tiles.
 import KernelInterface
@@ -15,18 +16,15 @@ import KernelInterface
 /// Floats of `count` rows packed in tiles of the given depth.
 @inline(always) func tileCount(_ rows: Int, _ depth: Int) -> Int { tiled(rows) * depth + packSlack }
 
-/// Transposes columns `column ..< column + columns` (at most a vector) of `count` rows, missing rows being zero, and
-/// hands each to `sink(column within the block, vector)`.
-@inline(always) func transposeRows(
-    _ rows: UnsafePointer<Float>, _ stride: Int, _ count: Int, _ column: Int, _ columns: Int, _ sink: (Int, Vec) -> Void
+/// Transposes words `word ..< word + words` (at most a vector) of `count` rows of `width` numbers times `factor`, missing
+/// rows being zero, and hands each to `sink(word within the block, vector)`.
+@inline(always) func transposeRows<Word: OperandWord>(
+    _: Word.Type, _ rows: UnsafePointer<Float>, _ stride: Int, _ count: Int, _ width: Int, _ factor: Float,
+    _ word: Int, _ words: Int, _ sink: (Int, Vec) -> Void
 ) {
     transposeSquare(
-        { r in
-            if r >= count { return Vec.zero }
-            let source = rows + r * stride + column
-            return columns >= lanes ? source.vec(0) : partialRow(source, columns)
-        },
-        { c, vector in if c < columns { sink(c, vector) } })
+        { r in r < count ? Word.row(rows + r * stride, word, width, factor) : Vec.zero },
+        { c, vector in if c < words { sink(c, vector) } })
 }
 
 @inline(never) func partialRow(_ row: UnsafePointer<Float>, _ count: Int) -> Vec { row.vec(0, count) }
@@ -43,19 +41,20 @@ import KernelInterface
 }
 
 /// Tokens packed a token per row, times `factor`. Rows of a tile go last to first, so that the spill is overwritten.
-func packTokenTiles(
-    _ rows: UnsafePointer<Float>, _ stride: Int, _ count: Int, _ width: Int, _ factor: Float,
+func packTokenTiles<Word: OperandWord>(
+    _: Word.Type, _ rows: UnsafePointer<Float>, _ stride: Int, _ count: Int, _ width: Int, _ factor: Float,
     _ packed: UnsafeMutablePointer<Float>
 ) {
+    let depth = Word.words(width)
     var token = 0
     while token < count {
-        let tile = packed + token * width
+        let tile = packed + token * depth
         var row = (tileRows - 1) / lanes * lanes
         while row >= 0 {
             let source = rows + (token + row) * stride
-            forEachBlock(width) { column, columns in
-                transposeRows(source, stride, count - token - row, column, columns) { c, vector in
-                    tile.store(vector * factor, (column + c) * tileRows + row)
+            forEachBlock(depth) { first, words in
+                transposeRows(Word.self, source, stride, count - token - row, width, factor, first, words) {
+                    tile.store($1, (first + $0) * tileRows + row)
                 }
             }
             row -= lanes
@@ -66,38 +65,43 @@ func packTokenTiles(
 
 /// Tokens packed a channel per row (depth `count`), times `factor`. Tile rows beyond the width hold whatever follows
 /// in the token's row; the product computes and drops them.
-func packChannelTiles(
-    _ rows: UnsafePointer<Float>, _ stride: Int, _ count: Int, _ width: Int, _ factor: Float,
+func packChannelTiles<Word: OperandWord>(
+    _: Word.Type, _ rows: UnsafePointer<Float>, _ stride: Int, _ count: Int, _ width: Int, _ factor: Float,
     _ packed: UnsafeMutablePointer<Float>
 ) {
     let wholeTokens = stride >= lanes ? count - 1 : 0
+    @inline(always) func channels(_ token: Int, _ channel: Int) -> Vec {
+        let (source, valid) = (rows + token * stride + channel, width - channel)
+        return (valid >= lanes || token < wholeTokens ? source.vec(0) : partialRow(source, valid)) * factor
+    }
     var channel = 0
     while channel < width {
-        let tile = packed + channel * count
-        for token in 0..<count {
+        let tile = packed + channel * Word.words(count)
+        var token = 0
+        while token < count {
             var row = 0
             while row < tileRows && channel + row < width {
-                let source = rows + token * stride + channel + row
-                let valid = width - channel - row
-                let vector = valid >= lanes || token < wholeTokens ? source.vec(0) : partialRow(source, valid)
-                tile.store(vector * factor, token * tileRows + row)
+                let hasNext = Word.terms == 2 && token + 1 < count
+                let next = hasNext ? channels(token + 1, channel + row) : Vec.zero
+                tile.store(Word.joined(channels(token, channel + row), next), token / Word.terms * tileRows + row)
                 row += lanes
             }
+            token += Word.terms
         }
         channel += tileRows
     }
 }
 
 /// At most `panelWidth` tokens as a panel, missing ones zero, times `factor`.
-func packTokenPanel(
-    _ rows: UnsafePointer<Float>, _ stride: Int, _ count: Int, _ width: Int, _ factor: Float,
+func packTokenPanel<Word: OperandWord>(
+    _: Word.Type, _ rows: UnsafePointer<Float>, _ stride: Int, _ count: Int, _ width: Int, _ factor: Float,
     _ panel: UnsafeMutablePointer<Float>
 ) {
     for half in 0..<2 {
         let first = half * lanes
-        forEachBlock(width) { column, columns in
-            transposeRows(rows + first * stride, stride, count - first, column, columns) { c, vector in
-                panel.store(vector * factor, (column + c) * panelWidth + first)
+        forEachBlock(Word.words(width)) { word, words in
+            transposeRows(Word.self, rows + first * stride, stride, count - first, width, factor, word, words) {
+                panel.store($1, (word + $0) * panelWidth + first)
             }
         }
     }
@@ -111,7 +115,8 @@ func unpackTokenPanel(
     while first < min(count, panelWidth) {
         let target = rows + first * stride
         forEachBlock(width) { column, columns in
-            transposeRows(panel + column * panelWidth + first, panelWidth, columns, 0, lanes) { r, vector in
+            let source = panel + column * panelWidth + first
+            transposeRows(Float.self, source, panelWidth, columns, lanes, 1, 0, lanes) { r, vector in
                 if r < count - first { (target + r * stride).store(vector, column, columns) }
             }
         }
@@ -120,13 +125,25 @@ func unpackTokenPanel(
 }
 
 /// `AttentionKernels.packChannels`: blocks of `keyBlock` tokens, each packed a channel per row.
-func packChannelBlocks(
-    _ rows: UnsafePointer<Float>, _ stride: Int, _ keys: Int, _ width: Int, _ packed: UnsafeMutablePointer<Float>
+func packChannelBlocks<Word: OperandWord>(
+    _: Word.Type, _ rows: UnsafePointer<Float>, _ stride: Int, _ keys: Int, _ width: Int,
+    _ packed: UnsafeMutablePointer<Float>
 ) {
     var key = 0
     while key < keys {
         packChannelTiles(
-            rows + key * stride, stride, min(keyBlock, keys - key), width, 1, packed + key * tiled(width))
+            Word.self, rows + key * stride, stride, min(keyBlock, keys - key), width, 1,
+            packed + key / Word.terms * tiled(width))
         key += keyBlock
     }
+}
+
+/// `sums (+)= a · panel` over `depth` terms for operands of words in memory for floats, sums `[rows][panelWidth]`.
+@inline(always) func multiplyWords<Word: OperandWord>(
+    _: Word.Type, _ a: UnsafePointer<Float>, _ rows: Int, _ depth: Int, _ panel: UnsafePointer<Float>,
+    _ sums: UnsafeMutablePointer<Float>, _ accumulate: Bool
+) {
+    gemmMultiply(
+        UnsafeRawPointer(a).assumingMemoryBound(to: Word.self), rows, Word.words(depth),
+        UnsafeRawPointer(panel).assumingMemoryBound(to: Word.self), panelWidth, sums, panelWidth, accumulate)
 }

@@ -1,32 +1,41 @@
-/// `GemmKernels.packRows`. Full groups of columns go through register transposes, the rest one by one.
+/// `GemmKernels.packRows`.
 func gemmPackRows(
     _ a: UnsafePointer<Float>, _ offsets: UnsafePointer<Int>, _ rows: Int, _ depth: Int,
     _ packed: UnsafeMutablePointer<Float>, _ tileStride: Int
 ) {
-    let vectors = depth / lanes * lanes
+    packRows(
+        offsets, rows, depth, depth / lanes * lanes, packed, tileStride, { (a + $0).vec($1) }, { a[$0 + $1] })
+}
+
+/// Packs rows of `words` words into tiles. The first `vectors` words (whole vectors) go through register transposes, the
+/// rest one by one.
+@inline(__always) func packRows(
+    _ offsets: UnsafePointer<Int>, _ rows: Int, _ words: Int, _ vectors: Int, _ packed: UnsafeMutablePointer<Float>,
+    _ tileStride: Int, _ vector: (_ offset: Int, _ word: Int) -> Vec, _ word: (_ offset: Int, _ word: Int) -> Float
+) {
     var row = 0
     while row < rows {
         let target = packed + row / tileRows * tileStride
         let valid = min(tileRows, rows - row)
         var first = 0
         while first < tileRows {
-            packGroup(a, offsets + row + first, max(0, valid - first), vectors, target + first, tileRows - first)
+            packGroup(offsets + row + first, max(0, valid - first), vectors, target + first, tileRows - first, vector)
             first += lanes
         }
-        packColumns(a, offsets + row, valid, vectors, depth, target)
+        packColumns(offsets + row, valid, vectors, words, target, word)
         row += tileRows
     }
 }
 
-/// Columns `0..<depth` (a multiple of lanes) of one group of rows: `valid` real ones, zeros up to `width`.
+/// Words `0..<words` (a multiple of lanes) of one group of rows: `valid` real ones, zeros up to `width`.
 @inline(__always) func packGroup(
-    _ a: UnsafePointer<Float>, _ offsets: UnsafePointer<Int>, _ valid: Int, _ depth: Int,
-    _ target: UnsafeMutablePointer<Float>, _ width: Int
+    _ offsets: UnsafePointer<Int>, _ valid: Int, _ words: Int, _ target: UnsafeMutablePointer<Float>, _ width: Int,
+    _ vector: (_ offset: Int, _ word: Int) -> Vec
 ) {
     var k = 0
-    while k < depth {
+    while k < words {
         transposeSquare(
-            { row in row < valid && offsets[row] >= 0 ? (a + offsets[row]).vec(k) : Vec.zero },
+            { row in row < valid && offsets[row] >= 0 ? vector(offsets[row], k) : Vec.zero },
             { column, values in storePrefix(values, target + (k + column) * tileRows, width) })
         k += lanes
     }
@@ -51,14 +60,14 @@ func gemmPackRows(
 }
 
 @inline(__always) func packColumns(
-    _ a: UnsafePointer<Float>, _ offsets: UnsafePointer<Int>, _ valid: Int, _ from: Int, _ to: Int,
-    _ target: UnsafeMutablePointer<Float>
+    _ offsets: UnsafePointer<Int>, _ valid: Int, _ from: Int, _ to: Int, _ target: UnsafeMutablePointer<Float>,
+    _ word: (_ offset: Int, _ word: Int) -> Float
 ) {
     for row in 0..<tileRows {
         let offset = row < valid ? offsets[row] : -1
         var k = from
         while k < to {
-            target[k * tileRows + row] = offset >= 0 ? a[offset + k] : 0
+            target[k * tileRows + row] = offset >= 0 ? word(offset, k) : 0
             k += 1
         }
     }

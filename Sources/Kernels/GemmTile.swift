@@ -12,6 +12,43 @@
 #endif
 @inline(always) var panelWidth: Int { 2 * lanes }
 
+/// What a packed operand is made of along k: float32 numbers, or pairs of bfloat16 (`BFloat16.swift`).
+protocol OperandWord: SendableMetatype {
+    associatedtype Vector
+    /// `lanes` words; no alignment needed.
+    static func vector(_ words: UnsafePointer<Self>) -> Vector
+    /// The word in every lane.
+    static func repeated(_ word: Self) -> Vector
+    /// a·b + c.
+    static func product(_ a: Vector, _ b: Vector, _ c: Vec) -> Vec
+    /// Terms along k in a word: 1 or 2.
+    static var terms: Int { get }
+    /// Lane by lane the word of the terms `low` and, if it holds two, `high`; as the bits of floats.
+    static func joined(_ low: Vec, _ high: Vec) -> Vec
+    /// `lanes` words of a row of `width` numbers times `factor`, from word `first` on; as the bits of floats. Reads nothing
+    /// beyond the row: what words hold beyond it is zero.
+    static func row(_ numbers: UnsafePointer<Float>, _ first: Int, _ width: Int, _ factor: Float) -> Vec
+}
+
+extension OperandWord {
+    /// Words that hold `count` terms.
+    @inline(always) static func words(_ count: Int) -> Int { (count + terms - 1) / terms }
+}
+
+extension Float: OperandWord {
+    @inline(always) static func vector(_ words: UnsafePointer<Float>) -> Vec { words.vec(0) }
+    @inline(always) static func repeated(_ word: Float) -> Vec { Vec(repeating: word) }
+    @inline(always) static func product(_ a: Vec, _ b: Vec, _ c: Vec) -> Vec { multiplyAdd(a, b, c) }
+    @inline(always) static var terms: Int { 1 }
+    @inline(always) static func joined(_ low: Vec, _ high: Vec) -> Vec { low }
+    @inline(always) static func row(
+        _ numbers: UnsafePointer<Float>, _ first: Int, _ width: Int, _ factor: Float
+    ) -> Vec {
+        let source = numbers + first
+        return (width - first >= lanes ? source.vec(0) : partialRow(source, width - first)) * factor
+    }
+}
+
 /// Sums of four rows, two vectors each. Tiles are built from these so that one piece of source serves all shapes.
 struct FourRows {
     var a0 = Vec.zero, b0 = Vec.zero
@@ -19,19 +56,21 @@ struct FourRows {
     var a2 = Vec.zero, b2 = Vec.zero
     var a3 = Vec.zero, b3 = Vec.zero
 
-    @inline(always) mutating func add(_ a: UnsafePointer<Float>, _ left: Vec, _ right: Vec) {
-        let r0 = Vec(repeating: a[0])
-        a0 = multiplyAdd(r0, left, a0)
-        b0 = multiplyAdd(r0, right, b0)
-        let r1 = Vec(repeating: a[1])
-        a1 = multiplyAdd(r1, left, a1)
-        b1 = multiplyAdd(r1, right, b1)
-        let r2 = Vec(repeating: a[2])
-        a2 = multiplyAdd(r2, left, a2)
-        b2 = multiplyAdd(r2, right, b2)
-        let r3 = Vec(repeating: a[3])
-        a3 = multiplyAdd(r3, left, a3)
-        b3 = multiplyAdd(r3, right, b3)
+    @inline(always) mutating func add<Word: OperandWord>(
+        _ a: UnsafePointer<Word>, _ left: Word.Vector, _ right: Word.Vector
+    ) {
+        let r0 = Word.repeated(a[0])
+        a0 = Word.product(r0, left, a0)
+        b0 = Word.product(r0, right, b0)
+        let r1 = Word.repeated(a[1])
+        a1 = Word.product(r1, left, a1)
+        b1 = Word.product(r1, right, b1)
+        let r2 = Word.repeated(a[2])
+        a2 = Word.product(r2, left, a2)
+        b2 = Word.product(r2, right, b2)
+        let r3 = Word.repeated(a[3])
+        a3 = Word.product(r3, left, a3)
+        b3 = Word.product(r3, right, b3)
     }
 
     /// Writes four whole rows.
@@ -58,13 +97,15 @@ struct TwoRows {
     var a0 = Vec.zero, b0 = Vec.zero
     var a1 = Vec.zero, b1 = Vec.zero
 
-    @inline(always) mutating func add(_ a: UnsafePointer<Float>, _ left: Vec, _ right: Vec) {
-        let r0 = Vec(repeating: a[0])
-        a0 = multiplyAdd(r0, left, a0)
-        b0 = multiplyAdd(r0, right, b0)
-        let r1 = Vec(repeating: a[1])
-        a1 = multiplyAdd(r1, left, a1)
-        b1 = multiplyAdd(r1, right, b1)
+    @inline(always) mutating func add<Word: OperandWord>(
+        _ a: UnsafePointer<Word>, _ left: Word.Vector, _ right: Word.Vector
+    ) {
+        let r0 = Word.repeated(a[0])
+        a0 = Word.product(r0, left, a0)
+        b0 = Word.product(r0, right, b0)
+        let r1 = Word.repeated(a[1])
+        a1 = Word.product(r1, left, a1)
+        b1 = Word.product(r1, right, b1)
     }
 
     @inline(always) func store(_ c: UnsafeMutablePointer<Float>, _ stride: Int, _ accumulate: Bool) {
@@ -95,9 +136,9 @@ struct TwoRows {
     }
 }
 
-/// `GemmKernels.multiply`.
-func gemmMultiply(
-    _ packedA: UnsafePointer<Float>, _ rows: Int, _ depth: Int, _ panel: UnsafePointer<Float>, _ columns: Int,
+/// `GemmKernels.multiply` and `BFloat16Kernels.multiply`.
+func gemmMultiply<Word: OperandWord>(
+    _ packedA: UnsafePointer<Word>, _ rows: Int, _ depth: Int, _ panel: UnsafePointer<Word>, _ columns: Int,
     _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ accumulate: Bool
 ) {
     var row = 0
@@ -115,15 +156,15 @@ func gemmMultiply(
 }
 
 @inline(never)
-func fullTile(
-    _ a: UnsafePointer<Float>, _ depth: Int, _ panel: UnsafePointer<Float>, _ rows: Int, _ columns: Int,
+func fullTile<Word: OperandWord>(
+    _ a: UnsafePointer<Word>, _ depth: Int, _ panel: UnsafePointer<Word>, _ rows: Int, _ columns: Int,
     _ c: UnsafeMutablePointer<Float>, _ stride: Int, _ accumulate: Bool
 ) {
     #if LVO_AVX512 || arch(arm64)
     var top = FourRows(), middle = FourRows(), bottom = FourRows()
     var (a, b) = (a, panel)
     for _ in 0..<depth {
-        let (left, right) = (b.vec(0), b.vec(lanes))
+        let (left, right) = (Word.vector(b), Word.vector(b + lanes))
         top.add(a, left, right)
         middle.add(a + 4, left, right)
         bottom.add(a + 8, left, right)
@@ -143,7 +184,7 @@ func fullTile(
     var top = FourRows(), bottom = TwoRows()
     var (a, b) = (a, panel)
     for _ in 0..<depth {
-        let (left, right) = (b.vec(0), b.vec(lanes))
+        let (left, right) = (Word.vector(b), Word.vector(b + lanes))
         top.add(a, left, right)
         bottom.add(a + 4, left, right)
         a += tileRows
@@ -160,14 +201,14 @@ func fullTile(
 }
 
 @inline(never)
-func fourRowTile(
-    _ a: UnsafePointer<Float>, _ depth: Int, _ panel: UnsafePointer<Float>, _ rows: Int, _ columns: Int,
+func fourRowTile<Word: OperandWord>(
+    _ a: UnsafePointer<Word>, _ depth: Int, _ panel: UnsafePointer<Word>, _ rows: Int, _ columns: Int,
     _ c: UnsafeMutablePointer<Float>, _ stride: Int, _ accumulate: Bool
 ) {
     var sums = FourRows()
     var (a, b) = (a, panel)
     for _ in 0..<depth {
-        sums.add(a, b.vec(0), b.vec(lanes))
+        sums.add(a, Word.vector(b), Word.vector(b + lanes))
         a += tileRows
         b += panelWidth
     }

@@ -2,7 +2,9 @@ import KernelInterface
 
 /// The table of this build's entry points.
 public func makeKernelTable() -> KernelTable {
-    #if LVO_AVX512
+    #if LVO_AVX512BF16
+    let instructionSet = "avx512bf16"
+    #elseif LVO_AVX512
     let instructionSet = "avx512"
     #elseif LVO_AVX2
     let instructionSet = "avx2"
@@ -18,8 +20,10 @@ public func makeKernelTable() -> KernelTable {
             tileRows: tileRows, panelWidth: panelWidth, multiply: gemmMultiply, packRows: gemmPackRows, prefetch: gemmPrefetch,
             widen: gemmWiden, transposePanel: gemmTransposePanel, transposePanelHalf: gemmTransposePanelHalf,
             writeRows: gemmWriteRows, writeGated: gemmWriteGated),
+        bfloat16: makeBFloat16Kernels(),
         winograd2: makeWinograd2(),
         winograd4: makeWinograd4(),
-        elementwise: makeElementwiseKernels(), norm: makeNormKernels(), attention: makeAttentionKernels(),
+        elementwise: makeElementwiseKernels(), norm: makeNormKernels(), attention: makeAttentionKernels(Float.self),
+        attentionBFloat16: makeAttentionKernels(UInt32.self),
         sparse: sparseKernels())
 }

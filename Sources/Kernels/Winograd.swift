@@ -12,6 +12,26 @@
     }
 }
 
+/// `WinogradKernels.filterPairs`: the first and then the second number of each pair.
+@inline(__always) func winogradFilterPairs<S: WinogradScheme>(
+    _: S.Type, _ taps: UnsafePointer<UInt32>, _ tapStride: Int, _ depth: Int, _ out: UnsafeMutablePointer<Float>,
+    _ elementStride: Int
+) {
+    var word = 0
+    while word < (depth + 1) / 2 * panelWidth {
+        let source = taps + word
+        let target = out + 2 * word - word % panelWidth
+        S.filter(
+            { lowHalves(UInt32.vector(source + $0 * tapStride)) }, { target.store($1, $0 * elementStride) })
+        if 2 * (word / panelWidth) + 1 < depth {
+            S.filter(
+                { highHalves(UInt32.vector(source + $0 * tapStride)) },
+                { target.store($1, $0 * elementStride + panelWidth) })
+        }
+        word += lanes
+    }
+}
+
 /// `WinogradKernels.input`.
 @inline(__always) func winogradInput<S: WinogradScheme>(
     _: S.Type, _ x: UnsafePointer<Float>, _ offsets: UnsafePointer<Int>, _ tiles: Int, _ depth: Int,

@@ -25,7 +25,7 @@ public enum Attention {
         query: Tensor, key: Tensor, value: Tensor, heads: Int, causal: Bool = false, scale: Float? = nil, engine: Engine
     ) -> (out: Tensor, saved: Saved) {
         let call = AttentionCall(query, key, value, heads, causal, scale, engine)
-        let kernels = engine.kernels.attention
+        let kernels = engine.attention
         let keyTokens = call.packed(key, kernels.packTokens)
         let valueChannels = call.packed(value, kernels.packChannels)
         let scratch = call.scratch(kernels.scratchCount(call.head.width))
@@ -58,7 +58,7 @@ public enum Attention {
         let ranges = max(1, min(4, call.keys / 256))
         let rangeKeys = ((call.keys + ranges - 1) / ranges + 63) / 64 * 64
         let partial = Tensor([max(0, ranges - 1), query.count / call.samples], in: engine.workspace)
-        let scratch = call.scratch(engine.kernels.attention.backwardScratchCount(rangeKeys, call.head.width))
+        let scratch = call.scratch(engine.attention.backwardScratchCount(rangeKeys, call.head.width))
         let samplesAtOnce = ranges == 1 ? call.samples : 1
         for first in stride(from: 0, to: call.samples, by: samplesAtOnce) {
             engine.threads.forEach(samplesAtOnce * heads * ranges) { task, worker in
@@ -68,7 +68,7 @@ public enum Attention {
                 let (q, k) = (call.queryOffset(at), call.keyOffset(at))
                 let target = range == 0
                     ? dQuery.pointer + q : partial.pointer + (range - 1) * partial.channels + call.headOffset(at)
-                engine.kernels.attention.backward(
+                engine.attention.backward(
                     call.head, query.pointer + q, dOut.pointer + q, call.queries, key.pointer + k, value.pointer + k,
                     keys, saved.softmax.pointer + 2 * at * call.queries, call.queries,
                     delta.pointer + at * call.queries, target, dKey.pointer + k, dValue.pointer + k,
@@ -90,7 +90,7 @@ public enum Attention {
         causal: Bool = false, scale: Float? = nil, engine: Engine
     ) -> Tensor {
         let call = AttentionCall(query, key, value, heads, causal, scale, engine)
-        let kernels = engine.kernels.attention
+        let kernels = engine.attention
         let delta = call.delta(dOut, query, out, saved)
         let keyTokens = call.packed(key, kernels.packTokens)
         let valueTokens = call.packed(value, kernels.packTokens)

@@ -42,7 +42,7 @@ struct AttentionCall: Sendable {
 
     /// All heads of a key or value tensor in one of the kernels' packed forms.
     func packed(_ tensor: Tensor, _ pack: @escaping AttentionKernels.Pack) -> Tensor {
-        let count = engine.kernels.attention.packedCount(keys, head.width)
+        let count = engine.attention.packedCount(keys, head.width)
         let result = Tensor([tensor.shape[0] * heads, count], in: engine.workspace)
         engine.threads.forEach(result.shape[0]) { at, _ in
             pack(tensor.pointer + keyOffset(at), head.keyStride, keys, head.width, result.pointer + at * count)
@@ -65,7 +65,7 @@ struct AttentionCall: Sendable {
             "attention backward: query \(query.shape), dOut \(dOut.shape), out \(out.shape), \(heads) heads")
         let result = Tensor([samples * heads, queries], in: engine.workspace)
         engine.threads.forEach(samples * heads) { at, _ in
-            engine.kernels.attention.rowDots(
+            engine.attention.rowDots(
                 dOut.pointer + queryOffset(at), out.pointer + queryOffset(at), head.queryStride, queries, head.width,
                 result.pointer + at * queries)
         }
@@ -73,7 +73,7 @@ struct AttentionCall: Sendable {
     }
 
     func forEachQueryBlock(_ body: @Sendable (_ at: Int, _ queries: Range<Int>, _ worker: Int) -> Void) {
-        let block = engine.kernels.attention.queryBlock
+        let block = engine.attention.queryBlock
         let blocks = (queries + block - 1) / block
         engine.threads.forEach(samples * heads * blocks) { task, worker in
             let first = task % blocks * block

@@ -57,7 +57,8 @@ public struct Convolution: Sendable {
     /// The algorithm for maps of `height × width`; `rule` where Winograd's applies, else the direct product.
     public func algorithm(height: Int, width: Int) -> Algorithm {
         guard isWinograds else { return .direct }
-        return Self.rule(inputs: inputs, outputs: outputs, height: height, width: width)
+        return Self.rule(
+            inputs: inputs, outputs: outputs, height: height, width: width, precision: filter.precision)
     }
 
     /// How a 3×3 convolution of stride 1 is computed: the least of the three in multiplications a filter, where
@@ -66,12 +67,20 @@ public struct Convolution: Sendable {
     ///
     /// A rule and not a stopwatch at load time: a choice that followed timing noise would change bits from run to run.
     /// It looks at one sample, so that a latent's result does not depend on the batch it is in.
-    public static func rule(inputs: Int, outputs: Int, height: Int, width: Int) -> Algorithm {
+    ///
+    /// In bfloat16 only the direct product takes fewer instructions (F(4×4)'s transforms would multiply its rounding
+    /// tenfold, so its products are float32): it costs half per pixel, and bringing weights into scratch counts.
+    public static func rule(
+        inputs: Int, outputs: Int, height: Int, width: Int, precision: Precision = .float32
+    ) -> Algorithm {
         guard inputs % 16 == 0, outputs % 16 == 0 else { return .direct }
         func tiles(_ size: Int) -> Int { ((height + size - 1) / size) * ((width + size - 1) / size) }
-        let costs: [(Algorithm, Int)] = [
-            (.winograd4, 36 * tiles(4) + 80), (.winograd2, 16 * tiles(2) + 36), (.direct, 9 * height * width),
-        ]
+        let costs: [(Algorithm, Int)] =
+            switch precision {
+            case .float32:
+                [(.winograd4, 36 * tiles(4) + 80), (.winograd2, 16 * tiles(2) + 36), (.direct, 9 * height * width)]
+            case .bfloat16: [(.winograd4, 72 * tiles(4) + 866), (.direct, 9 * height * width + 256)]
+            }
         return costs.min { $0.1 < $1.1 }?.0 ?? .direct
     }
 

@@ -29,7 +29,10 @@ struct FilterProduct: @unchecked Sendable {
     let rowOffsets: RowOffsets
     let output: StripeOutput
 
-    private var depth: Int { transposed ? filter.outputs : filter.inputs }
+    /// Terms of the sum per tap.
+    private var terms: Int { transposed ? filter.outputs : filter.inputs }
+    /// Words that these take (`Operands`): all depths below are in words.
+    private var depth: Int { filter.operands.words(terms) }
     private var columns: Int { transposed ? filter.inputs : filter.outputs }
 
     /// Depth that one block of packed rows covers: `(panelWidth + tileRows) · maxDepth` floats stay in the first-level
@@ -201,21 +204,23 @@ struct FilterProduct: @unchecked Sendable {
                     piece: row / step, of: (count + step - 1) / step, panel: following.panel,
                     taps: taps[segment.tap]..<taps[segment.tap] + 1, range: segment.range, transposed: transposed)
             }
-            gemm.multiply(
+            filter.operands.multiply(
                 packed + row * block.depth, min(step, count - row), block.depth, weights, gemm.panelWidth,
                 sums + row * gemm.panelWidth, gemm.panelWidth, block.start > 0)
         }
     }
 
     private func pack(_ rowRange: Range<Int>, _ block: DepthBlock, _ packed: UnsafeMutablePointer<Float>) {
-        let gemm = engine.kernels.gemm
+        let (tileRows, operands) = (engine.kernels.gemm.tileRows, filter.operands)
         withUnsafeTemporaryAllocation(of: Int.self, capacity: rowRange.count) { offsets in
             var start = 0
             for segment in block.segments {
                 rowOffsets(taps[segment.tap], rowRange, offsets.baseAddress!)
-                gemm.packRows(
-                    source + segment.range.lowerBound, offsets.baseAddress!, rowRange.count, segment.range.count,
-                    packed + start * gemm.tileRows, block.depth * gemm.tileRows)
+                let first = segment.range.lowerBound * operands.termsPerWord
+                operands.packRows(
+                    source + first, offsets.baseAddress!, rowRange.count,
+                    min(terms - first, segment.range.count * operands.termsPerWord), packed + start * tileRows,
+                    block.depth * tileRows)
                 start += segment.range.count
             }
         }

@@ -3,6 +3,7 @@ import KernelInterface
 import Kernels
 import KernelsAVX2
 import KernelsAVX512
+import KernelsAVX512BF16
 import Tensors
 
 #if canImport(Glibc)
@@ -23,6 +24,7 @@ public enum InstructionSet {
         let cpu = X86Features.detect()
         if cpu.avx2 { names.insert("avx2", at: 0) }
         if cpu.avx512 { names.insert("avx512", at: 0) }
+        if cpu.avx512bf16 { names.insert("avx512bf16", at: 0) }
         return names
         #else
         return [Kernels.makeKernelTable().instructionSet]
@@ -31,6 +33,23 @@ public enum InstructionSet {
 
     /// The kernels that every CPU of this architecture runs.
     static var baseline: KernelTable { Kernels.makeKernelTable() }
+
+    /// Whether this CPU multiplies bfloat16 faster than float32.
+    public static var hasBFloat16: Bool { supported.contains("avx512bf16") }
+
+    /// The precision in which a set computes products fastest; nil: the best set of this CPU.
+    /// - Throws: as `kernels(named:)`.
+    public static func fastestPrecision(of name: String? = nil) throws -> Precision {
+        try kernels(named: name).bfloat16.isNative ? .bfloat16 : .float32
+    }
+
+    /// Why this CPU is not asked to compute in bfloat16.
+    static var noBFloat16: SimpleFailure {
+        SimpleFailure(
+            .usage,
+            "bf16: this CPU has no fast bfloat16 instructions (AVX512_BF16 of AMD Zen 4 and later and of Intel Cooper Lake);"
+                + " use f32")
+    }
 
     /// The kernels of the best supported set, or of the one asked for.
     /// - Throws: `SimpleFailure(.usage)` when that one does not exist or this CPU lacks it, naming what there is.
@@ -45,6 +64,7 @@ public enum InstructionSet {
         }
         #if arch(x86_64)
         switch choice {
+        case "avx512bf16": return KernelsAVX512BF16.makeKernelTable()
         case "avx512": return KernelsAVX512.makeKernelTable()
         case "avx2": return KernelsAVX2.makeKernelTable()
         default: return Kernels.makeKernelTable()
@@ -60,12 +80,13 @@ public enum InstructionSet {
 struct X86Features {
     var avx2 = false
     var avx512 = false
+    var avx512bf16 = false
 
     static func detect() -> X86Features {
-        func cpuid(_ leaf: UInt32) -> (b: UInt32, c: UInt32) {
+        func cpuid(_ leaf: UInt32, _ subleaf: UInt32 = 0) -> (a: UInt32, b: UInt32, c: UInt32) {
             var (a, b, c, d): (UInt32, UInt32, UInt32, UInt32) = (0, 0, 0, 0)
-            guard __get_cpuid_count(leaf, 0, &a, &b, &c, &d) != 0 else { return (0, 0) }
-            return (b, c)
+            guard __get_cpuid_count(leaf, subleaf, &a, &b, &c, &d) != 0 else { return (0, 0, 0) }
+            return (a, b, c)
         }
         func has(_ word: UInt32, _ bits: Int...) -> Bool { bits.allSatisfy { word >> UInt32($0) & 1 == 1 } }
         let (one, seven) = (cpuid(1), cpuid(7))
@@ -75,7 +96,20 @@ struct X86Features {
             has(one.c, 12, 22, 27, 28, 29) && has(seven.b, 3, 5, 8) && systemAllows("avx2")
         // Leaf 7 EBX: AVX-512 F 16, DQ 17, CD 28, BW 30, VL 31 (with ADX 19: what -march=skylake-avx512 may emit).
         features.avx512 = features.avx2 && has(seven.b, 16, 17, 19, 28, 30, 31) && systemAllows("avx512f")
+        // Leaf 7, subleaf 1, EAX: AVX512_BF16 5.
+        features.avx512bf16 =
+            features.avx512 && has(cpuid(7, 1).a, 5) && systemAllows("avx512_bf16")
+            && multipliesBFloat16Fast(vendor: cpuid(0).b, signature: cpuid(1).a)
         return features
+    }
+
+    /// Intel's cores after Cooper Lake carry VDPBF16PS out in microcode, at half the speed of float32 (docs/performance.md);
+    /// there `avx512` is the better set. Vendor: EBX of leaf 0, `Genu` for Intel; signature: EAX of leaf 1.
+    static func multipliesBFloat16Fast(vendor: UInt32, signature: UInt32) -> Bool {
+        let isIntel = vendor == 0x756E_6547
+        let model = signature >> 12 & 0xF0 | signature >> 4 & 0xF
+        let family = signature >> 8 & 0xF
+        return !isIntel || (family == 6 && model == 0x55)
     }
 
     /// CPUID tells what the CPU can do (also an emulated one); /proc/cpuinfo what the kernel enabled.

@@ -20,7 +20,7 @@ public enum StudyFolder {
         let folder = FileSystem.parent(yaml)
         let settings = StudySettings(values)
         let session = try ModelSession(
-            settings.reference(in: folder), engine: engine, memoryBudget: memoryBudget,
+            settings.reference(in: folder), engine: engine.computing(in: settings.precision), memoryBudget: memoryBudget,
             checksums: ChecksumCache(path: folder + "/.checksums.json"))
         try check(settings, session)
         try checkLoRAs(settings, session)

@@ -56,10 +56,12 @@ struct Lvo: ParsableCommand {
         let threads = ThreadCount.detect(environment: environment)
         let supported = InstructionSet.supported
         let forced = environment["LVO_ISA"]
+        let fastest = (try? InstructionSet.fastestPrecision(of: forced)) ?? .float32
         return """
             lvo \(Release.version)
             instruction sets: \(supported.joined(separator: ", ")); \
             in use: \(forced ?? supported[0])\(forced == nil ? "" : " (LVO_ISA)")
+            precision: f32; with --precision auto: \(fastest.rawValue)
             threads: \(threads.count) (\(threads.reason))
             """
     }

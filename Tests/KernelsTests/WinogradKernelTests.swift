@@ -49,6 +49,17 @@ import Testing
                     run(
                         { kernels.filterHalf(halves.map(\.bitPattern), tapStride, depth, $0, elementStride) },
                         scheme.filter(dense(Array(0..<9))), "half filter")
+                    // Panels of pairs hold bfloat16, and a tap whole words.
+                    let numbers = halves.map { Reference.bfloat16(Float($0)) }
+                    let words = (0..<9).flatMap { tap in
+                        Reference.packPairs(Array(numbers[tap * tapStride..<tap * tapStride + count]), depth: depth, width: width)
+                    }
+                    let rounded = (0..<9).flatMap { tap in
+                        (0..<count).map { Double(numbers[tap * tapStride + $0]) }
+                    }
+                    run(
+                        { kernels.filterPairs(words, (depth + 1) / 2 * width, depth, $0, elementStride) },
+                        scheme.filter(rounded), "filter of pairs")
                     // From the last tap backward: the filter turned by 180°.
                     run(
                         { kernels.filter(taps.pointer + 8 * tapStride, -tapStride, depth, $0, elementStride) },

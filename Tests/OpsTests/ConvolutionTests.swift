@@ -116,6 +116,11 @@ import Testing
         let layer = Convolution(weight: packed, bias: nil, engine: engine)
         #expect(layer.algorithm(height: 64, width: 64) == .winograd4)
         #expect(layer.algorithm(height: 1, width: 1) == .direct)
+        #expect(layer.algorithm(height: 8, width: 8) == .winograd4)
+        let bfloat16 = Convolution(
+            weight: packed, bias: nil, engine: try Engine(instructionSet: "baseline", precision: .bfloat16))
+        #expect(bfloat16.algorithm(height: 64, width: 64) == .winograd4)
+        #expect(bfloat16.algorithm(height: 8, width: 8) == .direct)
         let strided = Convolution(weight: packed, bias: nil, stride: 2, engine: engine)
         #expect(strided.algorithm(height: 64, width: 64) == .direct)
     }

@@ -86,22 +86,24 @@ import WorkUnits
         }
     }
 
-    /// Another model in the same place makes everything that was computed with the first one outdated.
-    @Test func changingASingleFileModelOutdatesEveryUnit() throws {
+    /// Another model in the same place, or the same one in another precision, makes everything that was computed with the
+    /// first one outdated.
+    @Test func changingASingleFileModelOrThePrecisionOutdatesEveryUnit() throws {
         let folder = try TemporaryFolder()
         let weights = folder.file("model.safetensors")
         func fingerprints(_ stage: some WorkStage) throws -> [String] { try stage.units().map(\.fingerprint) }
-        func states() throws -> [String] {
+        func states(precision: String = "f32") throws -> [String] {
             let study = try StudyFolder.open(
                 folder.path,
-                overrides: ["model=model.safetensors", "sae=", "prompt_limit=2", "capture.steps=1"],
-                engine: Engine(threads: 1))
+                overrides: ["model=model.safetensors", "sae=", "prompt_limit=2", "capture.steps=1", "precision=\(precision)"],
+                engine: Engine(instructionSet: "baseline", threads: 1))
             return try fingerprints(study.stages[0])
         }
         _ = try StudyFolder.begin(folder.path, overrides: [], overwrite: false)
         try SingleFileModel.write(weights)
         let before = try states()
         #expect(try states() == before)
+        #expect(Set(try states(precision: "bf16")).isDisjoint(with: before))
         try FileManager.default.removeItem(atPath: weights)
         try SingleFileModel.write(weights, factor: 0.5)
         #expect(Set(try states()).isDisjoint(with: before))

@@ -47,6 +47,7 @@ import Studies
         ("capture: {steps: -4}", "found -4"), ("layers: {a: 1}", "unknown key layers.a"),
         ("[1, 2]", "expected keys with values"),
         ("capture.steps: 3\ncapture: {steps: 4}", "line 2: capture.steps is there twice"),
+        ("precision: auto", "precision: expected one of f32, bf16"),
         ("seed: 1\nseed: 2", "seed"), ("vae: null", "vae: expected text, found null"),
         ("sae: ~", "sae: expected text, found null"),
         ("seed: -1", "none is drawn: a study must repeat"), ("dream: {seeds: [-1]}", "none is drawn: a study must repeat"),

@@ -35,6 +35,8 @@ import Testing
         ("sae convert --input x --output x --to published --layer x", "--layer is for"),
         ("generate --model embedded --sae embedded --output x", "--sae is for"),
         ("synthesize --architecture sd15 --output x", "--architecture"),
+        ("probe --model embedded --eps --seed 1 --timestep 1 --output x --precision half", "--precision"),
+        ("layers --model embedded --precision bf16", "--precision belongs to --plan"),
     ]) func othersToo(command: String, words: String) throws { try Self.expect(command, 2, words) }
 
     /// `FILE` stands for a file, `FOLDER` for a folder, `PROMPTS` for a file of prompts.

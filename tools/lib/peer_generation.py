@@ -13,18 +13,38 @@ SEED = 1
 GUIDANCE = 7.5
 
 
+def model_type(worker):
+    """The type of a peer's weights and inputs."""
+    import torch
+
+    return torch.bfloat16 if worker == "eager-bf16" else torch.float32
+
+
+def autocast(worker):
+    """What a peer computes under."""
+    import torch
+
+    return torch.autocast("cpu", dtype=torch.bfloat16, enabled=worker == "autocast")
+
+
+def openvino_settings(worker):
+    """None for what a user gets without asking."""
+    hints = {"openvino": "f32", "openvino-bf16": "bf16"}
+    return {"INFERENCE_PRECISION_HINT": hints[worker]} if worker in hints else {}
+
+
 def pixels(args):
     with open(os.path.join(args.model, "vae", "config.json")) as file:
         return args.latent * 2 ** (len(json.load(file)["block_out_channels"]) - 1)
 
 
-def measure_lvo(args, folder):
+def measure_lvo(args, precision, folder):
     """Seconds of the picture as lvo tells them, and the peak memory of its process (never less than this process has, which
     forks it); leaves the latent in `folder`."""
     side = str(pixels(args))
     command = [args.lvo, "generate", "--model", args.model, "--prompt", PROMPT, "--seed", str(SEED), "--steps",
                str(args.steps), "--cfg-scale", str(GUIDANCE), "-W", side, "-H", side, "--save-latent", "--overwrite",
-               "--threads", str(args.threads), "--output", folder]
+               "--threads", str(args.threads), "--precision", precision, "--output", os.path.join(folder, precision)]
     with open(os.path.join(folder, "errors.txt"), "w+") as errors:
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
         _, status, usage = os.wait4(process.pid, 0)
@@ -36,10 +56,10 @@ def measure_lvo(args, folder):
     return {"seconds_median": float(seconds[1]), "peak_rss_bytes": usage.ru_maxrss * 1024}
 
 
-def lvo_latent(folder):
+def lvo_latent(folder, precision):
     from safetensors.numpy import load_file
 
-    return load_file(os.path.join(folder, f"00000-{SEED}.safetensors"))["latent"]
+    return load_file(os.path.join(folder, precision, f"00000-{SEED}.safetensors"))["latent"]
 
 
 def token_ids(args):
@@ -57,7 +77,7 @@ def networks(args):
     from transformers import CLIPTextModel
 
     def load(kind, part):
-        return kind.from_pretrained(args.model, subfolder=part, torch_dtype=torch.float32).eval()
+        return kind.from_pretrained(args.model, subfolder=part, torch_dtype=model_type(args.worker)).eval()
 
     text, unet, vae = load(CLIPTextModel, "text_encoder"), load(UNet2DConditionModel, "unet"), load(AutoencoderKL, "vae")
     return text, unet, vae, vae.config.scaling_factor
@@ -71,8 +91,8 @@ def eager_calls(args):
     if args.worker == "compile":
         unet, vae.decode = torch.compile(unet), torch.compile(vae.decode)
     return (lambda ids: text(ids).last_hidden_state,
-            lambda x, t, c: unet(x, t, encoder_hidden_states=c).sample,
-            lambda z: vae.decode(z / scale).sample)
+            lambda x, t, c: unet(x.to(unet.dtype), t, encoder_hidden_states=c).sample.float(),
+            lambda z: vae.decode(z.to(vae.dtype) / scale).sample.float())
 
 
 def openvino_calls(args):
@@ -85,7 +105,7 @@ def openvino_calls(args):
         with torch.no_grad():
             model = openvino.convert_model(
                 module, example_input=example, input=[(list(e.shape), e.numpy().dtype.type) for e in example])
-        call = openvino.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        call = openvino.compile_model(model, "CPU", openvino_settings(args.worker))
         return lambda *inputs: torch.from_numpy(call([i.numpy() for i in inputs])[0].copy())
 
     class Text(torch.nn.Module):
@@ -131,10 +151,10 @@ def peer_function(args):
     scheduler = getattr(diffusers, configuration["_class_name"]).from_config(configuration)
     ids = torch.tensor(token_ids(args))
     with torch.no_grad():
-        encode, predict, decode = openvino_calls(args) if args.worker == "openvino" else eager_calls(args)
+        encode, predict, decode = openvino_calls(args) if args.worker.startswith("openvino") else eager_calls(args)
 
     def generate():
-        with torch.no_grad():
+        with torch.no_grad(), autocast(args.worker):
             context = encode(ids)
             scheduler.set_timesteps(args.steps)
             generator = torch.Generator().manual_seed(SEED)

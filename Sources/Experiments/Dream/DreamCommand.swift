@@ -12,6 +12,7 @@ struct DreamCommand {
         if let vae = reference.vae { words += ["--vae", vae] }
         for lora in reference.loras { words += ["--lora", "\(lora.path):\(lora.scale)"] }
         for word in reference.embeddings { words += ["--embedding", word.path + (word.token.map { ":" + $0 } ?? "")] }
+        if let precision = experiment.session.engine.precision.recorded { words += ["--precision", precision] }
         words += ["--layer", experiment.hook.name]
         words += objective(request.objectives[items[0].objective])
         words += ["--timestep", "\(items[0].timestep)", "--seed"] + seeds(items).map { "\($0)" }

@@ -74,6 +74,7 @@ public struct DreamExperiment {
         if !reference.loras.isEmpty {
             object["loras"] = .array(reference.loras.map { [.string($0.path), .float($0.scale)] })
         }
+        object["precision"] = session.engine.precision.recorded.map { .string($0) }
         object["layer"] = .string(hook.name)
         object["objective"] = .string(objective(item).name)
         object["timestep"] = .integer(item.timestep)

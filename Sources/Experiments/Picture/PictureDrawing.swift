@@ -100,6 +100,7 @@ public struct PictureDrawing {
         if !words.isEmpty { extra.append(("Embeddings", words.joined(separator: " "))) }
         if let vae = reference.vae { extra.append(("VAE", FileSystem.name(vae))) }
         if !steering.isEmpty { extra.append(("Steering", steering.map(\.text).joined(separator: " "))) }
+        if let precision = session.engine.precision.recorded { extra.append(("Precision", precision)) }
         extra.append(("Version", software))
         return ParametersText.text(
             parameters, sampler: generator.scheduler.samplerName ?? .pndm, width: bitmap.width,

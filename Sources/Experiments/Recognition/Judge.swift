@@ -44,14 +44,14 @@ public struct Judge: Sendable {
             let parameters = try Parameters(file, "convolutions.\(index)")
             try parameters.check([parameters.outputs, width, 3, 3])
             convolutions.append(
-                Convolution(weight: parameters.weight, bias: parameters.bias, stride: stride, engine: engine))
+                Convolution(weight: parameters.weight, bias: parameters.bias, stride: stride, engine: engine.inFloat32))
             width = parameters.outputs
         }
         var heads: [String: Linear] = [:]
         for (factor, values) in classes {
             let parameters = try Parameters(file, "heads.\(factor)")
             try parameters.check([values.count, 2 * width])
-            heads[factor] = Linear(weight: parameters.weight, bias: parameters.bias, engine: engine)
+            heads[factor] = Linear(weight: parameters.weight, bias: parameters.bias, engine: engine.inFloat32)
         }
         (self.classes, self.side, self.convolutions, self.heads) = (classes, side, convolutions, heads)
         fingerprint = try Fingerprint.of(file: path)

@@ -10,6 +10,7 @@ import StableDiffusion
 ///     scheduler                 its configuration
 ///     lora:FILE                 the file's bytes and the scale
 ///     embedding:WORD            the word and its vectors
+///     precision                 of the U-Net's products; absent for float32
 ///
 /// The same weights in a folder and in a single file have the same checksums where the configurations agree.
 public struct ModelIdentity: Sendable, Equatable {
@@ -44,6 +45,7 @@ extension ModelSession {
         parts["scheduler"] = .string(Fingerprint.of(try folder.source.scheduler().json))
         for lora in reference.loras { try add(lora, to: &parts) }
         for word in folder.source.embeddings { parts["embedding:" + word.token] = .string(word.fingerprint) }
+        parts["precision"] = engine.precision.recorded.map { .string($0) }
         let identity = ModelIdentity(json: .object(parts))
         knownIdentity = identity
         return identity

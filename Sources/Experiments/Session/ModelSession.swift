@@ -217,10 +217,10 @@ extension ModelSession {
     public func memoryPlan(to hook: HookPoint, _ size: LatentSize, whole: Bool = false) throws -> MemoryPlan {
         let key = PlanKey(hook: hook, size: [size.batch, size.height, size.width], whole: whole)
         if let known = plans[key] { return known }
-        var plan = try folder.memoryPlan(to: hook, size, budget: memoryBudget, whole: whole)
+        var plan = try folder.memoryPlan(to: hook, size, budget: memoryBudget, whole: whole, precision: engine.precision)
         if memoryBudget == nil, let allowance = Self.allowance, plan.totalBytes > allowance {
             do {
-                plan = try folder.memoryPlan(to: hook, size, budget: allowance, whole: whole)
+                plan = try folder.memoryPlan(to: hook, size, budget: allowance, whole: whole, precision: engine.precision)
             } catch var shortage as MemoryShortage {
                 shortage.isWhatIsFree = true
                 throw shortage

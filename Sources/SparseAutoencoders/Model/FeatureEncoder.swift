@@ -14,7 +14,7 @@ public struct FeatureEncoder: Sendable {
         self.engine = engine
         encoder = Linear(
             weight: Weight(name: "encoder.weight", tensor: autoencoder.encoderWeight),
-            bias: Weight(name: "encoder.bias", tensor: autoencoder.encoderBias), engine: engine)
+            bias: Weight(name: "encoder.bias", tensor: autoencoder.encoderBias), engine: engine.inFloat32)
     }
 
     /// `relu((x − b_dec) W_encᵀ + b_enc)` of `x [… , D]`, before any selection: `[… , L]`.

@@ -11,7 +11,7 @@ import Tensors
 /// first tensor that is missing or misshapen is remembered, nothing is read after it, and `finish` throws it.
 struct LayerBuilder {
     private let source: TensorSource
-    let engine: Engine
+    private(set) var engine: Engine
     private var path = ""
 
     /// - Parameter weights: nil to learn what the layers ask for.
@@ -29,6 +29,13 @@ struct LayerBuilder {
     func at(_ child: String) -> LayerBuilder {
         var builder = self
         builder.path = path.isEmpty ? child : "\(path).\(child)"
+        return builder
+    }
+
+    /// The same, for layers that compute in float32 whatever the engine's precision.
+    var inFloat32: LayerBuilder {
+        var builder = self
+        builder.engine = engine.inFloat32
         return builder
     }
 

@@ -51,9 +51,10 @@ public struct ModelFolder: Sendable {
         try UNet(config: unetConfig, weights: weights(.unet), upTo: hook, engine: engine)
     }
 
-    /// Bytes of the weights up to and including `hook`'s block, as they are kept: F16 as it is, all else as float32.
-    public func weightBytes(upTo hook: HookPoint? = nil) throws -> Int {
-        let isHalf = try weights(.unet).dtypes.keys.allSatisfy { $0 == .f16 }
+    /// Bytes of the weights up to and including `hook`'s block, as they are kept: in float32 F16 as it is, all else as
+    /// float32; in bfloat16 two bytes each.
+    public func weightBytes(upTo hook: HookPoint? = nil, precision: Precision = .float32) throws -> Int {
+        let isHalf = try precision == .bfloat16 || weights(.unet).dtypes.keys.allSatisfy { $0 == .f16 }
         let parameters = unetConfig.cost(to: hook, LatentSize(height: 1, width: 1)).parameters
         return parameters * (isHalf ? 2 : 4)
     }
@@ -62,10 +63,11 @@ public struct ModelFolder: Sendable {
     /// - Parameter whole: whether all of the U-Net's weights are loaded, as for drawing again.
     /// - Throws: `SimpleFailure(.usage)` with the numbers when `budget` cannot hold it.
     public func memoryPlan(
-        to hook: HookPoint, _ size: LatentSize, budget: Int?, whole: Bool = false
+        to hook: HookPoint, _ size: LatentSize, budget: Int?, whole: Bool = false, precision: Precision = .float32
     ) throws -> MemoryPlan {
         try MemoryPlan(
-            unetConfig, to: hook, size, weightBytes: weightBytes(upTo: whole ? nil : hook), budget: budget)
+            unetConfig, to: hook, size, weightBytes: weightBytes(upTo: whole ? nil : hook, precision: precision),
+            budget: budget)
     }
 
     /// Loads the text encoder.

@@ -26,7 +26,7 @@ public final class TextEncoder: Sendable {
     public convenience init(
         config: TextEncoderConfig, weights: WeightStore, addedRows: [Float] = [], engine: Engine
     ) throws {
-        let build = LayerBuilder(weights: weights, engine: engine)
+        let build = LayerBuilder(weights: weights, engine: engine.inFloat32)
         self.init(build, config: config, addedRows: addedRows)
         try build.finish()
         weights.releasePages()

@@ -16,8 +16,9 @@ package struct PlannedConvolution: Sendable, Equatable {
 extension UNetConfig {
     /// Every 3×3 convolution in order of computation, for a latent of `height × width`. Forward and gradient use the same
     /// algorithm: the rule is symmetric in inputs and outputs.
-    package func convolutions(height: Int, width: Int) -> [PlannedConvolution] {
+    package func convolutions(height: Int, width: Int, precision: Precision = .float32) -> [PlannedConvolution] {
         blocks().flatMap { block -> [PlannedConvolution] in
+            let inFloat32 = block.kind == .convolutionIn || block.kind == .output
             let map = BlockDescription.mapSize(height, width, level: block.level)
             func planned(_ suffix: String, _ inputs: Int, stride: Int = 1) -> PlannedConvolution {
                 PlannedConvolution(
@@ -26,7 +27,8 @@ extension UNetConfig {
                     algorithm: stride > 1
                         ? .direct
                         : Convolution.rule(
-                            inputs: inputs, outputs: block.outChannels, height: map.height, width: map.width))
+                            inputs: inputs, outputs: block.outChannels, height: map.height, width: map.width,
+                            precision: inFloat32 ? .float32 : precision))
             }
             switch block.kind {
             case .convolutionIn, .output: return [planned("", block.inChannels)]

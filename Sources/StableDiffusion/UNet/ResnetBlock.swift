@@ -21,7 +21,7 @@ struct ResnetBlock: Sendable {
     ) {
         norm1 = build.groupNorm("norm1", inChannels, groups: groups, epsilon: epsilon)
         conv1 = build.convolution("conv1", inChannels, outChannels)
-        timeProjection = timeWidth.map { build.linear("time_emb_proj", $0, outChannels) }
+        timeProjection = timeWidth.map { build.inFloat32.linear("time_emb_proj", $0, outChannels) }
         norm2 = build.groupNorm("norm2", outChannels, groups: groups, epsilon: epsilon)
         conv2 = build.convolution("conv2", outChannels, outChannels)
         convShortcut =

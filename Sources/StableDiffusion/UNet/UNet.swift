@@ -5,6 +5,9 @@ import Tensors
 /// The U-Net of a latent diffusion model (`UNet2DConditionModel`) as an ordered list of blocks with a stack
 /// of skips, loaded up to a hook point or whole.
 ///
+/// On an engine in bfloat16 the transformers and convolutions between the first and the last round their operands;
+/// `conv_in`, `conv_out`, the time embedding, norms and the sums along the residual stream stay float32.
+///
 /// Latents are `[B, 4, H, W]` at this edge, activations `[B, h·w, C]`. Results do not depend on the thread
 /// count.
 public final class UNet: Sendable {
@@ -31,7 +34,7 @@ public final class UNet: Sendable {
         _ config: UNetConfig, _ build: LayerBuilder, upTo end: HookPoint? = nil, made: () -> Void = {}
     ) -> (TimeEmbedding, [UNetBlock]) {
         let blocks = config.blocks().prefix(end.map { $0.block + 1 } ?? .max)
-        let time = TimeEmbedding(build, config: config)
+        let time = TimeEmbedding(build.inFloat32, config: config)
         return (
             time,
             blocks.map {

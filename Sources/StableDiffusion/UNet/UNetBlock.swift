@@ -22,7 +22,7 @@ struct UNetBlock: Sendable {
         let (input, output) = (description.inChannels, description.outChannels)
         self.description = description
         switch description.kind {
-        case .convolutionIn: layers = .convolution(build.convolution(description.name, input, output))
+        case .convolutionIn: layers = .convolution(build.inFloat32.convolution(description.name, input, output))
         case .downsample: layers = .convolution(module.convolution("conv", input, output, stride: 2))
         case .upsample: layers = .upsample(module.convolution("conv", input, output))
         case .resnet:
@@ -96,7 +96,7 @@ struct OutputHead: Sendable {
     init(_ build: LayerBuilder, config: UNetConfig) {
         let width = config.widths[0]
         norm = build.groupNorm("conv_norm_out", width, groups: config.normNumGroups, epsilon: config.normEps)
-        convolution = build.convolution("conv_out", width, config.outChannels)
+        convolution = build.inFloat32.convolution("conv_out", width, config.outChannels)
     }
 
     struct Saved {

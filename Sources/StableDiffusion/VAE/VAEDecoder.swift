@@ -27,7 +27,7 @@ public final class VAEDecoder: Sendable {
     /// Packs the weights of the decoder and of `post_quant_conv`.
     /// - Throws: `FileFailure` for missing or misshapen tensors.
     public convenience init(config: VAEConfig, weights: WeightStore, engine: Engine) throws {
-        let build = LayerBuilder(weights: weights, engine: engine)
+        let build = LayerBuilder(weights: weights, engine: engine.inFloat32)
         self.init(build, config: config)
         try build.finish()
         weights.releasePages()

@@ -29,7 +29,7 @@ public final class VAEEncoder: Sendable {
     /// Packs the weights of the encoder and of `quant_conv`.
     /// - Throws: `FileFailure` for missing or misshapen tensors.
     public convenience init(config: VAEConfig, weights: WeightStore, engine: Engine) throws {
-        let build = LayerBuilder(weights: weights, engine: engine)
+        let build = LayerBuilder(weights: weights, engine: engine.inFloat32)
         self.init(build, config: config)
         try build.finish()
         weights.releasePages()

@@ -1,5 +1,6 @@
 import Experiments
 import Files
+import Ops
 import StableDiffusion
 import Visualization
 
@@ -44,6 +45,9 @@ public enum Schema {
         .init("prompts", .path, "embedded", "One prompt a line, or .jsonl with a text and optional factors"),
         .init("prompt_limit", .integer(0...1_000_000), 0, "Only so many of the prompts, evenly chosen; 0: all"),
         .init("emphasis", .flag, false, "Whether prompts weigh words as in web interfaces: (word:1.2), [word], BREAK"),
+        .init(
+            "precision", .choice(Precision.allCases.map(\.rawValue)), "f32",
+            "Of the U-Net's products; bf16 is faster on CPUs that have it and refused on others"),
         .init("seed", .seed, 1024, "All pictures' seeds follow from it"),
     ]
 

@@ -1,5 +1,6 @@
 import Experiments
 import Files
+import Ops
 import Visualization
 
 /// A study's settings with their meaning; what `SettingsFile` read.
@@ -28,6 +29,8 @@ public struct StudySettings: Sendable, Equatable {
     /// Whether prompts are in the web interfaces' syntax.
     public var emphasis: Bool { values.flag("emphasis") }
     public var promptLimit: Int { values.integer("prompt_limit") }
+    /// Of the U-Net's products.
+    public var precision: Precision { Precision(rawValue: values.text("precision")) ?? .float32 }
     public var seed: Int { values.integer("seed") }
     public var imagesPerPrompt: Int { values.integer("capture.images_per_prompt") }
     public var halves: String { values.text("capture.half") }

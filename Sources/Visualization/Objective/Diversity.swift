@@ -19,7 +19,7 @@ package enum Diversity {
         let parts = (0..<batch).map { activations.slice($0..<$0 + 1) }
         // Linear(A_b) maps A_a to A_a A_bᵀ, and back from C to C A_b.
         let layers = parts.map {
-            Linear(weight: Weight(name: "activation", tensor: $0.reshaped(Array($0.shape[1...]))), engine: engine)
+            Linear(weight: Weight(name: "activation", tensor: $0.reshaped(Array($0.shape[1...]))), engine: engine.inFloat32)
         }
         let squares = (0..<batch).map { sumOfSquares(layers[$0].forward(parts[$0])) }
         let pairs = Double(batch * (batch - 1) / 2)

@@ -14,6 +14,7 @@ struct Capture: ParsableCommand {
             """)
 
     @OptionGroup var pictures: ActivationOptions
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var runtime: RuntimeOptions
 
     @Option(help: "Pictures in all, round and round through the prompts with new seeds. Default: one per prompt.")
@@ -41,7 +42,7 @@ struct Capture: ParsableCommand {
 
     private func run(_ stop: StopFlag) throws {
         try OutputCheck.folder(store)
-        let session = try pictures.session(engine: runtime.engine())
+        let session = try pictures.session(engine: runtime.engine(precision))
         var request = try pictures.request(seed: seed.value(), session)
         request.limit = count
         let capture = try Experiments.Capture(session, request, picturesPerShard: shard, check: stop.check)

@@ -49,6 +49,7 @@ struct Dream: ParsableCommand {
     var batch: Int?
 
     @OptionGroup(title: "Output") var output: DreamOutputOptions
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var runtime: RuntimeOptions
     @OptionGroup var memory: MemoryOptions
 
@@ -68,7 +69,7 @@ struct Dream: ParsableCommand {
     func run() throws {
         try OutputCheck.folder(output.output)
         let session = try model.session(
-            autoencoders: objective.autoencoder.sae, engine: runtime.engine(), memory: memory.memory)
+            autoencoders: objective.autoencoder.sae, engine: runtime.engine(precision), memory: memory.memory)
         let experiment = try DreamExperiment(request(session), session: session)
         let writer = try DreamWriter(experiment, output)
         if memory.memory != nil { note("memory plan\n\(experiment.memory)") }

@@ -15,6 +15,7 @@ struct Generate: ParsableCommand {
             """)
 
     @OptionGroup var model: ModelOptions
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var runtime: RuntimeOptions
     @OptionGroup var sampling: SamplingOptions
     @OptionGroup var size: SizeOptions
@@ -67,7 +68,7 @@ struct Generate: ParsableCommand {
             try OutputCheck.file(path, overwrite: overwrite)
         }
         let start = try initImage.map { try PictureFile.read($0) }
-        let session = try model.session(autoencoders: hooks.autoencoders.sae, engine: runtime.engine())
+        let session = try model.session(autoencoders: hooks.autoencoders.sae, engine: runtime.engine(precision))
         let drawing = try PictureDrawing(
             session, prediction: sampling.prediction, start: start, steering: hooks.steering(session),
             recordings: recordings, software: "lvo \(Release.version)")

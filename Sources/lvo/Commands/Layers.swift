@@ -1,5 +1,6 @@
 import ArgumentParser
 import Files
+import Ops
 import StableDiffusion
 
 struct Layers: ParsableCommand {
@@ -20,10 +21,20 @@ struct Layers: ParsableCommand {
     @Flag(help: "Print instead how every convolution of the U-Net is computed at this size.")
     var plan = false
 
+    @Option(help: "With --plan: the precision it is for, f32 or bf16.")
+    var precision: Precision?
+
+    func validate() throws {
+        if precision != nil, !plan { throw ValidationError("--precision belongs to --plan") }
+    }
+
     func run() throws {
         let folder = try model.folder()
         let (height, width) = try size.latentSize(folder)
-        if plan { return folder.unetConfig.convolutions(height: height, width: width).forEach(printConvolution) }
+        if plan {
+            let plan = folder.unetConfig.convolutions(height: height, width: width, precision: precision ?? .float32)
+            return plan.forEach(printConvolution)
+        }
         let latent = LatentSize(height: height, width: width)
         let config = folder.unetConfig
         let hooks = config.hookPoints()

@@ -49,6 +49,7 @@ struct Probe: ParsableCommand {
 
     @OptionGroup var prompt: PromptOptions
     @OptionGroup var size: SizeOptions
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var runtime: RuntimeOptions
     @OptionGroup var memory: MemoryOptions
 
@@ -75,7 +76,7 @@ struct Probe: ParsableCommand {
     func run() throws {
         try OutputCheck.file(output, overwrite: overwrite)
         let session = try model.session(
-            autoencoders: autoencoder.sae, engine: runtime.engine(), memory: memory.memory)
+            autoencoders: autoencoder.sae, engine: runtime.engine(precision), memory: memory.memory)
         var probe = Experiments.Probe(layer: layer, timestep: timestep, latents: try latents(session))
         probe.text = prompt.source
         (probe.wantsGradient, probe.wantsPrediction) = (gradient, eps)
@@ -91,7 +92,7 @@ struct Probe: ParsableCommand {
                     + formatBytes(measured.bytesReserved))
         }
         try SafetensorsWriter.write(
-            result.tensors, metadata: metadata(try layer.map(session.hook)), to: output, overwrite: overwrite)
+            result.tensors, metadata: try metadata(session), to: output, overwrite: overwrite)
         print(output)
     }
 
@@ -109,9 +110,10 @@ struct Probe: ParsableCommand {
             seeds: seed.map { $0.value() }, width: size.width, height: size.height, of: session)
     }
 
-    private func metadata(_ hook: HookPoint?) -> [String: String] {
+    private func metadata(_ session: ModelSession) throws -> [String: String] {
         var settings = ["timestep": "\(timestep)", "version": Release.version]
-        settings["layer"] = hook?.name
+        settings["layer"] = try layer.map(session.hook)?.name
+        settings["precision"] = session.engine.precision.recorded
         settings["channel"] = channel.map(String.init)
         settings["feature"] = feature.map(String.init)
         if !location.isEmpty { settings["where"] = location.joined(separator: ":") }

@@ -15,15 +15,43 @@ struct RuntimeOptions: ParsableArguments {
         if let threads, threads < 1 { throw ValidationError("--threads \(threads): expected at least 1") }
     }
 
-    /// - Throws: `SimpleFailure(.usage)` if LVO_THREADS or LVO_ISA is set to something that cannot be.
-    func engine() throws -> Engine {
+    /// - Throws: `SimpleFailure(.usage)` if LVO_THREADS or LVO_ISA is set to something that cannot be, or if this CPU
+    ///   lacks the precision.
+    func engine(_ precision: PrecisionOptions? = nil) throws -> Engine {
         let environment = Self.environment
         if let text = environment["LVO_THREADS"], (Int(text) ?? 0) < 1 {
             throw SimpleFailure(.usage, "LVO_THREADS is '\(text)': expected a number of at least 1; unset it or fix it")
         }
         return try Engine(
             instructionSet: environment["LVO_ISA"],
-            threads: threads ?? ThreadCount.detect(environment: environment).count)
+            threads: threads ?? ThreadCount.detect(environment: environment).count,
+            precision: precision?.precision.resolved(instructionSet: environment["LVO_ISA"]) ?? .float32)
+    }
+}
+
+/// Which precision the U-Net computes in.
+struct PrecisionOptions: ParsableArguments {
+    @Option(
+        help: """
+            Precision of the U-Net's products: f32; bf16, faster where the CPU has bfloat16 instructions, and refused \
+            elsewhere; auto, the fastest this CPU has. The rest of a computation is float32 in any of them.
+            """)
+    var precision = PrecisionChoice.f32
+}
+
+extension Precision: ExpressibleByArgument {}
+
+/// What `--precision` may be.
+enum PrecisionChoice: String, ExpressibleByArgument, CaseIterable {
+    case f32, bf16, auto
+
+    /// - Throws: `SimpleFailure(.usage)` for an instruction set that is not available here.
+    func resolved(instructionSet: String?) throws -> Precision {
+        switch self {
+        case .f32: .float32
+        case .bf16: .bfloat16
+        case .auto: try InstructionSet.fastestPrecision(of: instructionSet)
+        }
     }
 }
 

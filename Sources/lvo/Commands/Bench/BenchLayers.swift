@@ -8,6 +8,7 @@ struct BenchLayers: ParsableCommand {
         commandName: "layers", abstract: "Linear layers and convolutions of SD 1.5's shapes, forward and backward.")
 
     @OptionGroup var options: BenchOptions
+    @OptionGroup var precision: PrecisionOptions
 
     @Option(help: "Samples in the batch.")
     var batch = 1
@@ -20,7 +21,7 @@ struct BenchLayers: ParsableCommand {
     }
 
     func run() throws {
-        let engine = try options.runtime.engine()
+        let engine = try options.runtime.engine(precision)
         let report = BenchReport(engine: engine)
         print(report.header)
         var measurements: [Timing] = []

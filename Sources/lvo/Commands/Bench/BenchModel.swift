@@ -66,10 +66,11 @@ struct BenchUNet: ParsableCommand {
         commandName: "unet", abstract: "One forward pass of the whole U-Net.")
 
     @OptionGroup var options: BenchOptions
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var model: BenchModelOptions
 
     func run() throws {
-        let engine = try options.runtime.engine()
+        let engine = try options.runtime.engine(precision)
         let report = BenchReport(engine: engine)
         let unet = try model.folder(engine).loadUNet(engine: engine)
         let (time, text) = (unet.prepare(timestep: 501), model.text(unet))

@@ -10,6 +10,7 @@ struct BenchStep: ParsableCommand {
         commandName: "step", abstract: "One visualization step: forward to a layer, gradient back to the latent.")
 
     @OptionGroup var options: BenchOptions
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var model: BenchModelOptions
     @OptionGroup var memory: MemoryOptions
 
@@ -20,7 +21,7 @@ struct BenchStep: ParsableCommand {
     var profile = false
 
     func run() throws {
-        let engine = try options.runtime.engine()
+        let engine = try options.runtime.engine(precision)
         let report = BenchReport(engine: engine)
         let folder = try model.folder(engine)
         let hook = try folder.unetConfig.hookPoint(layer)
@@ -28,7 +29,7 @@ struct BenchStep: ParsableCommand {
         let start = ContinuousClock.now
         let unet = try folder.loadUNet(upTo: hook, engine: engine)
         let loading = ContinuousClock.now - start
-        let plan = try folder.memoryPlan(to: hook, size, budget: memory.memory?.bytes)
+        let plan = try folder.memoryPlan(to: hook, size, budget: memory.memory?.bytes, precision: engine.precision)
         plan.enforce(on: engine)
         let step = Step(unet: unet, hook: hook, model: model, policies: plan.policies)
         let measurement = Timing(

@@ -1,0 +1,55 @@
+/// Products `C[M,N] (+)= A[M,K] · B[K,N]` of operands rounded to bfloat16, summed in float32.
+///
+/// bfloat16 is the upper half of a float32. Rounding is to the nearest, ties to even; what is less than the least normal
+/// number becomes zero. Packed operands are as those of `GemmKernels`, but of words: a word is the pair of terms k = 2p
+/// (low half) and 2p + 1 (high half). Row tiles are `[pair][tileRows]`, panels `[pair][panelWidth]`; with an odd depth the
+/// last word's high half is zero.
+public struct BFloat16Kernels: Sendable {
+    /// Whether the CPU's own instructions are used; otherwise other instructions give the same roundings of the operands,
+    /// more slowly than float32 products.
+    public let isNative: Bool
+
+    public typealias Multiply = @Sendable (
+        _ packedA: UnsafePointer<UInt32>, _ rows: Int, _ pairs: Int, _ panel: UnsafePointer<UInt32>, _ columns: Int,
+        _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ accumulate: Bool
+    ) -> Void
+
+    /// `GemmKernels.multiply` of pairs. The sum over pairs runs in order; a pair adds its high product, then its low one,
+    /// to the sum. What an instruction rounds in between differs from vendor to vendor.
+    public let multiply: Multiply
+
+    public typealias PackRows = @Sendable (
+        _ a: UnsafePointer<Float>, _ offsets: UnsafePointer<Int>, _ rows: Int, _ depth: Int,
+        _ packed: UnsafeMutablePointer<UInt32>, _ tileStride: Int
+    ) -> Void
+
+    /// `GemmKernels.packRows` with rounding: `depth` floats of each row as ⌈depth/2⌉ words, tiles `tileStride` words apart.
+    public let packRows: PackRows
+
+    public typealias PackPanel = @Sendable (
+        _ source: UnsafePointer<Float>, _ depth: Int, _ out: UnsafeMutablePointer<UInt32>
+    ) -> Void
+
+    /// A panel `[depth][panelWidth]` of floats, rounded, as ⌈depth/2⌉ rows of words. No aliasing.
+    public let packPanel: PackPanel
+
+    public typealias TransposePanel = @Sendable (
+        _ source: UnsafePointer<UInt32>, _ rows: Int, _ out: UnsafeMutablePointer<UInt32>
+    ) -> Void
+
+    /// The square of panelWidth × panelWidth numbers transposed, words pairing the other axis: number (i, j) of
+    /// `source[i/2][j]`, half i mod 2, becomes half j mod 2 of `out[j/2][i]`. Words that hold only numbers i ≥ `rows` are not
+    /// read and give zeros. No aliasing.
+    public let transposePanel: TransposePanel
+
+    public init(
+        isNative: Bool, multiply: @escaping Multiply, packRows: @escaping PackRows, packPanel: @escaping PackPanel,
+        transposePanel: @escaping TransposePanel
+    ) {
+        self.isNative = isNative
+        self.multiply = multiply
+        self.packRows = packRows
+        self.packPanel = packPanel
+        self.transposePanel = transposePanel
+    }
+}

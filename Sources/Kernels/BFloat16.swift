@@ -1,0 +1,84 @@
+// Pairs of bfloat16 in 32-bit words, by the CPU's instructions where this build has them, else by integer operations that
+// round the same way.
+
+#if LVO_AVX512BF16
+import CInstructions
+
+/// 2·lanes consecutive floats, rounded, as `lanes` pairs of neighbours.
+@inline(always) func neighbourPairs(_ first: Vec, _ second: Vec) -> PairVec { narrow_to_bfloat16(first, second) }
+
+/// Lane by lane the pair (low, high).
+@inline(always) func lanePairs(_ low: Vec, _ high: Vec) -> PairVec {
+    let numbers = unsafeBitCast(narrow_to_bfloat16(low, high), to: ShortVec.self)
+    var pairs = ShortVec.zero
+    pairs.evenHalf = numbers.lowHalf
+    pairs.oddHalf = numbers.highHalf
+    return unsafeBitCast(pairs, to: PairVec.self)
+}
+#else
+/// 2·lanes consecutive floats, rounded, as `lanes` pairs of neighbours.
+@inline(always) func neighbourPairs(_ first: Vec, _ second: Vec) -> PairVec {
+    let (a, b) = (rounded(first), rounded(second))
+    var pairs = PairVec.zero
+    pairs.lowHalf = a.evenHalf | a.oddHalf &<< 16
+    pairs.highHalf = b.evenHalf | b.oddHalf &<< 16
+    return pairs
+}
+
+/// Lane by lane the pair (low, high).
+@inline(always) func lanePairs(_ low: Vec, _ high: Vec) -> PairVec { rounded(low) | rounded(high) &<< 16 }
+#endif
+
+/// The nearest bfloat16 of each lane, in the low half of a word: `rounded` of one number, lane by lane.
+@inline(always) func rounded(_ values: Vec) -> PairVec {
+    let bits = unsafeBitCast(values, to: PairVec.self)
+    let magnitude = bits & 0x7FFF_FFFF
+    var result = (bits &+ 0x7FFF &+ (bits &>> 16 & 1)) &>> 16
+    result.replace(with: bits &>> 16 & 0x8000, where: magnitude .< 0x80_0000)
+    result.replace(with: bits &>> 16 | 0x40, where: magnitude .> 0x7F80_0000)
+    return result
+}
+
+/// The nearest bfloat16, ties to even; zero below the normal numbers, a quiet NaN for any NaN.
+@inline(always) func rounded(_ value: Float) -> UInt32 {
+    let bits = value.bitPattern
+    switch bits & 0x7FFF_FFFF {
+    case ..<0x80_0000: return bits >> 16 & 0x8000
+    case 0x7F80_0001...: return bits >> 16 | 0x40
+    default: return (bits &+ 0x7FFF &+ (bits >> 16 & 1)) >> 16
+    }
+}
+
+/// The first and the second numbers of pairs, in float32.
+@inline(always) func lowHalves(_ pairs: PairVec) -> Vec { unsafeBitCast(pairs &<< 16, to: Vec.self) }
+@inline(always) func highHalves(_ pairs: PairVec) -> Vec { unsafeBitCast(pairs & 0xFFFF_0000, to: Vec.self) }
+
+extension UInt32: OperandWord {
+    @inline(always) static func vector(_ words: UnsafePointer<UInt32>) -> PairVec {
+        UnsafeRawPointer(words).loadUnaligned(as: PairVec.self)
+    }
+
+    @inline(always) static func repeated(_ word: UInt32) -> PairVec { PairVec(repeating: word) }
+
+    @inline(always) static func product(_ a: PairVec, _ b: PairVec, _ c: Vec) -> Vec {
+        #if LVO_AVX512BF16
+        dot_bfloat16_pairs(c, a, b)
+        #else
+        multiplyAdd(lowHalves(a), lowHalves(b), multiplyAdd(highHalves(a), highHalves(b), c))
+        #endif
+    }
+
+    @inline(always) static var terms: Int { 2 }
+    @inline(always) static func joined(_ low: Vec, _ high: Vec) -> Vec {
+        unsafeBitCast(lanePairs(low, high), to: Vec.self)
+    }
+
+    @inline(always) static func row(
+        _ numbers: UnsafePointer<Float>, _ first: Int, _ width: Int, _ factor: Float
+    ) -> Vec {
+        let (source, rest) = (numbers + 2 * first, width - 2 * first)
+        let left = rest >= lanes ? source.vec(0) : partialRow(source, rest)
+        let right = rest >= 2 * lanes ? source.vec(lanes) : partialRow(source + lanes, Swift.max(0, rest - lanes))
+        return unsafeBitCast(neighbourPairs(left * factor, right * factor), to: Vec.self)
+    }
+}

@@ -1,0 +1,83 @@
+// Operands rounded to bfloat16 on their way into row tiles and panels of pairs (`BFloat16Kernels`). Shuffles move words
+// and do not look into them, so that they are those of float32.
+import KernelInterface
+
+func makeBFloat16Kernels() -> BFloat16Kernels {
+    #if LVO_AVX512BF16
+    let isNative = true
+    #else
+    let isNative = false
+    #endif
+    return BFloat16Kernels(
+        isNative: isNative, multiply: { gemmMultiply($0, $1, $2, $3, $4, $5, $6, $7) }, packRows: bfloat16PackRows,
+        packPanel: bfloat16PackPanel, transposePanel: bfloat16TransposePanel)
+}
+
+/// `BFloat16Kernels.packRows`.
+func bfloat16PackRows(
+    _ a: UnsafePointer<Float>, _ offsets: UnsafePointer<Int>, _ rows: Int, _ depth: Int,
+    _ packed: UnsafeMutablePointer<UInt32>, _ tileStride: Int
+) {
+    let words = UnsafeMutableRawPointer(packed).assumingMemoryBound(to: Float.self)
+    packRows(
+        offsets, rows, (depth + 1) / 2, depth / panelWidth * lanes, words, tileStride,
+        { offset, pair in
+            let source = a + offset + 2 * pair
+            return unsafeBitCast(neighbourPairs(source.vec(0), source.vec(lanes)), to: Vec.self)
+        },
+        { offset, pair in
+            let high = 2 * pair + 1 < depth ? rounded(a[offset + 2 * pair + 1]) : 0
+            return Float(bitPattern: rounded(a[offset + 2 * pair]) | high << 16)
+        })
+}
+
+/// `BFloat16Kernels.packPanel`.
+func bfloat16PackPanel(_ source: UnsafePointer<Float>, _ depth: Int, _ out: UnsafeMutablePointer<UInt32>) {
+    var k = 0
+    while k < depth {
+        let low = source + k * panelWidth
+        var column = 0
+        while column < panelWidth {
+            let high = k + 1 < depth ? low.vec(panelWidth + column) : Vec.zero
+            (out + k / 2 * panelWidth + column).store(lanePairs(low.vec(column), high))
+            column += lanes
+        }
+        k += 2
+    }
+}
+
+/// `BFloat16Kernels.transposePanel`: a square of words gives rows of numbers along k, of which neighbours are zipped.
+func bfloat16TransposePanel(_ source: UnsafePointer<UInt32>, _ rows: Int, _ out: UnsafeMutablePointer<UInt32>) {
+    let words = UnsafeRawPointer(source).assumingMemoryBound(to: Float.self)
+    var first = 0
+    while first < panelWidth {
+        var even = Vec.zero
+        transposeSquare(
+            { 2 * $0 < rows ? words.vec($0 * panelWidth + first) : Vec.zero },
+            { column, numbers in
+                if column % 2 == 0 {
+                    even = numbers
+                } else {
+                    storeZipped(even, numbers, out + (first + column) / 2 * panelWidth)
+                }
+            })
+        first += lanes
+    }
+}
+
+/// Pairs of the 16-bit numbers of `low` and `high` at the same place.
+@inline(always) func storeZipped(_ low: Vec, _ high: Vec, _ out: UnsafeMutablePointer<UInt32>) {
+    let (a, b) = (unsafeBitCast(low, to: ShortVec.self), unsafeBitCast(high, to: ShortVec.self))
+    var left = ShortVec.zero, right = ShortVec.zero
+    left.evenHalf = a.lowHalf
+    left.oddHalf = b.lowHalf
+    right.evenHalf = a.highHalf
+    right.oddHalf = b.highHalf
+    out.store(unsafeBitCast(left, to: PairVec.self))
+    (out + lanes).store(unsafeBitCast(right, to: PairVec.self))
+}
+
+extension UnsafeMutablePointer<UInt32> {
+    /// Writes a vector of words; no alignment needed.
+    @inline(always) func store(_ words: PairVec) { UnsafeMutableRawPointer(self).storeBytes(of: words, as: PairVec.self) }
+}

@@ -1,0 +1,52 @@
+import KernelInterface
+
+/// What the operands of a network's products are rounded to. Sums are float32 in either, as is everything that is no
+/// product of a layer or of attention: norms, softmax, activations, residuals.
+public enum Precision: String, Sendable, CaseIterable {
+    /// IEEE single precision: nothing is rounded beside the sums themselves.
+    case float32 = "f32"
+    /// The upper half of a float32: 8 significant bits, its range of exponents.
+    case bfloat16 = "bf16"
+
+    /// Its name where results say how they were computed; nil for float32, in which they always were.
+    package var recorded: String? { self == .float32 ? nil : rawValue }
+}
+
+/// How a product reads its operands: words of four bytes along k, a float32 or a pair of bfloat16 each. Memory for either
+/// is handed about as memory for floats.
+struct Operands: Sendable {
+    /// Terms of the sum in a word: 1 or 2.
+    let termsPerWord: Int
+    /// `GemmKernels.multiply` with its depth in words.
+    let multiply: GemmKernels.Multiply
+    /// `GemmKernels.packRows` with its depth in terms.
+    let packRows: GemmKernels.PackRows
+
+    init(_ precision: Precision, _ kernels: KernelTable) {
+        switch precision {
+        case .float32: (termsPerWord, multiply, packRows) = (1, kernels.gemm.multiply, kernels.gemm.packRows)
+        case .bfloat16:
+            let bfloat16 = kernels.bfloat16
+            termsPerWord = 2
+            multiply = { a, rows, words, panel, columns, c, stride, accumulate in
+                bfloat16.multiply(a.words, rows, words, panel.words, columns, c, stride, accumulate)
+            }
+            packRows = { a, offsets, rows, depth, packed, tileStride in
+                bfloat16.packRows(a, offsets, rows, depth, packed.words, tileStride)
+            }
+        }
+    }
+
+    /// Words that hold `terms` terms.
+    func words(_ terms: Int) -> Int { (terms + termsPerWord - 1) / termsPerWord }
+}
+
+extension UnsafePointer<Float> {
+    /// The same memory as words of bfloat16 pairs.
+    var words: UnsafePointer<UInt32> { UnsafeRawPointer(self).assumingMemoryBound(to: UInt32.self) }
+}
+
+extension UnsafeMutablePointer<Float> {
+    /// The same memory as words of bfloat16 pairs.
+    var words: UnsafeMutablePointer<UInt32> { UnsafeMutableRawPointer(self).assumingMemoryBound(to: UInt32.self) }
+}

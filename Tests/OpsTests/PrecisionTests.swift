@@ -1,0 +1,112 @@
+import Files
+import Ops
+import ReferenceKernels
+import TestSupport
+import Tensors
+import Testing
+
+/// Layers in bfloat16, on every instruction set.
+///
+/// Operands that are bfloat16 numbers already are not rounded, and their products are exact in float32: such layers must
+/// agree with the twin in double precision as closely as float32 ones do.
+@Suite struct PrecisionTests {
+    private static let tolerance = 2e-6
+
+    private func numbers(_ count: Int, _ seed: UInt64) -> [Float] {
+        randomFloats(count, seed: seed).map { Reference.bfloat16($0) }
+    }
+
+    /// A weight of bfloat16 numbers that half precision holds too.
+    private func weight(_ shape: [Int], half: Bool) -> (weight: Weight, values: [Double]) {
+        let halves = numbers(shape.reduce(1, *), 5).map { Float16($0) }
+        let values = halves.map { Reference.bfloat16(Float($0)) }
+        guard half else { return (Weight(name: "w", tensor: Tensor(shape, values)), values.doubles) }
+        let storage = Tensor([(halves.count + 1) / 2])
+        UnsafeMutableRawPointer(storage.pointer).copyMemory(from: values.map { Float16($0) }, byteCount: halves.count * 2)
+        let bytes = UnsafeRawBufferPointer(start: storage.pointer, count: halves.count * 2)
+        return (Weight(name: "w", shape: shape, dtype: .f16, bytes: bytes, owner: storage.storage), values.doubles)
+    }
+
+    private func eachEngine(_ body: (Engine) throws -> Void) throws {
+        for name in InstructionSet.supported {
+            try body(Engine(instructionSet: name, threads: 2, precision: .bfloat16))
+        }
+    }
+
+    @Test(arguments: [(7, 19, 21), (1, 1, 1), (30, 64, 96), (300, 330, 40), (13, 1300, 33)], [false, true])
+    func linearLayersAgreeWithTheTwin(_ size: (rows: Int, inputs: Int, outputs: Int), _ half: Bool) throws {
+        let (packed, values) = weight([size.outputs, size.inputs], half: half)
+        let x = numbers(size.rows * size.inputs, 1), dy = numbers(size.rows * size.outputs, 2)
+        let y = Reference.linear(x.doubles, weight: values, bias: nil, inputs: size.inputs)
+        let transposed = (0..<size.inputs).flatMap { i in (0..<size.outputs).map { values[$0 * size.inputs + i] } }
+        let dx = Reference.linear(dy.doubles, weight: transposed, bias: nil, inputs: size.outputs)
+        try eachEngine { engine in
+            let layer = Linear(weight: packed, engine: engine)
+            let name = "\(engine.kernels.instructionSet), \(size), half \(half)"
+            #expect(layer.filter.precision == .bfloat16)
+            expectClose(layer.forward(Tensor([size.rows, size.inputs], x)).array, y, tolerance: Self.tolerance, name)
+            expectClose(
+                layer.backwardInput(Tensor([size.rows, size.outputs], dy)).array, dx, tolerance: Self.tolerance, name)
+        }
+    }
+
+    @Test(arguments: [(3, 1, 6, 5), (3, 2, 10, 7), (1, 1, 33, 18), (3, 1, 80, 48), (3, 2, 48, 80)])
+    func directConvolutionsAgreeWithTheTwin(
+        _ c: (size: Int, stride: Int, inputs: Int, outputs: Int)
+    ) throws {
+        let twin = ReferenceConvolution(
+            batch: 2, height: 5, width: 8, inputs: c.inputs, outputs: c.outputs, size: c.size, stride: c.stride,
+            before: c.size / 2, after: c.size / 2)
+        let (packed, values) = weight([c.outputs, c.inputs, c.size, c.size], half: true)
+        let x = numbers(2 * 5 * 8 * c.inputs, 1), dy = numbers(2 * twin.outHeight * twin.outWidth * c.outputs, 2)
+        let y = Reference.convolution(x.doubles, weight: values, bias: nil, twin)
+        let dx = Reference.convolutionBackward(dy.doubles, weight: values, twin)
+        try eachEngine { engine in
+            let layer = Convolution(weight: packed, bias: nil, stride: c.stride, engine: engine)
+            let input = Tensor([2, 5, 8, c.inputs], x)
+            let gradient = Tensor([2, twin.outHeight, twin.outWidth, c.outputs], dy)
+            let name = "\(engine.kernels.instructionSet), \(c)"
+            expectClose(layer.forward(input, algorithm: .direct).array, y, tolerance: Self.tolerance, name)
+            expectClose(
+                layer.backwardInput(gradient, inputShape: input.shape, algorithm: .direct).array, dx,
+                tolerance: Self.tolerance, name)
+        }
+    }
+
+    /// Winograd's transforms are sums that bfloat16 does not hold; F(4×4) computes in float32 on the rounded weights.
+    @Test func winogradsConvolutionsAgreeWithTheTwin() throws {
+        let twin = ReferenceConvolution(
+            batch: 1, height: 9, width: 12, inputs: 80, outputs: 48, size: 3, stride: 1, before: 1, after: 1)
+        let (packed, values) = weight([48, 80, 3, 3], half: true)
+        let x = numbers(9 * 12 * 80, 1), dy = numbers(9 * 12 * 48, 2)
+        let y = Reference.convolution(x.doubles, weight: values, bias: nil, twin)
+        let dx = Reference.convolutionBackward(dy.doubles, weight: values, twin)
+        try eachEngine { engine in
+            let layer = Convolution(weight: packed, bias: nil, engine: engine)
+            for algorithm in [Convolution.Algorithm.winograd2, .winograd4] {
+                let name = "\(engine.kernels.instructionSet), \(algorithm)"
+                expectClose(
+                    layer.forward(Tensor([1, 9, 12, 80], x), algorithm: algorithm).array, y, tolerance: 4e-6, name)
+                expectClose(
+                    layer.backwardInput(Tensor([1, 9, 12, 48], dy), inputShape: [1, 9, 12, 80], algorithm: algorithm)
+                        .array, dx, tolerance: 4e-6, name)
+            }
+        }
+    }
+
+    @Test func anEngineInFloat32SharesEverythingButThePrecision() throws {
+        let engine = try Engine(instructionSet: InstructionSet.supported[0], precision: .bfloat16)
+        #expect(engine.inFloat32.precision == .float32 && engine.inFloat32.workspace === engine.workspace)
+        let layer = Linear(weight: weight([3, 5], half: false).weight, engine: engine.inFloat32)
+        #expect(layer.filter.precision == .float32)
+    }
+
+    @Test func bfloat16IsRefusedWhereTheCPULacksItUnlessTheInstructionSetIsNamed() throws {
+        #expect(try Engine(instructionSet: "baseline", precision: .bfloat16).precision == .bfloat16)
+        if InstructionSet.hasBFloat16 {
+            #expect(try Engine(precision: .bfloat16).kernels.bfloat16.isNative)
+        } else {
+            #expect(throws: SimpleFailure.self) { try Engine(precision: .bfloat16) }
+        }
+    }
+}

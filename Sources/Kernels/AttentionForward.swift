@@ -83,8 +83,8 @@ func attentionForward<Word: OperandWord>(
     }
 }
 
-/// Replaces the scores of one panel by words of 2^(score − maximum) along the keys and brings the running maximum, the running sum
-/// (`running`: [2][panelWidth]) and the running output up to the new maximum.
+/// Replaces the scores of one panel by words of 2^(score − maximum) along the keys and brings the running maximum, the
+/// running sum (`running`: [2][panelWidth]) and the running output up to the new maximum.
 @inline(never) func exponentiate<Word: OperandWord>(
     _: Word.Type, _ scores: UnsafeMutablePointer<Float>, _ keys: Int, _ running: UnsafeMutablePointer<Float>,
     _ total: UnsafeMutablePointer<Float>, _ width: Int, first: Bool

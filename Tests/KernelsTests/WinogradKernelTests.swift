@@ -52,7 +52,8 @@ import Testing
                     // Panels of pairs hold bfloat16, and a tap whole words.
                     let numbers = halves.map { Reference.bfloat16(Float($0)) }
                     let words = (0..<9).flatMap { tap in
-                        Reference.packPairs(Array(numbers[tap * tapStride..<tap * tapStride + count]), depth: depth, width: width)
+                        Reference.packPairs(
+                            Array(numbers[tap * tapStride..<tap * tapStride + count]), depth: depth, width: width)
                     }
                     let rounded = (0..<9).flatMap { tap in
                         (0..<count).map { Double(numbers[tap * tapStride + $0]) }

@@ -33,7 +33,8 @@ struct BenchReport {
     }
 
     var header: String {
-        "kernels \(engine.kernels.instructionSet), \(engine.precision.rawValue), \(engine.threads.count) threads, tile peak \(Int(peak)) GFLOP/s\n"
+        "kernels \(engine.kernels.instructionSet), \(engine.precision.rawValue), \(engine.threads.count) threads, "
+            + "tile peak \(Int(peak)) GFLOP/s\n"
             + "   median s      min s   GFLOP/s  of peak     GB/s   what"
     }
 
@@ -49,7 +50,8 @@ struct BenchReport {
             "name": .string(m.name), "seconds_median": .number(m.median), "seconds_min": .number(m.minimum),
             "gflops": .number(m.gflops), "percent_of_peak": .number(100 * m.gflops / peak),
             "gigabytes_per_second": .number(m.bytes / m.median / 1e9), "peak_rss_bytes": .integer(Machine.peakMemory ?? 0),
-            "threads": .integer(engine.threads.count), "precision": .string(engine.precision.rawValue), "kernels": .string(engine.kernels.instructionSet),
+            "threads": .integer(engine.threads.count), "precision": .string(engine.precision.rawValue),
+            "kernels": .string(engine.kernels.instructionSet),
             "peak_gflops": .number(peak),
         ]
     }

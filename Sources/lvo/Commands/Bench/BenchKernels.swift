@@ -10,9 +10,10 @@ struct BenchKernels: ParsableCommand {
         commandName: "kernels", abstract: "The operations on one block of the U-Net's sizes.")
 
     @OptionGroup var options: BenchOptions
+    @OptionGroup var precision: PrecisionOptions
 
     func run() throws {
-        let engine = try options.runtime.engine()
+        let engine = try options.runtime.engine(precision)
         let report = BenchReport(engine: engine)
         print(report.header)
         var measurements: [Timing] = []

@@ -25,6 +25,8 @@ extension NetworkModel {
             texts: items.map(experiment.pictureText), command: experiment.command(items))
     }
 
+    public func poolCount(_ size: DrawSettings) throws -> Int { NaturalPool.defaultCount(try latentSize(size)) }
+
     public func pool(_ range: Range<Int>, size: DrawSettings, check: () throws -> Void) throws -> Tensor {
         try session.poolPart(range, size: latentSize(size), check: check)
     }
@@ -37,14 +39,16 @@ extension NetworkModel {
         let text = TextSource(prompt: settings.prompt, emphasis: settings.emphasis)
         let hook = try session.hook(subjects[0].site.layer)
         let dreamer = try session.dreamer(hook, text: text, size: size)
-        let pooling = try settings.dreamSettings().where
+        let parameters = try settings.dreamSettings()
+        let pooling = try parameters.where
             .pooling(of: hook, latents: (size.height, size.width), in: session.reference)
         let objectives = try subjects.map { subject in
             var objective = try objective(subject)
             objective.pooling = pooling
             return objective
         }
-        return try PoolSearch(pool, dreamer: dreamer).starts(objectives, timestep: timestep, count: count, check: check)
+        return try PoolSearch(pool, dreamer: dreamer).starts(
+            objectives, timestep: timestep, spread: parameters.timestepSpread, count: count, check: check)
     }
 
     public func activations(

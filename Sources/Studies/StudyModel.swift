@@ -141,6 +141,11 @@ public protocol StudyModel: AnyObject {
         check: () throws -> Void
     ) throws -> (latent: Tensor, picture: Bitmap)
 
+    /// How many pictures a pool has unless the study says it.
+    ///
+    /// - Throws: `SimpleFailure(.usage)` for a size that the model cannot draw.
+    func poolCount(_ size: DrawSettings) throws -> Int
+
     /// Latents of pictures that the model draws by itself, `[n, 4, h, w]`: number `range` of its pool.
     ///
     /// - Parameter check: called after every U-Net call; may throw to stop.

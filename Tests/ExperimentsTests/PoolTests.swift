@@ -135,9 +135,9 @@ import Visualization
     }
 
     @Test func whatCannotBeIsRefused() throws {
-        var many = request(draws: 1)
-        many.settings.redraws = 5
-        #expect(throws: SimpleFailure.self) { try experiment(many) }
+        var late = request(draws: 1)
+        late.settings.redrawStart = 5000
+        #expect(throws: SimpleFailure.self) { try experiment(late) }
         #expect(throws: SimpleFailure.self) { try experiment(request(draws: 1, start: .pool(0))) }
     }
 
@@ -146,6 +146,9 @@ import Visualization
         (settings.steps, settings.redraws, settings.redrawStart, settings.redrawEnd) = (7, 3, 500, 300)
         #expect((1...7).map { settings.redraw(after: $0) } == [nil, nil, 0, nil, 1, nil, 2])
         #expect((0..<3).map(settings.redrawTimestep) == [500, 400, 300])
+        settings.redraws = 9
+        #expect((1...7).map { settings.redraw(after: $0) } == [0, 1, 2, 3, 4, 5, 6])
+        #expect(settings.redrawTimestep(0) == 500 && settings.redrawTimestep(6) == 300)
         settings.redraws = 0
         #expect((1...7).allSatisfy { settings.redraw(after: $0) == nil })
         #expect(NaturalDrawing.timesteps(from: 300, steps: 4) == [300, 225, 150, 75])

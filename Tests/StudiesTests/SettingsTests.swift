@@ -10,8 +10,11 @@ import Studies
         let values = try SettingsFile.parse("", name: "study.yaml")
         #expect(values.integer("capture.images_per_prompt") == 5)
         #expect(values.integers("dream.seeds") == [1024, 1111, 4359, 3248, 1026])
-        #expect(values.number("dream_features.moment") == 0.5)
-        #expect(values.number("dream_channels.total_variation") == 0.5)
+        #expect(values.text("dream_features.start") == "pool")
+        #expect(values.number("dream_channels.learning_rate") == 0.02)
+        let paper = try SettingsFile.parse("dream: {preset: paper}", name: "study.yaml")
+        #expect(paper.number("dream_features.moment") == 0.5)
+        #expect(paper.number("dream_channels.total_variation") == 0.5)
     }
 
     @Test func theCommentedFileReadsBackAsItself() throws {

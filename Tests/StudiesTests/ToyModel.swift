@@ -70,6 +70,8 @@ final class ToyModel: StudyModel {
         return (latent, flat(prompt.isEmpty ? latent.pointer[1] : random(prompt, seed).uniform(0) + added))
     }
 
+    func poolCount(_ size: DrawSettings) throws -> Int { 128 }
+
     func pool(_ range: Range<Int>, size: DrawSettings, check: () throws -> Void) throws -> Tensor {
         worked("pool")
         try check()
@@ -175,7 +177,7 @@ func toyStudy(_ folder: String, overrides: [String] = [], prompts: Int = 6, paus
         capture: {steps: 5, images_per_prompt: 2}
         analysis: {top_k: 4}
         choose: {features: "most-active:3, word:red:1", channels: "0-1"}
-        dream: {seeds: [1, 2], timesteps: [0, peaks]}
+        dream: {preset: paper, seeds: [1, 2], timesteps: [0, peaks]}
         dream_features: {steps: 20}
         prior: {seeds: [7, 8]}
         """, name: "study.yaml", overrides: overrides)

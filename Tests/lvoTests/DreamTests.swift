@@ -39,7 +39,7 @@ import TestSupport
         let text = try #require(picture.text.first { $0.keyword == "lvo" }).text
         let settings = try JSON.parse(text)
         #expect(settings["objective"] == "feature 718" && settings["settings"]?["steps"] == 3)
-        #expect(settings["settings"]?["moment"] == 0.5, "the SAE preset by default")
+        #expect(settings["init"] == "pool:1024" && settings["settings"]?["timestep_spread"] == 200, "clear by default")
         let latent = try SafetensorsFile(path: folder.file(stem + ".safetensors")).weight("latent")
         #expect(latent.shape == [1, 4, 16, 16])
         let record = try JSON.read(folder.file(stem + ".json"))

@@ -31,7 +31,7 @@ import TestSupport
     /// The files of all stages; what belongs to a process or a time is not among them.
     private func results(
         _ study: String,
-        stages: [String] = ["capture", "analysis", "prior", "dream", "reference", "steer", "measure", "map"]
+        stages: [String] = ["capture", "analysis", "prior", "pool", "search", "dream", "reference", "steer", "measure", "map"]
     ) throws -> [String: Data] {
         var files: [String: Data] = [:]
         for stage in stages {

@@ -44,7 +44,9 @@ extension DreamExperiment {
     private func starts(in pool: NaturalPool, timestep: Int, dreamer: Dreamer) throws -> [[PoolStart]] {
         if let known = found.byTimestep[timestep] { return known }
         let starts = try PoolSearch(pool, dreamer: dreamer)
-            .starts(request.objectives, timestep: timestep, count: request.seeds.count)
+            .starts(
+                request.objectives, timestep: timestep, spread: request.settings.timestepSpread,
+                count: request.seeds.count)
         found.byTimestep[timestep] = starts
         return starts
     }

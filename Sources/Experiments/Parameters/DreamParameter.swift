@@ -110,11 +110,8 @@ public struct DreamParameter: Sendable {
         return ["--\(option)", Self.text(value)]
     }
 
-    /// `Default: 0.5 raw, 0.0 sae.`, or one value where the paper's presets agree.
-    public var defaults: String {
-        let (raw, sae) = (Self.text(value(in: DreamSettings(.raw))), Self.text(value(in: DreamSettings(.sae))))
-        return raw == sae ? "Default: \(raw)." : "Default: \(raw) raw, \(sae) sae."
-    }
+    /// `Default: 60.`, of the preset `clear`.
+    public var defaults: String { "Default: \(Self.text(value(in: DreamSettings(.clear))))." }
 
     private static func text(_ value: JSON) -> String {
         switch value {

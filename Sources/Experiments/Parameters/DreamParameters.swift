@@ -24,6 +24,9 @@ public enum DreamParameters {
         .init("schedule_noise", \.scheduleNoise, "Noise as the schedule has it at the time step."),
         .init("noise_draws", \.noiseDraws, 1...1000, "Draws of noise and augmentation averaged in a step."),
         .init(
+            "timestep_spread", \.timestepSpread, 0...1000,
+            "Standard deviation of the time steps that the steps look at, around the dream's own."),
+        .init(
             "rectifier", \.rectifier,
             "What a feature's pre-activation passes through: relu (the paper's; a feature that is off cannot rise), leaky, "
                 + "none."),
@@ -38,7 +41,7 @@ public enum DreamParameters {
         .init("diversity", \.diversity, weight, "Weight of a term that makes the results of a batch differ."),
         .init(
             "redraws", \.redraws, 0...10_000,
-            "How often latents are noised and drawn again by the model, evenly over the steps, the last time at the end."),
+            "How often latents are noised and drawn again by the model, evenly over the steps, the last time at the end, at most once a step."),
         .init(
             "redraw_start", \.redrawStart, 1...999,
             "Time step to which latents are noised in the first round, before they are drawn again."),
@@ -70,9 +73,6 @@ extension DreamSettings {
     public func validate() throws {
         var copy = self
         for row in DreamParameters.all { try row.assign(row.value(in: self), to: &copy) }
-        if redraws > steps {
-            throw SimpleFailure(.usage, "redraws \(redraws): there are \(steps) steps, and at most one after each")
-        }
         if diversity > 0 && coupling == .independent {
             throw SimpleFailure(
                 .usage, "diversity compares the results of a batch, so it needs coupled results, found independent")

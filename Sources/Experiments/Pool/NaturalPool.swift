@@ -11,9 +11,20 @@ import Visualization
 /// draw any part of it. Latents are rounded to half precision, in which pools are kept.
 public struct NaturalPool: Sendable {
     /// U-Net calls of a picture.
-    public static let steps = 30
-    /// Pictures unless another number is asked for. On the embedded model 1,024 take half a minute of two cores.
-    public static let defaultCount = 1024
+    public static let steps = 50
+    /// Standard deviation of what each of a latent's channels is shifted by before it is drawn. The last time step still
+    /// shows a trace of the picture, above all its mean colour (Lin et al. 2023, Common diffusion noise schedules and sample
+    /// steps are flawed), so that what begins at plain noise is hardly ever white, black or of a full colour. Without the
+    /// shift and the fresh noise 41 % of the embedded model's pictures had a ground that its judge could name none of, and
+    /// 29 % such a pattern; with both 23 % and 14 %; of the dataset's 16 % and 7 % (docs/sweep.md).
+    static let channelShift: Float = 0.1
+    /// Grows when a pool's pictures become others.
+    public static let version = 2
+    /// Pictures unless another number is asked for: 1,024 of the embedded model's 16 × 16 latents, 64 of 64 × 64, which take 64 ·
+    /// 50 U-Net calls, once for all dreams of a model.
+    public static func defaultCount(_ size: (height: Int, width: Int)) -> Int {
+        min(1024, max(16, (1 << 18) / max(1, size.height * size.width)))
+    }
 
     /// `[N, C, h, w]`
     public let latents: Tensor
@@ -44,7 +55,8 @@ extension ModelSession {
         // The decoder comes after the latent.
         let parts = try (identity().json.object ?? JSONObject()).filter { $0.key != ModelComponent.vae.rawValue }
         return [
-            "version": 1, "model": JSON(parts.map { ($0.key, $0.value) }), "steps": .integer(NaturalPool.steps),
+            "version": .integer(NaturalPool.version), "model": JSON(parts.map { ($0.key, $0.value) }),
+            "steps": .integer(NaturalPool.steps),
             "size": [.integer(size.height), .integer(size.width)],
         ]
     }
@@ -62,15 +74,32 @@ extension ModelSession {
         let result = Tensor([range.count] + shape)
         let count = shape.reduce(1, *)
         for part in NaturalPool.parts(range, batch: NaturalPool.batch(size)) {
-            let noise = Tensor([part.count] + shape)
-            for index in part {
-                CounterRandom(seed: 0, purpose: .pool, unit: UInt64(index))
-                    .fillNormal(noise.pointer + (index - part.lowerBound) * count, count: count)
+            let start = noise(part, shape, step: 0)
+            for (row, index) in part.enumerated() {
+                let shifts = CounterRandom(seed: 0, purpose: .pool, unit: UInt64(index), step: .max)
+                for channel in 0..<shape[0] {
+                    let shift = NaturalPool.channelShift * shifts.normal(channel)
+                    let map = start.pointer + (row * shape[0] + channel) * shape[1] * shape[2]
+                    for i in 0..<shape[1] * shape[2] { map[i] += shift }
+                }
             }
-            let drawn = try drawing.draw(noise, from: last, steps: NaturalPool.steps, check: check)
+            let drawn = try drawing.draw(
+                start, from: last, steps: NaturalPool.steps, noise: { self.noise(part, shape, step: UInt64($0) + 1) },
+                check: check)
             let target = result.pointer + (part.lowerBound - range.lowerBound) * count
             for i in 0..<drawn.count { target[i] = Float(Float16(drawn.pointer[i])) }
         }
         return result
+    }
+
+    /// A picture's noise is a function of its number and the step.
+    private func noise(_ part: Range<Int>, _ shape: [Int], step: UInt64) -> Tensor {
+        let noise = Tensor([part.count] + shape)
+        let count = shape.reduce(1, *)
+        for (row, index) in part.enumerated() {
+            CounterRandom(seed: 0, purpose: .pool, unit: UInt64(index), step: step)
+                .fillNormal(noise.pointer + row * count, count: count)
+        }
+        return noise
     }
 }

@@ -16,8 +16,8 @@ public struct PoolStart: Sendable, Equatable {
 
 /// The pictures of a pool that excite objectives most at a time step.
 ///
-/// Every picture is seen once, under one draw of noise; the best of these, eight for each that is wanted, are measured as
-/// results are. Among pictures that do not excite an objective at all those lead in which its readouts come nearest to.
+/// Every picture is seen once, under one draw of noise (with a spread once at each of three time steps); the best of these,
+/// eight for each that is wanted, are measured as results are. Among pictures that do not excite an objective at all those lead in which its readouts come nearest to.
 public struct PoolSearch {
     /// How many candidates are measured for each start.
     static let candidates = 8
@@ -32,25 +32,32 @@ public struct PoolSearch {
 
     /// The best starts for each objective, best first; fewer than `count` from a smaller pool.
     ///
-    /// - Parameter check: called after every batch; may throw to stop.
+    /// - Parameters:
+    ///   - spread: the dreams' `DreamSettings.timestepSpread`.
+    ///   - check: called after every batch; may throw to stop.
     /// - Throws: as `Dreamer.measure`; what `check` throws.
     public func starts(
-        _ objectives: [Objective], timestep: Int, count: Int, check: () throws -> Void = {}
+        _ objectives: [Objective], timestep: Int, spread: Int = 0, count: Int, check: () throws -> Void = {}
     ) throws -> [[PoolStart]] {
-        let first = try scores(objectives, timestep: timestep, check: check)
-        return try zip(objectives, first).map { objective, scores in
-            let best = scores.indices.sorted { scores[$0].leads(scores[$1], $0 < $1) }
-                .prefix(Self.candidates * count)
-            let measured = try best.map { index in
+        let compared = dreamer.spread(timestep, spread).compared
+        let seen = try compared.map { try scores(objectives, timestep: $0, check: check) }
+        return try objectives.indices.map { objective in
+            let order = Self.order(seen.map { $0[objective] }).prefix(Self.candidates * count)
+            let measured = try order.map { index in
                 try check()
                 let latent = pool.latents.slice(index..<index + 1)
-                let activation = try dreamer.measure(latent, objectives: [objective], timestep: timestep)[0]
-                return (
-                    PoolStart(index: index, activation: activation),
-                    Score(rectified: activation, plain: scores[index].plain)
-                )
+                return try dreamer.measure(latent, objectives: [objectives[objective]], timestep: timestep)[0]
             }
-            return measured.sorted { $0.1.leads($1.1, $0.0.index < $1.0.index) }.prefix(count).map(\.0)
+            // What was measured takes the place of what was seen once.
+            let again = seen.enumerated().map { step, scores in
+                zip(order, measured).map { index, activation in
+                    let seen = scores[objective][index]
+                    return step == 0 ? Score(rectified: activation, plain: seen.plain) : seen
+                }
+            }
+            return Self.order(again).prefix(count).map {
+                PoolStart(index: order[order.startIndex + $0], activation: measured[$0])
+            }
         }
     }
 
@@ -58,10 +65,15 @@ public struct PoolSearch {
     private struct Score {
         let rectified: Double
         let plain: Double
+    }
 
-        func leads(_ other: Score, _ isFirst: Bool) -> Bool {
-            if (rectified, plain) == (other.rectified, other.plain) { return isFirst }
-            return (rectified, plain) > (other.rectified, other.plain)
+    /// Pictures by what they have at several time steps, `[timestep][picture]`, the best first.
+    private static func order(_ scores: [[Score]]) -> [Int] {
+        let rectified = TimestepSpread.combined(scores.map { $0.map(\.rectified) })
+        let plain = TimestepSpread.combined(scores.map { $0.map(\.plain) })
+        return rectified.indices.sorted { a, b in
+            if rectified[a] != rectified[b] { return rectified[a] > rectified[b] }
+            return plain[a] != plain[b] ? plain[a] > plain[b] : a < b
         }
     }
 

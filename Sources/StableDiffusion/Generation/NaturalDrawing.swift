@@ -1,7 +1,7 @@
 import Tensors
 
-/// Drawing by the model alone, from noise or from a latent that was made noisy again: DDIM (Song et al. 2020) with
-/// η = 0, in even steps from a time step to the end, under one text and without guidance.
+/// Drawing by the model alone, from noise or from a latent that was made noisy again: DDIM (Song et al. 2020) in even
+/// steps from a time step to the end, under one text and without guidance.
 ///
 /// What is noised to a middle time step and drawn from there keeps as much as the model still finds in the noise; the rest
 /// is the model's own (SDEdit, Meng et al. 2021).
@@ -25,19 +25,22 @@ public struct NaturalDrawing {
     /// - Parameters:
     ///   - sample: `[B, C, h, w]`, as noisy as the schedule is at `timestep`. The samples do not depend on each other.
     ///   - steps: U-Net calls; at most one per time step.
+    ///   - noise: standard normal in the sample's shape, fresh noise (η = 1) after the call of that number; nil: η = 0, no
+    ///     fresh noise.
     ///   - check: called after every U-Net call; may throw to stop.
     /// - Precondition: the schedule has the time step; `steps` ≥ 1.
     public func draw(
-        _ sample: Tensor, from timestep: Int, steps: Int, check: () throws -> Void
+        _ sample: Tensor, from timestep: Int, steps: Int, noise: ((_ call: Int) -> Tensor)? = nil,
+        check: () throws -> Void
     ) rethrows -> Tensor {
         let timesteps = Self.timesteps(from: timestep, steps: steps)
         let sampler = DDIMSampler(
             schedule: schedule, steps: timesteps, previous: timesteps.dropFirst() + [-1], finalAlpha: 1,
-            prediction: prediction, clipRange: nil)
+            prediction: prediction, clipRange: nil, eta: noise == nil ? 0 : 1)
         var sample = sample
         for (call, timestep) in timesteps.enumerated() {
             let output = unet.predict(sample, time: unet.prepare(timestep: Float(timestep)), text: text)
-            sample = sampler.step(output, at: call, sample: sample) { Tensor(sample.shape) }
+            sample = sampler.step(output, at: call, sample: sample) { noise?(call) ?? Tensor(sample.shape) }
             try check()
         }
         return sample

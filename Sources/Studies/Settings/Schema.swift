@@ -25,8 +25,11 @@ public enum Schema {
         ("report", "The gallery."),
     ]
 
+    /// The preset of a study that names none.
+    public static let defaultPreset = "clear"
+
     /// - Parameter preset: `paper`, `tuned` or `clear`.
-    public static func settings(preset: String = "paper") -> [Setting] {
+    public static func settings(preset: String = defaultPreset) -> [Setting] {
         general + capture + analysis + choose + prior + dream(preset: preset)
             + optimization(.features, preset: preset) + optimization(.channels, preset: preset) + steer + measure + map + report
     }
@@ -60,8 +63,8 @@ public enum Schema {
         .init("capture.width", .integer(0...8192), 0, "Pixels; 0: the model's own size"),
         .init("capture.height", .integer(0...8192), 0, "Pixels; 0: the model's own size"),
         .init(
-            "capture.half", .choice(["conditional", "unconditional", "both"]), "conditional",
-            "Which half of the guided batch is recorded; both: each as a generation of its own"),
+            "capture.half", .choice(["conditional", "unconditional", "both"]), "unconditional",
+            "Which half of the guided batch is recorded: conditional, under the prompt; unconditional, under the negative one, as dreams see; both"),
     ]
 
     static let samplers = ["model"] + SamplerName.allCases.map(\.rawValue)
@@ -99,8 +102,8 @@ public enum Schema {
             .init("dream.seeds", .seeds, seeds, "A result for each"),
             .init("dream.prompt", .text, "", "Text condition"),
             .init(
-                "dream.pool", .integer(1...1_000_000), .integer(NaturalPool.defaultCount),
-                "Pictures that the model draws by itself, where dreams may start"),
+                "dream.pool", .integer(0...1_000_000), 0,
+                "Pictures that the model draws by itself, where dreams may start; 0: 64 of 64 × 64 latents, more of smaller ones"),
             .init("dream.snapshot_every", .integer(1...100_000), 10, "Steps between the pictures of the history"),
             .init("dream.animation", .flag, true, "Whether the history is also kept as an animated PNG"),
         ]

@@ -40,7 +40,7 @@ public enum SettingsFile {
 
     /// The file with all settings and their help; `values` in place of defaults where given.
     public static func commented(_ values: SettingValues? = nil) -> String {
-        let preset = values?.text("dream.preset") ?? "paper"
+        let preset = values?.text("dream.preset") ?? Schema.defaultPreset
         var text = "# A study for lvo. Every key may be left away: it then has the value written here.\n"
         var section = ""
         for setting in Schema.settings(preset: preset) {
@@ -60,7 +60,7 @@ public enum SettingsFile {
     private static func resolve(
         _ given: [String: (value: JSON, place: String)], name: String
     ) throws -> SettingValues {
-        var preset = "paper"
+        var preset = Schema.defaultPreset
         if let chosen = given["dream.preset"]?.value.string, Schema.presets.contains(chosen) {
             preset = chosen
         }

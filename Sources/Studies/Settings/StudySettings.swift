@@ -50,7 +50,8 @@ public struct StudySettings: Sendable, Equatable {
     public var mapDraws: Int { values.integer("map.noise_draws") }
     public var title: String { values.text("report.title") }
     public var shownExamples: Int { values.integer("report.examples") }
-    public var poolCount: Int { values.integer("dream.pool") }
+    /// Nil: as many as suit the latents' size.
+    public var poolCount: Int? { values.integer("dream.pool") == 0 ? nil : values.integer("dream.pool") }
     /// Whether dreams of either kind start from the pool.
     public var usesPool: Bool {
         Space.allCases.contains { space in ([.own] + companions(space)).contains { dream(space, $0).start == .pool } }

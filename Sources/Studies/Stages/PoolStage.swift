@@ -13,24 +13,26 @@ struct PoolStage: WorkStage {
     private static let unitSize = 64
 
     func units() throws -> [WorkUnit<Range<Int>>] {
-        let common = try commonKey()
-        return stride(from: 0, to: study.settings.poolCount, by: Self.unitSize).map { first in
-            let range = first..<min(first + Self.unitSize, study.settings.poolCount)
+        let (common, count) = (try commonKey(), try count())
+        return stride(from: 0, to: count, by: Self.unitSize).map { first in
+            let range = first..<min(first + Self.unitSize, count)
             return WorkUnit(
                 id: Text.digits(first, 6),
                 key: ["common": common, "first": .integer(first), "count": .integer(range.count)], payload: range)
         }
     }
 
+    private func count() throws -> Int { try study.settings.poolCount ?? study.model.poolCount(study.settings.capture) }
+
     private func commonKey() throws -> JSON {
         [
-            "version": 1, "model": try study.model.identity(), "steps": .integer(NaturalPool.steps),
+            "version": .integer(NaturalPool.version), "model": try study.model.identity(), "steps": .integer(NaturalPool.steps),
             "size": study.sizeKey,
         ]
     }
 
     /// What the whole pool depends on.
-    func key() throws -> JSON { [try commonKey(), .integer(study.settings.poolCount)] }
+    func key() throws -> JSON { [try commonKey(), .integer(try count())] }
 
     func compute(_ unit: WorkUnit<Range<Int>>, into folder: String, partial: PartialUnit) throws {
         let latents = try study.model.pool(unit.payload, size: study.settings.capture, check: partial.check)
@@ -44,6 +46,6 @@ struct PoolStage: WorkStage {
         let parts = try units().map {
             try TensorFile.read(study.folder(of: $0, in: .pool) + "/latents.safetensors", name: "latent")
         }
-        return NaturalPool(latents: Tensor([study.settings.poolCount] + parts[0].shape.dropFirst(), parts.flatMap(\.array)))
+        return NaturalPool(latents: Tensor([try count()] + parts[0].shape.dropFirst(), parts.flatMap(\.array)))
     }
 }

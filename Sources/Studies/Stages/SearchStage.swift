@@ -49,10 +49,11 @@ struct SearchStage: WorkStage {
     /// What a subject's start depends on, beside its time step: not on who else is looked for.
     func startKey(_ site: Site) throws -> JSON {
         [
-            "version": 1, "pool": try PoolStage(study: study).key(),
+            "version": 2, "pool": try PoolStage(study: study).key(),
             "autoencoder": try study.model.identity(of: site), "seeds": .integer(study.settings.dreamSeeds.count),
             "prompt": study.settings.dream(site.space).promptKey,
             "where": try study.identity(of: study.settings.place(site.space)),
+            "spread": .integer(try study.settings.dream(site.space).dreamSettings().timestepSpread),
         ]
     }
 

@@ -45,6 +45,11 @@ struct DreamLoss {
     /// √ᾱ_t and √(1 − ᾱ_t).
     let shares: (signal: Float, noise: Float)
 
+    /// The same at another time step.
+    func seen(by view: DreamView) -> DreamLoss {
+        DreamLoss(layer: view.layer, objectives: objectives, settings: settings, shares: view.shares)
+    }
+
     func evaluate(_ latent: Tensor, draws: StepDraws) -> LossGradient {
         let coupling = settings.coupling
         let augmented = coupling.map(latent) { draws.augmentations[$0].apply($1) }

@@ -37,6 +37,7 @@ public struct DreamRun {
     /// How the latents are optimized.
     public let settings: DreamSettings
     private let loss: DreamLoss
+    private let views: ((_ draw: Int) -> DreamView)?
     private let draws: DrawSource
     private let filter: SpectralFilter?
     private let redraw: Redraw?
@@ -48,12 +49,14 @@ public struct DreamRun {
     ///   - start: `[B, 4, H, W]`.
     ///   - objectives: one for all latents, or one each.
     ///   - shares: √ᾱ_t and √(1 − ᾱ_t) of the layer's time step.
+    ///   - views: the layer at another time step for each draw; nil: `layer` for all.
     ///   - redraw: draws latents again; needed where the settings ask for it.
     /// - Precondition: the objectives can be read from the layer (`Objective.check`); `settings.noiseDraws` ≥
     ///   1.
     public init(
         start: Tensor, objectives: [Objective], layer: any DreamLayer, shares: (signal: Float, noise: Float),
-        settings: DreamSettings, draws: @escaping DrawSource, redraw: Redraw? = nil
+        settings: DreamSettings, draws: @escaping DrawSource, views: ((_ draw: Int) -> DreamView)? = nil,
+        redraw: Redraw? = nil
     ) {
         let batch = start.shape[0]
         precondition(objectives.count == 1 || objectives.count == batch, "\(objectives.count) objectives for \(batch)")
@@ -63,6 +66,7 @@ public struct DreamRun {
         previous = start
         self.settings = settings
         self.draws = draws
+        self.views = views
         self.redraw = redraw
         let each = objectives.count == batch ? objectives : Array(repeating: objectives[0], count: batch)
         loss = DreamLoss(layer: layer, objectives: each, settings: settings, shares: shares)
@@ -95,8 +99,13 @@ public struct DreamRun {
     /// The loss and its gradient at the present latent, averaged over the draws of the next step. Draw d of
     /// step k is numbered k + d·2³², so that a first draw is the same however many follow.
     public func lossGradient() -> LossGradient {
-        LossGradient.mean(
-            (0..<settings.noiseDraws).map { loss.evaluate(latent, draws: draws(stepsDone + $0 << 32, latent.shape)) })
+        LossGradient.mean((0..<settings.noiseDraws).map { lossGradient(draw: stepsDone + $0 << 32) })
+    }
+
+    private func lossGradient(draw: Int) -> LossGradient {
+        let draws = draws(draw, latent.shape)
+        guard let views else { return loss.evaluate(latent, draws: draws) }
+        return loss.seen(by: views(draw)).evaluate(latent, draws: draws)
     }
 
     /// Everything that changes from step to step, by name: the state from which an equal run continues.

@@ -39,6 +39,9 @@ public struct DreamSettings: Sendable, Equatable {
     public var scheduleNoise = true
     /// Draws of noise and augmentation whose gradients are averaged in a step; each costs a pass.
     public var noiseDraws = 1
+    /// How far around the dream's time step the layer is looked at, as a standard deviation: every step has a time step of its
+    /// own. What excites a feature at one time step alone is seldom what it stands for (docs/sweep.md). 0: at one only.
+    public var timestepSpread = 0
     /// The function applied to activations before they are averaged.
     public var rectifier = Rectifier.relu
     /// Where in the layer's map the objective looks. A `DreamExperiment` gives its objectives the `Pooling` of this on
@@ -48,7 +51,8 @@ public struct DreamSettings: Sendable, Equatable {
     public var coupling = Coupling.coupled
     /// Weight of the similarity among the results of a batch, which is minimized.
     public var diversity = 0.0
-    /// How often latents are noised and drawn again by the model, evenly over the steps, the last time at their end.
+    /// How often latents are noised and drawn again by the model, evenly over the steps, the last time at their end; at most
+    /// once after each step.
     public var redraws = 0
     /// The time step that latents are noised to in the first round, before they are drawn again.
     public var redrawStart = 500
@@ -70,7 +74,8 @@ public struct DreamSettings: Sendable, Equatable {
         (jitter, rotate, scale) = Self.robustnessLevels[0]
         if preset == .tuned { return }
         penalties.moment = 0
-        (steps, learningRate, redraws) = (60, 0.02, 3)
+        (steps, learningRate, redraws, timestepSpread) = (60, 0.02, 3, 200)
+        (redrawStart, redrawEnd, redrawSteps) = (300, 300, 5)
     }
 
     /// The paper's settings for channels or features.
@@ -91,8 +96,8 @@ public struct DreamSettings: Sendable, Equatable {
 
     /// The round that ends after so many steps, from 0; nil while one goes on.
     package func redraw(after steps: Int) -> Int? {
-        let done = steps * redraws / self.steps
-        return done > (steps - 1) * redraws / self.steps ? done - 1 : nil
+        let done = steps * rounds / self.steps
+        return done > (steps - 1) * rounds / self.steps ? done - 1 : nil
     }
 
     /// - Throws: `SimpleFailure(.usage)` for time steps of redrawing that the schedule does not have.
@@ -103,8 +108,10 @@ public struct DreamSettings: Sendable, Equatable {
 
     /// The time step of a round's noise.
     package func redrawTimestep(_ round: Int) -> Int {
-        redraws > 1 ? redrawStart + (redrawEnd - redrawStart) * round / (redraws - 1) : redrawEnd
+        rounds > 1 ? redrawStart + (redrawEnd - redrawStart) * round / (rounds - 1) : redrawEnd
     }
+
+    private var rounds: Int { min(redraws, steps) }
 
     /// - Throws: `SimpleFailure(.usage)` for a level that there is none of.
     public mutating func setRobustness(_ level: Int) throws {

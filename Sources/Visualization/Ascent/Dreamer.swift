@@ -45,6 +45,10 @@ public struct Dreamer {
             unet: unet, hook: hook, time: unet.prepare(timestep: Float(timestep)), text: text, policies: policies)
     }
 
+    private func view(at timestep: Int) -> DreamView {
+        DreamView(layer: layer(at: timestep), shares: schedule.shares(at: timestep))
+    }
+
     /// A run at a time step.
     /// - Parameters:
     ///   - start: `[B, C, h, w]`.
@@ -62,9 +66,11 @@ public struct Dreamer {
         }
         let units = objectives.map { unit($0, timestep) }
         let each = units.count == seeds.count ? units : Array(repeating: units[0], count: seeds.count)
+        let spread = spread(timestep, settings.timestepSpread)
         return DreamRun(
             start: start, objectives: objectives, layer: layer(at: timestep), shares: schedule.shares(at: timestep),
             settings: settings, draws: settings.draws(seeds: seeds, units: each),
+            views: settings.timestepSpread > 0 ? { view(at: spread.drawn($0)) } : nil,
             redraw: settings.redraws > 0
                 ? Redrawing(
                     dreamer: self, objectives: objectives, timestep: timestep, seeds: seeds, units: each,

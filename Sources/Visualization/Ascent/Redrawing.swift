@@ -17,34 +17,29 @@ struct Redrawing {
     let units: [UInt64]
     let settings: DreamSettings
 
-    /// Draws of the schedule's noise in which candidates are compared.
-    private static let noiseDraws = 2
-
     /// - Parameters:
     ///   - latents: `[B, C, h, w]`.
     ///   - round: from 0.
     func redraw(_ latents: Tensor, _ round: Int) -> Tensor {
-        var best = drawn(latents, round: round, draw: 0)
-        if settings.redrawDraws == 1 { return best }
-        var most = activations(best)
+        let candidates = (0..<settings.redrawDraws).map { drawn(latents, round: round, draw: $0) }
+        if candidates.count == 1 { return candidates[0] }
+        let seen = candidates.map(activations)
+        let best = Tensor(latents.shape)
         let size = latents.count / seeds.count
-        for draw in 1..<settings.redrawDraws {
-            let other = drawn(latents, round: round, draw: draw)
-            let reached = activations(other)
-            let kept = Tensor(latents.shape)
-            for index in seeds.indices {
-                let isBetter = reached[index] > most[index]
-                let source = (isBetter ? other : best).pointer + index * size
-                (kept.pointer + index * size).update(from: source, count: size)
-                if isBetter { most[index] = reached[index] }
-            }
-            best = kept
+        for index in seeds.indices {
+            let scores = TimestepSpread.combined(seen[0].indices.map { step in seen.map { $0[step][index] } })
+            let first = scores.indices.max { scores[$0] < scores[$1] || scores[$0] == scores[$1] && $0 > $1 } ?? 0
+            (best.pointer + index * size).update(from: candidates[first].pointer + index * size, count: size)
         }
         return best
     }
 
-    private func activations(_ latents: Tensor) -> [Double] {
-        dreamer.measured(latents, objectives: objectives, timestep: timestep, noiseDraws: Self.noiseDraws)
+    /// `[timestep][latent]`, under two draws of the schedule's noise in all or one at each of the time steps.
+    private func activations(_ latents: Tensor) -> [[Double]] {
+        let compared = dreamer.spread(timestep, settings.timestepSpread).compared
+        return compared.map {
+            dreamer.measured(latents, objectives: objectives, timestep: $0, noiseDraws: compared.count == 1 ? 2 : 1)
+        }
     }
 
     /// Noise is a function of (seed, unit, round, draw): a latent's is that of its own seed.

@@ -34,11 +34,11 @@ struct Dream: ParsableCommand {
         help: ArgumentHelp(
             """
             Where to start: noise; pool, the pictures that excite most among N that the model draws by itself (once, \
-            then kept); or a safetensors file with `latent` [4, h, w], or [B, 4, h, w]: one per seed, in turn. Default: \
-            pool with the preset clear, else noise.
+            then kept; unless N is given, 64 of 64 × 64 latents and more of smaller ones); or a safetensors file with \
+            `latent` [4, h, w], or [B, 4, h, w]: one per seed, in turn. Default: pool with the preset clear, else noise.
             """,
             valueName: "noise|pool[:n]|file"))
-    var start: String?
+    var start: StartArgument?
 
     @OptionGroup var prompt: PromptOptions
     @OptionGroup var size: SizeOptions
@@ -61,7 +61,7 @@ struct Dream: ParsableCommand {
         if Set(seed.map(\.number)).count != seed.count { throw ValidationError("--seed has a number twice") }
         if Set(timestep).count != timestep.count { throw ValidationError("--timestep has a number twice") }
         if let batch, batch < 1 { throw ValidationError("--batch \(batch): expected at least 1") }
-        if let start, start != "noise", Self.pool(start) == nil, size.width != nil || size.height != nil {
+        if case .file = start, size.width != nil || size.height != nil {
             throw ValidationError("-W and -H go with noise; a latent file has its own size")
         }
     }
@@ -93,19 +93,16 @@ struct Dream: ParsableCommand {
             batch: batch, display: output.display)
     }
 
-    /// The number of pictures in `pool` or `pool:N`; nil for anything else.
-    private static func pool(_ text: String) -> Int? {
-        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts[0] == "pool", parts.count <= 2 else { return nil }
-        return parts.count == 1 ? NaturalPool.defaultCount : Int(parts[1])
-    }
-
     private func start(_ session: ModelSession) throws -> DreamStart {
-        guard let start else { return options.preset == .clear ? .pool(NaturalPool.defaultCount) : .noise }
-        if start == "noise" { return .noise }
-        if let count = Self.pool(start) { return .pool(count) }
-        let channels = session.folder.unetConfig.inChannels
-        return .latents(try TensorFile.latent(start, channels: channels), file: start)
+        switch start ?? (options.preset == .clear ? .pool(nil) : .noise) {
+        case .noise: return .noise
+        case .pool(let count):
+            let latents = try session.folder.latentSize(pixelWidth: size.width, pixelHeight: size.height)
+            return .pool(count ?? NaturalPool.defaultCount(latents))
+        case .file(let file):
+            let channels = session.folder.unetConfig.inChannels
+            return .latents(try TensorFile.latent(file, channels: channels), file: file)
+        }
     }
 }
 

@@ -18,10 +18,10 @@ struct DreamOptions: ParsableArguments {
 
     @Option(
         help: """
-            raw and sae: the paper's settings for channels and for features; tuned: settings that reach farther, for \
-            either (docs/sweep.md). Default: raw or sae, by what is sought.
+            clear: from pictures that the model draws by itself, gently raised and drawn again; tuned: from noise, and \
+            farther, with less to be recognized (docs/sweep.md); raw and sae: the paper's settings for channels and for features.
             """)
-    var preset: DreamSettings.Preset?
+    var preset = DreamSettings.Preset.clear
 
     @Option(parsing: .unconditional, help: "Robustness preset 0…3 for jitter, rotation, scale; 1 is the paper's.")
     var robustness: Int?
@@ -40,6 +40,7 @@ struct DreamOptions: ParsableArguments {
     @Option(parsing: .unconditional, help: help("scale")) var scale: Double?
     @Flag(inversion: .prefixedNo, help: help("schedule_noise")) var scheduleNoise: Bool?
     @Option(parsing: .unconditional, help: help("noise_draws")) var noiseDraws: Int?
+    @Option(parsing: .unconditional, help: help("timestep_spread")) var timestepSpread: Int?
     @Option(help: help("rectifier")) var rectifier: Rectifier?
     @Option(name: .customLong("where"), parsing: .upToNextOption, help: help("where")) var location: [String] = []
     @Option(help: help("coupling")) var coupling: Coupling?
@@ -69,6 +70,7 @@ struct DreamOptions: ParsableArguments {
             "rotate": rotate.map(JSON.number), "scale": scale.map(JSON.number),
             "schedule_noise": scheduleNoise.map(JSON.bool), "noise_draws": noiseDraws.map(JSON.integer),
             "where": location.isEmpty ? nil : .string(location.joined(separator: ":")),
+            "timestep_spread": timestepSpread.map(JSON.integer),
             "rectifier": rectifier.map { .string($0.rawValue) }, "coupling": coupling.map { .string($0.rawValue) },
             "diversity": diversity.map(JSON.number), "redraws": redraws.map(JSON.integer),
             "redraw_start": redrawStart.map(JSON.integer), "redraw_end": redrawEnd.map(JSON.integer),
@@ -76,10 +78,10 @@ struct DreamOptions: ParsableArguments {
         ]
     }
 
-    /// - Parameter space: decides the preset if none is given, and the values of `tuned`.
+    /// - Parameter space: of what is sought.
     /// - Throws: `SimpleFailure(.usage)` for values out of range.
     func settings(for space: Space) throws -> DreamSettings {
-        var settings = preset.map { DreamSettings($0, for: space) } ?? .paper(for: space)
+        var settings = DreamSettings(preset, for: space)
         if let robustness { try settings.setRobustness(robustness) }
         for row in DreamParameters.all {
             if case let value?? = given[row.key] { try row.assign(value, to: &settings, name: "--\(row.option)") }

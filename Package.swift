@@ -162,8 +162,8 @@ let package = Package(
         .testTarget(
             name: "StudiesTests",
             dependencies: [
-                "Checkpoints", "Experiments", "Files", "Ops", "Pictures", "StableDiffusion", "Studies", "Tensors",
-                "TestSupport", "Visualization", "WorkUnits",
+                "Checkpoints", "Experiments", "Files", "Ops", "Pictures", "SparseAutoencoders", "StableDiffusion", "Studies",
+                "Tensors", "TestSupport", "Visualization", "WorkUnits",
             ],
             resources: [.copy("Fixtures")]),
         .testTarget(

@@ -14,10 +14,14 @@ public final class NetworkModel: StudyModel {
 
     private let judgeReference: JudgeReference
     private var knownJudge: (any PictureJudge)??
+    /// Folder of the autoencoders of another training seed, and those that have been read.
+    let secondFolder: String?
+    var knownSeconds: [String: SparseAutoencoder] = [:]
 
-    public init(_ session: ModelSession, judge: JudgeReference = .none) {
+    public init(_ session: ModelSession, judge: JudgeReference = .none, secondAutoencoders: String? = nil) {
         self.session = session
         judgeReference = judge
+        secondFolder = secondAutoencoders
     }
 
     public func judge() throws -> (any PictureJudge)? {

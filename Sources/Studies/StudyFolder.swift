@@ -24,10 +24,12 @@ public enum StudyFolder {
             checksums: ChecksumCache(path: folder + "/.checksums.json"))
         try check(settings, session)
         try checkLoRAs(settings, session)
+        let model = NetworkModel(session, judge: settings.judge, secondAutoencoders: settings.secondAutoencoders)
+        if !settings.autoencoders.isEmpty { for layer in settings.layers { _ = try model.secondAutoencoder(layer) } }
         let file = try resolved(settings.prompts, in: folder, embedded: EmbeddedModel.prompts)
         let prompts = Prompt.evenly(try Prompt.read(file), limit: settings.promptLimit)
         return try Study(
-            folder: folder, settings: settings, prompts: prompts, model: NetworkModel(session, judge: settings.judge))
+            folder: folder, settings: settings, prompts: prompts, model: model)
     }
 
     /// What can be known before the first of many units fails for it: memory for the dreams, their time steps, and

@@ -107,6 +107,19 @@ public protocol PictureJudge {
 
 extension Judge: PictureJudge {}
 
+/// A feature's nearest in another autoencoder of the layer.
+public struct FeatureMatch: Sendable, Equatable {
+    public let feature: Int
+    /// Of their decoder rows.
+    public let cosine: Float
+    /// How many features the other autoencoder has.
+    public let count: Int
+
+    public init(feature: Int, cosine: Float, count: Int) {
+        (self.feature, self.cosine, self.count) = (feature, cosine, count)
+    }
+}
+
 /// What a study asks of a model. The stages know nothing else of it, so they can be tested with one that is no network.
 ///
 /// Every answer is a function of the arguments alone.
@@ -183,6 +196,18 @@ public protocol StudyModel: AnyObject {
 
     /// The judge that is meant for the model's pictures, if there is one.
     func judge() throws -> (any PictureJudge)?
+
+    /// What stands for a feature in the layer's autoencoder of another training seed; nil without one, and for channels.
+    func match(_ subject: Subject) throws -> FeatureMatch?
+
+    /// Checksum of a layer's autoencoder of another training seed; null without one.
+    func secondIdentity(_ layer: String) throws -> JSON
+
+    /// Activations `[B][1 + features]` of a feature, and of features of the layer's autoencoder of another training seed,
+    /// each times the length of its decoder row, which makes them comparable; otherwise as `activations`.
+    func activations(
+        of latents: Tensor, _ subject: Subject, beside features: [Int], place: Where, timestep: Int, draws: Int
+    ) throws -> [[Float]]
 
     /// Where a subject is active: its activation, rectified plainly, at each position of the layer's map, `[B, h, w]`, for
     /// clean latents `[B, 4, h, w]` as noisy as the schedule makes the time step, averaged over draws of the noise.

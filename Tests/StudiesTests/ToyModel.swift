@@ -13,6 +13,7 @@ import Studies
 final class ToyModel: StudyModel {
     let name = "toy"
     var pause: UInt32 = 0
+    var hasSecond = false
     /// Called after every picture or step of the optimization with the stage's name.
     var worked: (String) -> Void = { _ in }
     static let widths: [Space: Int] = [.features: 24, .channels: 6]
@@ -132,6 +133,21 @@ final class ToyModel: StudyModel {
             })
     }
 
+    /// The same feature, less like it the higher its number.
+    func match(_ subject: Subject) throws -> FeatureMatch? {
+        guard hasSecond, subject.site.space == .features else { return nil }
+        return FeatureMatch(feature: subject.index, cosine: 1 - Float(subject.index) / 100, count: 24)
+    }
+
+    func secondIdentity(_ layer: String) throws -> JSON { hasSecond ? "second" : .null }
+
+    /// The feature's own activations on latents that are its index in the first place, half of it in the second autoencoder.
+    func activations(
+        of latents: Tensor, _ subject: Subject, beside features: [Int], place: Where, timestep: Int, draws: Int
+    ) throws -> [[Float]] {
+        (0..<latents.shape[0]).map { _ in [2] + features.map { $0 == subject.index ? 1 : 0.2 } }
+    }
+
     func judge() throws -> (any PictureJudge)? { ToyJudge() }
 
     func maps(
@@ -187,6 +203,7 @@ func toyStudy(_ folder: String, overrides: [String] = [], prompts: Int = 6, paus
     }
     let model = ToyModel()
     model.pause = pause
+    model.hasSecond = StudySettings(values).secondAutoencoders != nil
     return try Study(folder: folder, settings: StudySettings(values), prompts: all, model: model)
 }
 

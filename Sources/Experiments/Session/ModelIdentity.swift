@@ -55,7 +55,11 @@ extension ModelSession {
     ///
     /// - Throws: `SimpleFailure(.missingInput)` if there is none.
     public func autoencoderIdentity(_ layer: String) throws -> JSON {
-        let path = try autoencoderFolder(layer)
+        try autoencoderIdentity(folder: autoencoderFolder(layer))
+    }
+
+    /// Checksum of a sparse autoencoder in a folder.
+    package func autoencoderIdentity(folder path: String) throws -> JSON {
         let files = (SAEFolder.format(of: path)?.files ?? []).filter { FileSystem.isFile("\(path)/\($0)") }
         return .string(try checksums.fingerprint(folder: path, files: files))
     }

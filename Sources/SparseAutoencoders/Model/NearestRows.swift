@@ -46,6 +46,16 @@ extension SparseAutoencoder {
         }
     }
 
+    /// The feature of another autoencoder whose decoder row has the largest cosine with a feature's.
+    ///
+    /// - Precondition: both are for the same number of channels.
+    public func nearest(to feature: Int, in other: SparseAutoencoder, engine: Engine) -> (feature: Int, cosine: Float) {
+        precondition(other.inputWidth == inputWidth, "matching \(inputWidth) and \(other.inputWidth) channels")
+        let own = decoderWeight.slice(feature..<feature + 1)
+        return nearestRows(of: own, in: other.decoderWeight, count: 1, engine: engine)[0].first
+            .map { ($0.index, $0.cosine) } ?? (0, 0)
+    }
+
     /// Pairs of features of two autoencoders by their decoders' cosines: greedily, the best pair first, each feature
     /// once, among the 16 nearest of each. (The optimal assignment costs the cube of the number of features and
     /// differs where features are alike anyway.)

@@ -6,6 +6,7 @@ package enum Measures {
     static let leading = [
         "recognized", "recognized_of_examples", "recognized_of_others", "identification", "identification_of_examples",
         "identification_by_chance", "naturalness", "retention", "retention_of_others",
+        "second_retention", "second_retention_of_examples", "second_retention_of_others", "second_cosine",
         "causal_effect", "steered_recognized", "causal_likeness", "causal_likeness_of_others", "reach",
     ]
 

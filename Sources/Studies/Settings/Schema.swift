@@ -120,6 +120,8 @@ public enum Schema {
         .init("measure.noise_draws", .integer(1...1000), 8, "Draws of the schedule's noise a measure is averaged over"),
         .init("measure.examples", .integer(1...1000), 12, "Dataset examples that agreement compares with"),
         .init("measure.judge", .path, "embedded", "Who names pictures: a file, none, or embedded for the model of that name"),
+        .init("measure.second_sae", .text, "", "Folder of autoencoders of another training seed, named by layer; empty: none"),
+        .init("measure.second_cosine", .number(0...1), 0.7, "Least cosine of decoder rows for a feature to be matched in them"),
     ]
 
     private static let map: [Setting] = [

@@ -42,6 +42,9 @@ public struct StudySettings: Sendable, Equatable {
     public var noiseDraws: Int { values.integer("measure.noise_draws") }
     public var measuredExamples: Int { values.integer("measure.examples") }
     public var judge: JudgeReference { JudgeReference(values.text("measure.judge")) }
+    /// Folder of the autoencoders of another training seed; nil: none.
+    public var secondAutoencoders: String? { nonempty("measure.second_sae") }
+    public var leastCosine: Double { values.number("measure.second_cosine") }
     /// Whether pictures are drawn again with each subject added.
     public var steers: Bool { values.flag("steer.enabled") }
     public var steeredPictures: Int { values.integer("steer.pictures") }

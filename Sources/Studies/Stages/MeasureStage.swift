@@ -37,8 +37,11 @@ struct MeasureStage: WorkStage {
 
     /// What only some settings want: without it, results from before there was such a thing stay valid.
     private func optionalKey(_ subject: Subject, captured: String) throws -> [(String, JSON)] {
-        guard study.settings.steers else { return [] }
-        return [("steered", .string(try SteerStage(study: study).unit(subject, captured: captured).fingerprint))]
+        let second = try SecondAutoencoder(study: study).key(subject)
+        guard study.settings.steers else { return second }
+        return second + [
+            ("steered", .string(try SteerStage(study: study).unit(subject, captured: captured).fingerprint))
+        ]
     }
 
     func compute(_ unit: WorkUnit<DreamSubject>, into folder: String, partial: PartialUnit) throws {
@@ -79,6 +82,7 @@ struct MeasureStage: WorkStage {
             subject, timestep: timestep, examples: examples, views: views)
         let causal = study.settings.steers
             ? try Causality(study).recognized(subject, study.factorJudge() == nil ? nil : isRecognized) : []
+        let second = try SecondAutoencoder(study: study).measures(dream, results: results.latents, examples: examples)
         return try recognition.measures(subject, timestep: timestep, results: results.pictures) + network
             + [
                 ("retention", Measures.retention(before: values, after: left.map { $0[subject.index] })),
@@ -91,7 +95,7 @@ struct MeasureStage: WorkStage {
                 ("diversity", Measures.diversity(shared, around: means)),
                 ("diversity_of_others", Measures.diversity(otherVectors, around: means)),
                 ("stability", Measures.stability(values)),
-            ] + causal + (start ?? []) + purities(subject, timestep: timestep, results: shared, compared)
+            ] + second + causal + (start ?? []) + purities(subject, timestep: timestep, results: shared, compared)
     }
 
     /// What a dream has left.

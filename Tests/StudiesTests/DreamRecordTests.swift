@@ -19,7 +19,8 @@ import WorkUnits
             try StudyFolder.begin(
                 folder.path,
                 overrides: [
-                    "dream.preset=paper", "prior.enabled=false", "dream.seeds=[7, 8]", "dream.snapshot_every=2", "dream_features.steps=4",
+                    "dream.preset=paper", "prior.enabled=false", "dream.seeds=[7, 8]", "dream.snapshot_every=2",
+                    "dream_features.steps=4",
                     "dream_features.start=noise", "dream_features.where='\(place.text)'",
                 ], overwrite: false), engine: Engine(threads: 1))
         let model = try #require(study.model as? NetworkModel)

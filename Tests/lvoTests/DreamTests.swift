@@ -130,7 +130,7 @@ import TestSupport
             folder,
             [
                 "--direction": [folder.file("v.safetensors")], "--weights": ["1,-0.5"], "--minimize": [],
-                "--init": [folder.file("z.safetensors")], "--diversity": ["1"], "--seed": ["7", "9"],
+                "--init": [folder.file("z.safetensors")], "--diversity": ["1"], "--seed": ["7", "9"], "--preset": ["sae"],
             ])
         #expect(result.status == 0, "\(result.errors)")
         let record = try JSON.read(folder.file(stem("-feature-718-+-0.5-direction-v") + ".json"))
@@ -171,7 +171,7 @@ import TestSupport
         try expect(["--where": ["mask", folder.file("none.png")]], 66, "none.png")
         try expect(["--robustness": ["4"]], 2, "robustness")
         try expect(["--seed": ["1", "1"]], 2, "twice")
-        try expect(["--batch": ["2"]], 2, "independent")
+        try expect(["--batch": ["2"], "--preset": ["sae"]], 2, "independent")
         try expect(["--diversity": ["1"], "--coupling": ["independent"]], 2, "diversity")
         try expect(["-W": ["66"]], 2, "multiple of 4")
         try expect(["-W": ["16384"], "-H": ["16384"]], 2, "free")

@@ -17,7 +17,8 @@ public struct PoolStart: Sendable, Equatable {
 /// The pictures of a pool that excite objectives most at a time step.
 ///
 /// Every picture is seen once, under one draw of noise (with a spread once at each of three time steps); the best of these,
-/// eight for each that is wanted, are measured as results are. Among pictures that do not excite an objective at all those lead in which its readouts come nearest to.
+/// eight for each that is wanted, are measured as results are. Among pictures that do not excite an objective at all those
+/// lead in which its readouts come nearest to.
 public struct PoolSearch {
     /// How many candidates are measured for each start.
     static let candidates = 8

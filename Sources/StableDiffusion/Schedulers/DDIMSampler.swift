@@ -31,7 +31,8 @@ struct DDIMSampler: Sampler {
         schedule.addNoise(sample, noise: noise, timestep: Int(timesteps[call]))
     }
 
-    /// √ᾱ_p x₀ + √(1−ᾱ_p−σ²) ε + σ · noise, σ² = η² (1−ᾱ_p)/(1−ᾱ_t) · (1−ᾱ_t/ᾱ_p). The clamp changes x₀ alone; ε stays what the model said.
+    /// √ᾱ_p x₀ + √(1−ᾱ_p−σ²) ε + σ · noise, σ² = η² (1−ᾱ_p)/(1−ᾱ_t) · (1−ᾱ_t/ᾱ_p).
+    /// The clamp changes x₀ alone; ε stays what the model said.
     func step(_ output: Tensor, at call: Int, sample: Tensor, noise: () -> Tensor) -> Tensor {
         let timestep = Int(timesteps[call])
         let (signal, share) = schedule.shares(at: timestep)

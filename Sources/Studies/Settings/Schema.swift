@@ -64,7 +64,7 @@ public enum Schema {
         .init("capture.height", .integer(0...8192), 0, "Pixels; 0: the model's own size"),
         .init(
             "capture.half", .choice(["conditional", "unconditional", "both"]), "unconditional",
-            "Which half of the guided batch is recorded: conditional, under the prompt; unconditional, under the negative one, as dreams see; both"),
+            "Guidance's half that is recorded: conditional, under the prompt; unconditional, under none, as dreams are; both"),
     ]
 
     static let samplers = ["model"] + SamplerName.allCases.map(\.rawValue)
@@ -103,7 +103,7 @@ public enum Schema {
             .init("dream.prompt", .text, "", "Text condition"),
             .init(
                 "dream.pool", .integer(0...1_000_000), 0,
-                "Pictures that the model draws by itself, where dreams may start; 0: 64 of 64 × 64 latents, more of smaller ones"),
+                "Pictures the model draws by itself, where dreams may start; 0: 64 of 64 × 64 latents, more of smaller"),
             .init("dream.snapshot_every", .integer(1...100_000), 10, "Steps between the pictures of the history"),
             .init("dream.animation", .flag, true, "Whether the history is also kept as an animated PNG"),
         ]

@@ -19,7 +19,8 @@ struct DreamOptions: ParsableArguments {
     @Option(
         help: """
             clear: from pictures that the model draws by itself, gently raised and drawn again; tuned: from noise, and \
-            farther, with less to be recognized (docs/sweep.md); raw and sae: the paper's settings for channels and for features.
+            farther, with less to be recognized (docs/sweep.md); raw and sae: the paper's settings for channels and for \
+            features.
             """)
     var preset = DreamSettings.Preset.clear
 

@@ -41,7 +41,7 @@ public enum DreamParameters {
         .init("diversity", \.diversity, weight, "Weight of a term that makes the results of a batch differ."),
         .init(
             "redraws", \.redraws, 0...10_000,
-            "How often latents are noised and drawn again by the model, evenly over the steps, the last time at the end, at most once a step."),
+            "How often latents are noised and drawn again by the model: evenly over the steps, at most once a step."),
         .init(
             "redraw_start", \.redrawStart, 1...999,
             "Time step to which latents are noised in the first round, before they are drawn again."),

@@ -20,8 +20,8 @@ public struct NaturalPool: Sendable {
     static let channelShift: Float = 0.1
     /// Grows when a pool's pictures become others.
     public static let version = 2
-    /// Pictures unless another number is asked for: 1,024 of the embedded model's 16 × 16 latents, 64 of 64 × 64, which take 64 ·
-    /// 50 U-Net calls, once for all dreams of a model.
+    /// Pictures unless another number is asked for: 1,024 of the embedded model's 16 × 16 latents, 64 of 64 × 64, which
+    /// take 64 · 50 U-Net calls, once for all dreams of a model.
     public static func defaultCount(_ size: (height: Int, width: Int)) -> Int {
         min(1024, max(16, (1 << 18) / max(1, size.height * size.width)))
     }

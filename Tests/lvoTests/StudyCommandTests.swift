@@ -104,7 +104,7 @@ import TestSupport
         #expect(try Program.run("study", "run", path).status == 0)
         let status = try Program.run("study", "status", path, "--json")
         let stages = try #require(try JSON.parse(status.output).array)
-        #expect(stages.map { $0["left"]?.int } == [0, 0, 0, 0, 0, 0, 0, 0])
+        #expect(stages.map { $0["left"]?.int } == [0, 0, 0, 0, 0, 0, 0, 0, 0, 0])
     }
 
     /// What prompts mean is part of every unit's key: the activations change, and so does what is out of date.

@@ -24,11 +24,11 @@ struct Demo: ParsableCommand {
     @OptionGroup var stages: StageOptions
     @OptionGroup var preview: PreviewOptions
 
-    /// A short study that shows a little of everything: features that go with a word of the prompts, and the
-    /// most active channels beside them.
+    /// A short study that shows a little of everything: features that go with a word of the prompts, so they are recorded
+    /// under these, and the most active channels beside them.
     private static let settings = [
         "prompt_limit=144", "capture.images_per_prompt=1", "capture.steps=20", "capture.sampler=ddim",
-        "capture.guidance_scale=4", "analysis.peaks=1",
+        "capture.guidance_scale=4", "capture.half=conditional", "analysis.peaks=1",
         "choose.features=" + words.map { "word:\($0):1" }.joined(separator: ","),
         "choose.channels=most-active:4", "prior.steps=20", "prior.sampler=ddim", "prior.seeds=[1024,1111,4359,3248]",
         "prior.strength_features=10", "prior.strength_channels=5", "dream.preset=clear", "dream.timesteps=[301,peaks]",

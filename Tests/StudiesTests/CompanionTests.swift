@@ -37,7 +37,7 @@ import Studies
         let settings = try toyStudy("nowhere", overrides: compared + ["dream_features.where=peak"]).settings
         let (own, clear) = (settings.dream(.features), settings.dream(.features, .preset("clear")))
         #expect(clear.start == .pool && own.start == .prior && settings.usesPool)
-        var preset = DreamSettings(.clear, for: .features)
+        var preset = DreamSettings(.clear)
         preset.where = try #require(Where("peak"))
         #expect(try clear.dreamSettings() == preset)
         #expect(settings.companions(.features) == [.preset("tuned"), .preset("clear")])

@@ -143,8 +143,8 @@ public enum Schema {
     static func optimization(_ space: Space, preset: String) -> [Setting] {
         let section = "dream_\(space.rawValue)"
         let (settings, source): (DreamSettings, StartSource) = switch preset {
-        case "tuned": (DreamSettings(.tuned, for: space), .noise)
-        case "clear": (DreamSettings(.clear, for: space), .pool)
+        case "tuned": (DreamSettings(.tuned), .noise)
+        case "clear": (DreamSettings(.clear), .pool)
         default: (.paper(for: space), .prior)
         }
         let start = Setting(

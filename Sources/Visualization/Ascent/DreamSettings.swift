@@ -9,11 +9,10 @@ public struct DreamSettings: Sendable, Equatable {
         case raw
         /// The paper's for SAE features.
         case sae
-        /// Beyond the paper: farther reach (docs/sweep.md has the measurements). Differs between channels and
-        /// features.
+        /// Beyond the paper: farther reach (docs/sweep.md has the measurements).
         case tuned
         /// Pictures in which the feature is recognized: from pictures that the model draws by itself, gently raised and
-        /// drawn again (docs/dreams.md). Differs between channels and features.
+        /// drawn again (docs/dreams.md).
         case clear
     }
 
@@ -55,16 +54,16 @@ public struct DreamSettings: Sendable, Equatable {
     /// once after each step.
     public var redraws = 0
     /// The time step that latents are noised to in the first round, before they are drawn again.
-    public var redrawStart = 500
-    /// The same in the last round; between them it falls evenly.
+    public var redrawStart = 300
+    /// The same in the last round; between them it changes evenly.
     public var redrawEnd = 300
     /// U-Net calls of drawing again.
-    public var redrawSteps = 7
+    public var redrawSteps = 5
     /// How many are drawn in a round, each from noise of its own; the one that excites the objective most goes on.
     public var redrawDraws = 4
 
-    /// - Parameter space: the space `tuned` is for; the paper's presets are for one each.
-    public init(_ preset: Preset = .raw, for space: Space = .features) {
+    /// The paper's presets are for channels or for features; the others for either.
+    public init(_ preset: Preset = .raw) {
         if preset == .raw { return }
         penalties = Penalties(range: 0.5, moment: preset == .sae ? 0.5 : 0.05)
         sigmaStart = 0
@@ -75,7 +74,6 @@ public struct DreamSettings: Sendable, Equatable {
         if preset == .tuned { return }
         penalties.moment = 0
         (steps, learningRate, redraws, timestepSpread) = (60, 0.02, 3, 200)
-        (redrawStart, redrawEnd, redrawSteps) = (300, 300, 5)
     }
 
     /// The paper's settings for channels or features.

@@ -89,7 +89,7 @@ struct Dream: ParsableCommand {
         return DreamRequest(
             layer: layer, objectives: objectives, timesteps: timestep, seeds: seed.map { $0.value() },
             start: try start(session), text: prompt.source, width: size.width, height: size.height,
-            settings: try options.settings(for: objectives.contains { $0.space == .features } ? .features : .channels),
+            settings: try options.settings(),
             batch: batch, display: output.display)
     }
 

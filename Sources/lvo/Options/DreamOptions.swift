@@ -79,10 +79,9 @@ struct DreamOptions: ParsableArguments {
         ]
     }
 
-    /// - Parameter space: of what is sought.
     /// - Throws: `SimpleFailure(.usage)` for values out of range.
-    func settings(for space: Space) throws -> DreamSettings {
-        var settings = DreamSettings(preset, for: space)
+    func settings() throws -> DreamSettings {
+        var settings = DreamSettings(preset)
         if let robustness { try settings.setRobustness(robustness) }
         for row in DreamParameters.all {
             if case let value?? = given[row.key] { try row.assign(value, to: &settings, name: "--\(row.option)") }

@@ -73,7 +73,7 @@ public struct DreamSettings: Sendable, Equatable {
         (jitter, rotate, scale) = Self.robustnessLevels[0]
         if preset == .tuned { return }
         penalties.moment = 0
-        (steps, learningRate, redraws, timestepSpread) = (60, 0.02, 3, 200)
+        (steps, learningRate, redraws, timestepSpread) = (75, 0.02, 3, 200)
     }
 
     /// The paper's settings for channels or features.

@@ -99,6 +99,13 @@ let package = Package(
                 "StableDiffusion", "Tensors", "Visualization", "WorkUnits", "Yams",
             ]),
         .target(
+            name: "Diagnosis",
+            dependencies: [
+                "Benchmarking", "Experiments", "Files", "KernelInterface", "Ops", "Parallel", "Pictures", "ReferenceKernels",
+                "Tensors", "Visualization",
+            ],
+            resources: [.copy("Resources")]),
+        .target(
             name: "LVO",
             dependencies: [
                 "Checkpoints", "Experiments", "Files", "Ops", "Optimizers", "Pictures", "SparseAutoencoders",
@@ -107,7 +114,7 @@ let package = Package(
         .executableTarget(
             name: "lvo",
             dependencies: [
-                "Benchmarking", "Checkpoints", "Experiments", "Files", "Ops", "Optimizers", "Parallel", "Pictures",
+                "Benchmarking", "Checkpoints", "Diagnosis", "Experiments", "Files", "Ops", "Optimizers", "Parallel", "Pictures",
                 "SparseAutoencoders", "StableDiffusion", "Studies", "Tensors", "Visualization", "WorkUnits",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
@@ -156,6 +163,8 @@ let package = Package(
                 "Tensors", "TestSupport", "Visualization",
             ],
             resources: [.copy("Fixtures")]),
+        .testTarget(
+            name: "DiagnosisTests", dependencies: ["Diagnosis", "Files", "Ops", "Parallel", "TestSupport", "Tensors"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
         .testTarget(name: "OptimizersTests", dependencies: ["Optimizers", "Tensors"]),
         .testTarget(name: "ReportsTests", dependencies: ["Files", "Reports", "TestSupport"]),

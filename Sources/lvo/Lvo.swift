@@ -28,6 +28,7 @@ struct Lvo: ParsableCommand {
             Capture.self,
             SAE.self,
             Bench.self,
+            Doctor.self,
         ])
 
     /// ArgumentParser's own `main`, but with this program's exit codes and one line for an error.

@@ -5,14 +5,14 @@ import Foundation
 import Ops
 import Tensors
 
-struct BenchKernels: ParsableCommand {
+struct BenchKernels: Benchmark {
     static let configuration = CommandConfiguration(
         commandName: "kernels", abstract: "The operations on one block of the U-Net's sizes.")
 
     @OptionGroup var options: BenchOptions
     @OptionGroup var precision: PrecisionOptions
 
-    func run() throws {
+    func measure() throws -> BenchResult {
         let engine = try options.runtime.engine(precision)
         let report = BenchReport(engine: engine)
         print(report.header)
@@ -25,7 +25,7 @@ struct BenchKernels: ParsableCommand {
         regions(engine)
         attention(engine, measure)
         memoryBound(engine, measure)
-        try report.write(measurements, to: options.json)
+        return BenchResult(report: report, timings: measurements)
     }
 
     private typealias Measure = (String, Double, Double, () -> Void) -> Void

@@ -3,7 +3,7 @@ import Benchmarking
 import Ops
 import Tensors
 
-struct BenchLayers: ParsableCommand {
+struct BenchLayers: Benchmark {
     static let configuration = CommandConfiguration(
         commandName: "layers", abstract: "Linear layers and convolutions of SD 1.5's shapes, forward and backward.")
 
@@ -20,7 +20,7 @@ struct BenchLayers: ParsableCommand {
         if batch < 1 { throw ValidationError("--batch \(batch): expected at least 1") }
     }
 
-    func run() throws {
+    func measure() throws -> BenchResult {
         let engine = try options.runtime.engine(precision)
         let report = BenchReport(engine: engine)
         print(report.header)
@@ -32,7 +32,7 @@ struct BenchLayers: ParsableCommand {
         }
         if !algorithms { linear(engine, measure) }
         convolutions(engine, measure)
-        try report.write(measurements, to: options.json)
+        return BenchResult(report: report, timings: measurements)
     }
 
     private typealias Measure = (String, Double, () -> Void) -> Void

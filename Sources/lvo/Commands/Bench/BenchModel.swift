@@ -61,7 +61,7 @@ final class BlockClock {
     }
 }
 
-struct BenchUNet: ParsableCommand {
+struct BenchUNet: Benchmark {
     static let configuration = CommandConfiguration(
         commandName: "unet", abstract: "One forward pass of the whole U-Net.")
 
@@ -69,7 +69,7 @@ struct BenchUNet: ParsableCommand {
     @OptionGroup var precision: PrecisionOptions
     @OptionGroup var model: BenchModelOptions
 
-    func run() throws {
+    func measure() throws -> BenchResult {
         let engine = try options.runtime.engine(precision)
         let report = BenchReport(engine: engine)
         let unet = try model.folder(engine).loadUNet(engine: engine)
@@ -84,18 +84,18 @@ struct BenchUNet: ParsableCommand {
         print(report.header)
         print(report.line(measurement))
         print("peak memory \(formatBytes(Machine.peakMemory ?? 0))")
-        try report.write([measurement], to: options.json)
+        return BenchResult(report: report, timings: [measurement])
     }
 }
 
-struct BenchVAE: ParsableCommand {
+struct BenchVAE: Benchmark {
     static let configuration = CommandConfiguration(
         commandName: "vae", abstract: "Decoding latents to pictures.")
 
     @OptionGroup var options: BenchOptions
     @OptionGroup var model: BenchModelOptions
 
-    func run() throws {
+    func measure() throws -> BenchResult {
         let engine = try options.runtime.engine()
         let report = BenchReport(engine: engine)
         let decoder = try model.folder(engine).loadVAEDecoder(engine: engine)
@@ -106,6 +106,6 @@ struct BenchVAE: ParsableCommand {
         print(report.header)
         print(report.line(measurement))
         print("peak memory \(formatBytes(Machine.peakMemory ?? 0))")
-        try report.write([measurement], to: options.json)
+        return BenchResult(report: report, timings: [measurement])
     }
 }

@@ -21,6 +21,29 @@ struct BenchOptions: ParsableArguments {
     }
 }
 
+/// A command that measures, prints what it finds and, if asked for, writes it.
+protocol Benchmark: ParsableCommand {
+    var options: BenchOptions { get }
+
+    /// Measures and prints.
+    func measure() throws -> BenchResult
+}
+
+extension Benchmark {
+    func run() throws {
+        let result = try measure()
+        try result.report.write(result.timings, to: options.json)
+    }
+}
+
+/// What a benchmark measured, and the engine and peak that it is told with.
+struct BenchResult {
+    let report: BenchReport
+    let timings: [Timing]
+
+    var json: [JSON] { timings.map(report.json) }
+}
+
 /// The results of one benchmark command: a table on standard output and, if asked for, a JSON file.
 struct BenchReport {
     let engine: Engine

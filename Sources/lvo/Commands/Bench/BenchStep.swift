@@ -5,7 +5,7 @@ import Parallel
 import StableDiffusion
 import Tensors
 
-struct BenchStep: ParsableCommand {
+struct BenchStep: Benchmark {
     static let configuration = CommandConfiguration(
         commandName: "step", abstract: "One visualization step: forward to a layer, gradient back to the latent.")
 
@@ -20,7 +20,7 @@ struct BenchStep: ParsableCommand {
     @Flag(help: "Print time and GFLOP/s of every block, forward and backward.")
     var profile = false
 
-    func run() throws {
+    func measure() throws -> BenchResult {
         let engine = try options.runtime.engine(precision)
         let report = BenchReport(engine: engine)
         let folder = try model.folder(engine)
@@ -42,7 +42,7 @@ struct BenchStep: ParsableCommand {
         print(report.line(measurement))
         print("loading \(loading), peak memory \(formatBytes(Machine.peakMemory ?? 0))")
         if profile { printProfile(step, unet.config, size) }
-        try report.write([measurement], to: options.json)
+        return BenchResult(report: report, timings: [measurement])
     }
 
     private func printProfile(_ step: Step, _ config: UNetConfig, _ size: LatentSize) {

@@ -71,7 +71,8 @@ extension Diagnosis {
             bfloat16 > 1.2
                 ? "products in bfloat16 are \(times(bfloat16)) as fast as in float32: --precision auto takes them "
                     + "(docs/performance.md says what it does to results)" : nil,
-            unused("amx_tile", "amx", "the CPU has AMX, but the system does not let programs use it: Linux 5.16 is needed"),
+            unused(
+                "amx_tile", "amx", "the CPU has AMX, but the system does not let programs use it: Linux 5.16 is needed"),
             unused("avx512f", "avx512", "the CPU has AVX-512, but not all of what the kernels need of it"),
         ]
     }
@@ -89,13 +90,14 @@ extension Diagnosis {
             count > machine.cores.count
                 ? "LVO_THREADS asks for \(count) threads on \(machine.cores.count) physical cores" : nil,
             free < 3_000_000_000
-                ? "\(gigabytes(free)) of memory are free: a dream on Stable Diffusion 1.5 takes about 2.5 GB, a study 2.9" : nil,
+                ? "\(gigabytes(free)) of memory are free: a dream on Stable Diffusion 1.5 takes about 2.5 GB, a study 2.9"
+                : nil,
             host.hugePagesMode == "never"
                 ? "transparent huge pages are off: `echo madvise > /sys/kernel/mm/transparent_hugepage/enabled` as root"
                 : nil,
             machine.domains.count > 1
-                ? "\(machine.domains.count) memory domains: one process in each (numactl --cpunodebind=N --membind=N) does more "
-                    + "than one over all" : nil,
+                ? "\(machine.domains.count) memory domains: one process in each (numactl --cpunodebind=N --membind=N) does "
+                    + "more than one over all" : nil,
         ]
     }
 

@@ -88,7 +88,7 @@ let package = Package(
             name: "Experiments",
             dependencies: [
                 "Checkpoints", "Files", "Ops", "Parallel", "Pictures", "Reports", "SparseAutoencoders", "StableDiffusion", "Tensors",
-                "Visualization",
+                "Visualization", "WorkUnits",
             ],
             resources: [.copy("Resources")]),
         // Floor 7: its clients
@@ -160,7 +160,7 @@ let package = Package(
             name: "ExperimentsTests",
             dependencies: [
                 "Checkpoints", "Experiments", "Files", "Ops", "Pictures", "SparseAutoencoders", "StableDiffusion",
-                "Tensors", "TestSupport", "Visualization",
+                "Tensors", "TestSupport", "Visualization", "WorkUnits",
             ],
             resources: [.copy("Fixtures")]),
         .testTarget(

@@ -9,7 +9,7 @@ request.parameters.steps = 5
 request.limit = prompts.count
 
 let folder = NSTemporaryDirectory() + "captured-\(ProcessInfo.processInfo.processIdentifier)"
-let capture = try Capture(session, request, picturesPerShard: 2)
+let capture = try Capture(session, request, picturesPerFile: 2)
 for size in capture.sizes { print("\(size.layer): \(size.bytes) bytes") }
 for store in try capture.run(into: folder) { print("store in \(store)") }
 try FileManager.default.removeItem(atPath: folder)

@@ -62,6 +62,19 @@ public final class MappedFile: @unchecked Sendable {
         madvise(UnsafeMutableRawPointer(mutating: start), bytes.count, MADV_DONTNEED)
     }
 
+    /// Says that pages are touched in no order: the system then reads those that are touched and not their neighbours.
+    package func expectRandomAccess() {
+        guard owner == nil, let start = bytes.baseAddress else { return }
+        madvise(UnsafeMutableRawPointer(mutating: start), bytes.count, MADV_RANDOM)
+    }
+
+    /// Asks the system to read a part of a mapped file that will be touched soon, without waiting for it.
+    package static func prefetch(_ bytes: UnsafeRawBufferPointer) {
+        guard let address = bytes.baseAddress else { return }
+        let offset = Int(bitPattern: address) % Int(sysconf(Int32(_SC_PAGESIZE)))
+        madvise(UnsafeMutableRawPointer(mutating: address - offset), bytes.count + offset, MADV_WILLNEED)
+    }
+
     /// All bytes of a file of at most `limit` bytes.
     ///
     /// - Throws: `FileFailure.cannotRead`; `.malformed` if it is larger.

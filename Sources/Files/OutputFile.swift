@@ -5,7 +5,7 @@
 #endif
 
 /// The one way this program writes files: under a hidden temporary name in the same folder, synced, then renamed. A reader
-/// sees the whole file or none; a process that dies leaves at most a `.NAME.PID.tmp` behind; after a power cut no name
+/// sees the whole file or none; a process that dies leaves at most a `.NAME.HOST-PID.tmp` behind; after a power cut no name
 /// points at bytes that never reached the disk. Letting go of it before `commit` removes what was written.
 ///
 /// Files are made with mode 0666 and folders with 0777, both less the process's umask: on a folder that a group shares
@@ -63,9 +63,32 @@ public final class OutputFile {
         let status = close(descriptor)
         descriptor = -1
         guard status == 0 else { throw .cannotWrite(file: path, reason: systemError()) }
-        if !overwrite, access(path, F_OK) == 0 { throw .exists(file: path) }
-        guard rename(temporary, path) == 0 else { throw .cannotWrite(file: path, reason: systemError()) }
+        try overwrite ? replace() : install()
         committed = true
+    }
+
+    private func replace() throws(FileFailure) {
+        guard rename(temporary, path) == 0 else { throw .cannotWrite(file: path, reason: systemError()) }
+    }
+
+    /// Of several processes that write one file, on whatever machines, the first wins and the others are told. File systems
+    /// without links have no such step.
+    private func install() throws(FileFailure) {
+        if link(temporary, path) == 0 {
+            unlink(temporary)
+        } else if errno == EEXIST || access(path, F_OK) == 0 {
+            throw .exists(file: path)
+        } else {
+            try replace()
+        }
+    }
+
+    /// Removes what processes that died have left of a file. Only for who knows that nobody else writes it.
+    package static func removeLeftovers(of path: String) {
+        let (folder, prefix) = (FileSystem.parent(path), "." + FileSystem.name(path) + ".")
+        for name in (try? FileSystem.entries(folder)) ?? [] where name.hasPrefix(prefix) && name.hasSuffix(".tmp") {
+            unlink("\(folder)/\(name)")
+        }
     }
 
     /// Makes the folder and its parents where they are missing.
@@ -98,7 +121,14 @@ public final class OutputFile {
 
     private static func temporaryName(for path: String) -> String {
         let name = path.lastIndex(of: "/").map { path[path.index(after: $0)...] } ?? path[...]
-        return "\(FileSystem.parent(path))/.\(name).\(getpid()).tmp"
+        return "\(FileSystem.parent(path))/.\(name).\(hostName)-\(getpid()).tmp"
+    }
+
+    /// Processes of different machines and containers may have the same number.
+    private static var hostName: String {
+        var bytes = [CChar](repeating: 0, count: 256)
+        guard gethostname(&bytes, bytes.count - 1) == 0 else { return "" }
+        return String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
     /// Copies a file, whole or not at all.

@@ -12,7 +12,7 @@ public struct PartialUnit {
 
     static let stage = "partial"
 
-    public init(study: String, stage: String, unit: WorkUnit<some Sendable>, stop: StopFlag) {
+    public init(study: String, stage: String, unit: WorkUnit<some Sendable>, stop: StopFlag = StopFlag()) {
         self.unit = WorkUnit(id: "\(stage)/\(unit.id)", key: unit.key, payload: ())
         self.stop = stop
         store = UnitStore(study: study, stage: Self.stage)
@@ -33,7 +33,7 @@ public struct PartialUnit {
     public func keep(_ write: (_ folder: String) throws -> Void) throws { try store.produce(unit, compute: write) }
 
     /// The unit is done: nothing need be kept.
-    func remove() {
+    package func remove() {
         guard FileSystem.isFolder("\(store.study)/\(Self.stage)") else { return }
         try? FileManager.default.removeItem(atPath: store.folder(unit.id))
         removeEmptyFolders()

@@ -42,18 +42,15 @@ public struct StageRunner {
         let store = UnitStore(study: study, stage: stage.name)
         let all = try stage.units()
         let units = stage.isSharded ? shard.select(all) : all
-        var left = units.filter { unit in
+        let left = units.filter { unit in
             let state = store.state(of: unit)
             if case .damaged(let path) = state { report(.damaged(path: path)) }
             return state != .done
         }
         report(.started(stage: stage.name, done: units.count - left.count, left: left.count))
         var progress = Progress(total: units.count, done: units.count - left.count)
-        while !left.isEmpty {
-            var taken: [WorkUnit<Stage.Payload>] = []
-            for unit in left where try !attempt(unit, stage, store, &progress) { taken.append(unit) }
-            if !taken.isEmpty { try wait(stage: stage.name, units: taken.count) }
-            left = taken
+        try SharedWork.run(left, wait: { try wait(stage: stage.name, units: $0) }) {
+            try attempt($0, stage, store, &progress)
         }
         report(.finished(stage: stage.name, computed: progress.computed, failed: progress.failed))
         return progress.failed
@@ -113,10 +110,7 @@ public struct StageRunner {
     /// Other processes have the rest; looks again in a moment.
     private func wait(stage: String, units: Int) throws {
         report(.waiting(stage: stage, units: units))
-        for _ in 0..<10 {
-            if stop.isRaised { throw Self.stopped }
-            Thread.sleep(forTimeInterval: 0.1)
-        }
+        try SharedWork.pause(stop.check)
     }
 
     public static let stopped = SimpleFailure(.stoppedEarly, "stopped; run the same command again to continue")

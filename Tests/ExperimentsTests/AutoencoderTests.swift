@@ -29,11 +29,11 @@ final class SomePictures: PictureActivations {
 
     static func store(_ folder: String, layer: String = "mid") throws -> ActivationStore {
         let store = try ActivationStore(
-            folder: folder, layer: layer, width: 12, positions: 8, pictures: 6, picturesPerShard: 2)
+            folder: folder, layer: layer, width: 12, positions: 8, pictures: 6, picturesPerFile: 2)
         let pictures = SomePictures([layer])
         for shard in 0..<3 {
             let maps = try (0..<2).flatMap { try pictures.picture(shard * 2 + $0)?[0] ?? [] }
-            try store.write(shard: shard, maps: maps, timesteps: maps.indices.map { $0 % 4 * 100 })
+            try store.write(file: shard, maps: maps, timesteps: maps.indices.map { $0 % 4 * 100 })
         }
         return store
     }
@@ -70,14 +70,14 @@ struct Enough: Failure {
         var (steps, finished): ([String], [String]) = ([], [])
         func report(_ event: AutoencoderTraining.Event) {
             switch event {
-            case .began: break
+            case .began, .waiting: break
             case .step(let run, _): steps.append(run.hookpoint)
             case .finished(let folder): finished.append(folder)
             }
         }
         let training = AutoencoderTraining(
             Self.settings(), folder: folder.file("runs"), engine: engine, report: report)
-        try training.run(ActivationStore.all(in: folder.file("store")))
+        try training.run(Array(ActivationFolders([folder.file("store")]).complete().joined()))
         #expect(steps == Array(repeating: "unet.a", count: 12) + Array(repeating: "unet.b", count: 12))
         #expect(finished == ["a", "b"].map { folder.file("runs/\($0)/unet.\($0)") })
         #expect(try SparseAutoencoder(folder: finished[1]).numLatents == 24)

@@ -47,14 +47,14 @@ import Testing
         #expect(capture.sizes.map(\.layer) == ["mid_block.attentions.0", Self.layer])
         let size = capture.sizes[1]
         #expect(size.pictures == 2 && size.steps == 2)
-        #expect(size.bytes == 2 * 2 * size.positions * size.channels * 2)
+        #expect(size.bytes == 2 * 2 * size.positions * (size.channels * 2 + 8))
     }
 
     @Test func stoppedItGoesOnToTheSameStores() throws {
         let folder = try TemporaryFolder()
         func run(_ name: String, calls: Int) throws {
             var asked = 0
-            let capture = try Capture(Self.session(), Self.request(), picturesPerShard: 1) {
+            let capture = try Capture(Self.session(), Self.request(), picturesPerFile: 1) {
                 asked += 1
                 if asked > calls { throw Enough() }
             }
@@ -63,7 +63,7 @@ import Testing
         try run("whole", calls: 100)
         #expect(throws: Enough.self) { try run("parts", calls: 3) }
         let failure = Self.failure { _ = try ActivationStore(folder: folder.file("parts/\(Self.layer)")) }
-        #expect(failure.text.contains("1 of 3 shards"), "\(failure.text)")
+        #expect(failure.text.contains("1 of 3 files"), "\(failure.text)")
         try run("parts", calls: 4)
         for shard in 0..<3 {
             let name = String(format: "%@/shard-%05d.safetensors", Self.layer, shard)
@@ -83,16 +83,16 @@ import Testing
             let failure = Self.failure { _ = try Capture(session, request) }
             #expect(failure.kind == .usage && failure.text.contains(words), "\(failure)")
         }
-        #expect(Self.failure { _ = try Capture(session, Self.request(), picturesPerShard: 0) }.kind == .usage)
+        #expect(Self.failure { _ = try Capture(session, Self.request(), picturesPerFile: 0) }.kind == .usage)
     }
 
     /// The text encoder and a second VAE do not reach the U-Net's first and last convolution.
     @Test(arguments: [ModelComponent.textEncoder, .unet, .vae]) func aStoreIsOfOneModel(component: ModelComponent) throws {
         let folder = try TemporaryFolder()
         let store = folder.file("store")
-        _ = try Capture(Self.session(), Self.request(), picturesPerShard: 3).run(into: store)
+        _ = try Capture(Self.session(), Self.request(), picturesPerFile: 3).run(into: store)
         let changed = try Self.session(Self.changedModel(component, in: folder))
-        let failure = Self.failure { _ = try Capture(changed, Self.request(), picturesPerShard: 3).run(into: store) }
+        let failure = Self.failure { _ = try Capture(changed, Self.request(), picturesPerFile: 3).run(into: store) }
         #expect(failure.kind == .usage && failure.text.contains("another model (\(component.rawValue) differ"), "\(failure)")
     }
 

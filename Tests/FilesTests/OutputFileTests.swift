@@ -21,6 +21,24 @@ import TestSupport
         #expect(throws: FileFailure.self) { try MappedFile.contents(of: folder.file("a"), limit: 2) }
     }
 
+    /// Another process, perhaps of another machine, was faster.
+    @Test func theFirstOfTwoWritersWins() throws {
+        let folder = try TemporaryFolder()
+        let file = try OutputFile(path: folder.file("a"), overwrite: false)
+        try file.write([1, 2])
+        _ = try folder.write("a", [3])
+        #expect(throws: FileFailure.exists(file: folder.file("a"))) { try file.commit() }
+        #expect(try folder.bytes("a") == [3])
+        #expect(try folder.contents.filter { !$0.hasSuffix(".tmp") } == ["a"])
+    }
+
+    @Test func whatDeadProcessesLeftOfAFileIsRemoved() throws {
+        let folder = try TemporaryFolder()
+        for name in [".a.host-1.tmp", ".a.other-7.tmp", ".b.host-1.tmp", "a"] { _ = try folder.write(name, [1]) }
+        OutputFile.removeLeftovers(of: folder.file("a"))
+        #expect(try folder.contents == [".b.host-1.tmp", "a"])
+    }
+
     @Test func foldersAreListed() throws {
         let folder = try TemporaryFolder()
         try OutputFile.makeFolder(folder.file("b/c"))

@@ -54,7 +54,7 @@ import Testing
     }
 
     private func store(_ folder: String) throws -> ActivationStore {
-        try ActivationStore(folder: folder, layer: "mid", width: 2, positions: 3, pictures: 1, picturesPerShard: 1)
+        try ActivationStore(folder: folder, layer: "mid", width: 2, positions: 3, pictures: 1, picturesPerFile: 1)
     }
 
     @Test(arguments: [Float.nan, .infinity, 1.5, 1e30])
@@ -62,8 +62,8 @@ import Testing
         let temporary = try TemporaryFolder()
         let store = try store(temporary.path)
         try SafetensorsWriter.write(
-            [("activations", Tensor.zeros([3, 2])), ("timesteps", Tensor([1], [step]))], to: store.path(shard: 0))
-        #expect { try store.open() } throws: {
+            [("activations", Tensor.zeros([3, 2])), ("timesteps", Tensor([1], [step]))], to: store.path(file: 0))
+        #expect { try store.open(file: 0) } throws: {
             "\($0)".contains("shard-00000") && "\($0)".contains("timesteps")
         }
     }
@@ -72,12 +72,12 @@ import Testing
         let temporary = try TemporaryFolder()
         let store = try store(temporary.path)
         let map = Tensor([3, 2], [1, -7e4, 3e38, 0.1, 5, 6])
-        try store.write(shard: 0, maps: [map], timesteps: [501])
+        try store.write(file: 0, maps: [map], timesteps: [501])
         try store.forEachMap { read, step in #expect(read.array == map.array && step == 501) }
-        #expect(try store.open(verify: true)[0].timesteps == [501])
-        let file = try SafetensorsFile(path: store.path(shard: 0))
+        #expect(try store.open(file: 0).timesteps == [501])
+        let file = try SafetensorsFile(path: store.path(file: 0))
         #expect(file.metadata["precision"]?.contains("3e+38") == true)
-        let batch = try #require(try StoreSource(store, keepsSamples: true, seed: 1).next(3))
+        let batch = try #require(try StoreSource([store], keepsSamples: true, seed: 1).next(3))
         #expect(batch.array == map.array)
     }
 
@@ -85,17 +85,17 @@ import Testing
         let temporary = try TemporaryFolder()
         let store = try store(temporary.path)
         let maps = [Tensor.zeros([3, 2]), Tensor([3, 2], [0, 0, 0, value, 0, 0])]
-        #expect { try store.write(shard: 0, maps: maps, timesteps: [1, 301]) } throws: {
+        #expect { try store.write(file: 0, maps: maps, timesteps: [1, 301]) } throws: {
             "\($0)".contains("map 1, time step 301")
         }
-        #expect(!store.has(shard: 0))
+        #expect(!store.has(file: 0))
     }
 
     private func run(_ folder: String, _ options: TrainingOptions = Runs.options()) throws -> TrainingRun {
         let store = try ActivationStore(folder: "\(folder)/store")
         return try TrainingRun(
             folder: "\(folder)/run", hookpoint: "unet.mid", configuration: Runs.configuration(), options: options,
-            source: StoreSource(store, keepsSamples: false, seed: 5), interval: 2, engine: Engine())
+            source: StoreSource([store], keepsSamples: false, seed: 5), interval: 2, engine: Engine())
     }
 
     /// A checkpoint with one of its tensors or members replaced.

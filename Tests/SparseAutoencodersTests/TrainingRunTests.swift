@@ -40,15 +40,18 @@ import TestSupport
         }
     }
 
-    static func makeStore(_ folder: String, shards: Int = 3) throws -> ActivationStore {
+    /// A store of six pictures of four maps, two a file, of which the first so many files are there.
+    static func makeStore(_ folder: String, files: Int = 3) throws -> ActivationStore {
         let store = try ActivationStore(
-            folder: folder, layer: "mid", width: 12, positions: 8, pictures: 2 * shards, picturesPerShard: 2)
-        let pictures = Pictures(["mid"])
-        for shard in 0..<shards {
-            let maps = try (0..<2).flatMap { try pictures.picture(shard * 2 + $0)?[0] ?? [] }
-            try store.write(shard: shard, maps: maps, timesteps: maps.indices.map { $0 % 4 * 100 })
-        }
+            folder: folder, layer: "mid", width: 12, positions: 8, pictures: 6, picturesPerFile: 2)
+        for file in 0..<files { try write(file, to: store) }
         return store
+    }
+
+    static func write(_ file: Int, to store: ActivationStore) throws {
+        let pictures = Pictures(["mid"])
+        let maps = try store.pictures(file: file).flatMap { try pictures.picture($0)?[0] ?? [] }
+        try store.write(file: file, maps: maps, timesteps: maps.indices.map { $0 % 4 * 100 })
     }
 
     static func weights(_ folder: String) throws -> Data {
@@ -68,7 +71,7 @@ import TestSupport
         func run(_ folder: String) throws -> TrainingRun {
             try TrainingRun(
                 folder: folder, hookpoint: "unet.mid", configuration: Self.configuration(rule), options: Self.options(),
-                source: StoreSource(store, keepsSamples: rule == .sampleTopK, seed: 5), interval: 5, engine: Engine())
+                source: StoreSource([store], keepsSamples: rule == .sampleTopK, seed: 5), interval: 5, engine: Engine())
         }
         try run(temporary.file("whole")).advance()
         // Thrown away between checkpoints, as a kill would; then stopped by a signal; then to the end.
@@ -92,7 +95,7 @@ import TestSupport
         func run(_ options: TrainingOptions) throws -> TrainingRun {
             try TrainingRun(
                 folder: temporary.file("run"), hookpoint: "unet.mid", configuration: Self.configuration(),
-                options: options, source: StoreSource(store, keepsSamples: false, seed: 5), interval: 5,
+                options: options, source: StoreSource([store], keepsSamples: false, seed: 5), interval: 5,
                 engine: Engine())
         }
         try run(Self.options()).advance(6)
@@ -158,13 +161,13 @@ import TestSupport
         func run(_ origin: JSON) throws -> TrainingRun {
             let other = try ActivationStore(
                 folder: temporary.file("\(origin.serialized().count)"), layer: "mid", width: 12, positions: 8,
-                pictures: 6, picturesPerShard: 2, origin: origin)
-            for shard in 0..<3 {
-                try FileManager.default.copyItem(atPath: store.path(shard: shard), toPath: other.path(shard: shard))
+                pictures: 6, picturesPerFile: 2, origin: origin)
+            for file in 0..<3 {
+                try FileManager.default.copyItem(atPath: store.path(file: file), toPath: other.path(file: file))
             }
             return try TrainingRun(
                 folder: temporary.file("run"), hookpoint: "unet.mid", configuration: Self.configuration(),
-                options: Self.options(), source: StoreSource(other, keepsSamples: false, seed: 5), interval: 5,
+                options: Self.options(), source: StoreSource([other], keepsSamples: false, seed: 5), interval: 5,
                 engine: Engine())
         }
         try run(["prompts": "a"]).advance(6)
@@ -178,7 +181,7 @@ import TestSupport
         options.resampleEvery = 0
         let run = try TrainingRun(
             folder: temporary.file("run"), hookpoint: "unet.mid", configuration: Self.configuration(), options: options,
-            source: StoreSource(store, keepsSamples: false, seed: 5), interval: 100, engine: Engine())
+            source: StoreSource([store], keepsSamples: false, seed: 5), interval: 100, engine: Engine())
         var fvu: [Double] = []
         try run.advance(progress: { fvu.append($0.report.fvu) })
         #expect(fvu[199] < 0.8 * fvu[0])

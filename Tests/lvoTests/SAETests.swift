@@ -17,7 +17,7 @@ import Testing
             .write(toFile: prompts, atomically: true, encoding: .utf8)
         let result = try Program.run(
             "capture", "--model", "embedded", "--layer", Self.layer, "--prompts", prompts,
-            "--sampler-steps", "10", "--count", "4", "--shard", "2", "--store", "\(folder)/store")
+            "--sampler-steps", "10", "--count", "4", "--pictures-per-file", "2", "--store", "\(folder)/store")
         try #require(result.status == 0, "\(result.errors)")
         #expect(result.output.contains("0.4 MB"))
     }

@@ -38,7 +38,7 @@ import Testing
     /// The disk grows until the command gets through, which goes on each time from what is there.
     @Test(.enabled(if: canMount, "no file system can be mounted here"), arguments: [
         (train, "12k 120k 600k", "out/*/*/sae.safetensors"),
-        ("capture --model embedded --layer \(layer) --prompts prompts.txt --sampler-steps 2 --count 6 --shard 2 "
+        ("capture --model embedded --layer \(layer) --prompts prompts.txt --sampler-steps 2 --count 6 --pictures-per-file 2 "
             + "--store out", "4k 24k 900k",
             "out/*/*.safetensors"),
     ])

@@ -23,9 +23,8 @@ public struct AutoencoderEvaluation {
     public func run(_ store: ActivationStore, engine: Engine, check: () throws -> Void = {}) throws -> AutoencoderReport {
         for width in [autoencoder.inputWidth, other?.autoencoder.inputWidth ?? store.width] where width != store.width {
             throw SimpleFailure(
-                .badData, "\(store.folder): activations of \(store.width) channels for an autoencoder of \(width)")
+                .badData, "\(store.folders[0]): activations of \(store.width) channels for an autoencoder of \(width)")
         }
-        _ = try store.open(verify: true)
         var report = AutoencoderReport(
             name: name, layer: store.layer, evaluation: try evaluate(store, engine, check))
         report.neighbours = autoencoder.decoderNeighbours(engine: engine)

@@ -1,7 +1,7 @@
 import Files
-import Foundation
 import Ops
 import SparseAutoencoders
+import WorkUnits
 
 /// Trains sparse autoencoders of one or several layers, on stored activations or on those of pictures being
 /// drawn.
@@ -16,6 +16,8 @@ public struct AutoencoderTraining {
         case began(TrainingRun)
         /// A step is done.
         case step(TrainingRun, TrainingMetrics)
+        /// A file of a store that is being followed is not there yet.
+        case waiting(for: String)
         /// A layer's training is complete, and its autoencoder in this folder.
         case finished(folder: String)
     }
@@ -40,20 +42,68 @@ public struct AutoencoderTraining {
         (self.engine, self.check, self.report) = (engine, check, report)
     }
 
-    /// Trains one layer after the other on stores, each to its end.
+    /// Trains one layer after the other on finished stores.
     ///
+    /// - Parameters:
+    ///   - stores: those of one layer are read together, in their order (`StoreSource`).
+    ///   - window: files that are mixed with one another; nil: all.
     /// - Throws: what `check` throws; a `Failure` for settings that do not fit a layer, a damaged store, or a
     ///   checkpoint of other settings.
-    public func run(_ stores: [ActivationStore]) throws {
-        try OutputFile.makeFolder(folder)
-        for store in stores {
-            let source = try StoreSource(store, keepsSamples: settings.keepsSamples, seed: settings.training.seed)
-            let run = try makeRun(store.layer, width: store.width, source)
-            let interruption = Interruption(check)
-            try run.advance(shallStop: interruption.isAsked, progress: { report(.step(run, $0)) })
-            try finish(run)
-            try interruption.rethrow()
+    public func run(_ stores: [ActivationStore], window: Int? = nil) throws {
+        var layers: [String] = []
+        for store in stores where !layers.contains(store.layer) { layers.append(store.layer) }
+        for layer in layers { try train(stores.filter { $0.layer == layer }, window: window, wait: nil) }
+    }
+
+    /// Trains one layer after the other on stores that are still being filled, perhaps not even begun. Where the next
+    /// window of files is not complete, training waits for it; it ends with the last step, or waits as long as files are
+    /// missing. The autoencoders are those of `run` on the finished stores with this window, byte for byte.
+    ///
+    /// - Parameter window: files that are mixed with one another; training begins with the first so many.
+    /// - Throws: as the other.
+    public func follow(_ folders: ActivationFolders, window: Int) throws {
+        func wait(_ missing: String) throws {
+            report(.waiting(for: missing))
+            try SharedWork.pause(check)
         }
+        var done: Set<String> = []
+        while true {
+            // A layer's store may be begun after another layer was trained.
+            guard let layer = try folders.layers().first(where: { !done.contains($0) }) else {
+                if !done.isEmpty { return }
+                try wait(folders.missing.description)
+                continue
+            }
+            let stores: [ActivationStore]
+            do {
+                stores = try folders.stores(of: layer)
+            } catch let failure as SimpleFailure where failure.kind == .missingInput {
+                try wait(failure.description)
+                continue
+            }
+            try train(stores, window: window, wait: wait)
+            done.insert(layer)
+        }
+    }
+
+    /// - Parameter stores: of one layer.
+    private func train(
+        _ stores: [ActivationStore], window: Int?, wait: ((_ missing: String) throws -> Void)?
+    ) throws {
+        try OutputFile.makeFolder(folder)
+        let source = try StoreSource(
+            stores, keepsSamples: settings.keepsSamples, seed: settings.training.seed, window: window, wait: wait)
+        let run = try makeRun(stores[0].layer, width: source.width, source)
+        let interruption = Interruption(check)
+        do {
+            try run.advance(shallStop: interruption.isAsked, progress: { report(.step(run, $0)) })
+        } catch let failure as any Failure where failure.kind == .stoppedEarly {
+            // While it waited, between two steps: a batch that was not filled has taken nothing.
+            try run.save()
+            throw failure
+        }
+        try finish(run)
+        try interruption.rethrow()
     }
 
     /// Trains all layers side by side while pictures are drawn, each of them once.
@@ -107,21 +157,6 @@ public struct AutoencoderTraining {
     private func finish(_ run: TrainingRun) throws {
         try TrainingCurves.write(folder: run.folder)
         if run.isFinished { report(.finished(folder: "\(run.folder)/\(run.hookpoint)")) }
-    }
-}
-
-extension ActivationStore {
-    /// The store in `folder`, or the stores in its subfolders, by name.
-    ///
-    /// - Throws: `SimpleFailure(.missingInput)` if there is none, or one is not complete.
-    public static func all(in folder: String) throws -> [ActivationStore] {
-        if FileSystem.isFile("\(folder)/store.json") { return [try ActivationStore(folder: folder)] }
-        let names = (try? FileManager.default.contentsOfDirectory(atPath: folder).sorted()) ?? []
-        let folders = names.map { "\(folder)/\($0)" }.filter { FileSystem.isFile("\($0)/store.json") }
-        guard !folders.isEmpty else {
-            throw SimpleFailure(.missingInput, "\(folder): no activations there (store.json, or LAYER/store.json)")
-        }
-        return try folders.map { try ActivationStore(folder: $0) }
     }
 }
 

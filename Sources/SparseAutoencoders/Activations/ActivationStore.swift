@@ -3,11 +3,13 @@ import Files
 import Foundation
 import Tensors
 
-/// Activations of one layer on disk: `store.json` and `shard-00000.safetensors` … (`ActivationShard`). All shards but
-/// the last hold the same number of pictures, so those that are there say where to go on.
+/// Activations of one layer on disk: `store.json` and files `shard-00000.safetensors` … (`ActivationFile`). All files but
+/// the last hold the same number of pictures, so which pictures a file has follows from its number, whoever wrote it.
+///
+/// The files may be spread over several folders with the same `store.json`: those are parts of one store.
 public struct ActivationStore: Sendable {
-    /// Where the files are.
-    public let folder: String
+    /// Where the files are; new ones are written to the first.
+    public private(set) var folders: [String]
     /// The hook point's name.
     public let layer: String
     /// Channels of a token, `D`.
@@ -16,8 +18,8 @@ public struct ActivationStore: Sendable {
     public let positions: Int
     /// Pictures of the complete store.
     public let pictures: Int
-    /// Pictures of every shard but the last.
-    public let picturesPerShard: Int
+    /// Pictures of every file but the last.
+    public let picturesPerFile: Int
     /// What the activations were made from.
     public let origin: JSON
 
@@ -25,103 +27,139 @@ public struct ActivationStore: Sendable {
     ///
     /// - Throws: `SimpleFailure(.missingInput)` if there is none or it is not complete; `FileFailure`.
     public init(folder: String) throws {
-        let path = "\(folder)/store.json"
+        try self.init(part: folder)
+        try requireComplete()
+    }
+
+    /// Opens what a folder has of a store.
+    ///
+    /// - Throws: `SimpleFailure(.missingInput)` if there is no store; `FileFailure`.
+    public init(part folder: String) throws {
+        let path = Self.description(folder)
         guard FileManager.default.fileExists(atPath: path) else {
             throw SimpleFailure(.missingInput, "\(path): no such file; expected a store of captured activations")
         }
         let file = try ConfigFile(path: path)
-        self.folder = folder
+        folders = [folder]
         layer = try file.string("layer")
         width = try file.size("width")
         positions = try file.size("positions")
         pictures = try file.size("pictures")
-        picturesPerShard = try file.size("pictures_per_shard")
+        picturesPerFile = try file.size("pictures_per_shard")
         origin = file.json["origin"] ?? .null
-        guard shardCount == shardsInAll else {
-            throw SimpleFailure(
-                .missingInput, "\(folder): \(shardCount) of \(shardsInAll) shards; capture the rest to complete it")
-        }
     }
 
     /// Makes a store, or opens one that was made alike.
     ///
     /// - Throws: `SimpleFailure(.usage)` naming what differs if there is another one.
     public init(
-        folder: String, layer: String, width: Int, positions: Int, pictures: Int, picturesPerShard: Int,
+        folder: String, layer: String, width: Int, positions: Int, pictures: Int, picturesPerFile: Int,
         origin: JSON = .null
     ) throws {
-        self.folder = folder
+        folders = [folder]
         self.layer = layer
         self.width = width
         self.positions = positions
         self.pictures = pictures
-        self.picturesPerShard = picturesPerShard
+        self.picturesPerFile = picturesPerFile
         self.origin = origin
-        let json: JSON = [
-            "layer": .string(layer), "width": .integer(width), "positions": .integer(positions),
-            "pictures": .integer(pictures), "pictures_per_shard": .integer(picturesPerShard), "dtype": "F16",
-            "origin": origin,
-        ]
-        let path = "\(folder)/store.json"
-        if FileManager.default.fileExists(atPath: path) {
-            if let (key, found, wanted) = try JSON.read(path).difference(from: json) {
-                throw SimpleFailure(
-                    .usage, "\(path): the store there has \(key) \(found), not \(wanted); give another folder")
-            }
-        } else {
-            try OutputFile.makeFolder(folder)
-            try json.write(to: path, overwrite: false)
+        let path = Self.description(folder)
+        try OutputFile.makeFolder(folder)
+        // Of processes that begin together one writes it, and the others compare.
+        if !FileSystem.isFile(path) { do { try json.write(to: path, overwrite: false) } catch FileFailure.exists {} }
+        if let (key, found, wanted) = try JSON.read(path).difference(from: json) {
+            throw SimpleFailure(
+                .usage, "\(path): the store there has \(key) \(found), not \(wanted); give another folder")
         }
     }
 
-    /// Pictures of one shard.
-    public func pictures(shard: Int) -> Range<Int> {
-        shard * picturesPerShard..<min(pictures, (shard + 1) * picturesPerShard)
+    /// The path of a store's description in its folder.
+    public static func description(_ folder: String) -> String { "\(folder)/store.json" }
+
+    private var json: JSON {
+        [
+            "layer": .string(layer), "width": .integer(width), "positions": .integer(positions),
+            "pictures": .integer(pictures), "pictures_per_shard": .integer(picturesPerFile), "dtype": "F16",
+            "origin": origin,
+        ]
     }
 
-    /// The shard's file.
-    public func path(shard: Int) -> String {
-        let digits = String(shard)
-        return "\(folder)/shard-" + String(repeating: "0", count: max(0, 5 - digits.count)) + digits + ".safetensors"
+    /// The same stores, those that are parts of one joined to it.
+    public static func joined(_ parts: [ActivationStore]) -> [ActivationStore] {
+        parts.reduce(into: []) { stores, part in
+            if let known = stores.firstIndex(where: { $0.json == part.json }) {
+                stores[known].folders += part.folders
+            } else {
+                stores.append(part)
+            }
+        }
     }
 
-    /// Shards of the complete store.
-    public var shardsInAll: Int { (pictures + picturesPerShard - 1) / picturesPerShard }
+    /// - Throws: `SimpleFailure(.missingInput)` if a file of the store is not there yet.
+    public func requireComplete() throws {
+        guard fileCount == filesInAll else {
+            throw SimpleFailure(
+                .missingInput, "\(folders.joined(separator: ", ")): \(fileCount) of \(filesInAll) files; capture the rest "
+                    + "to complete it")
+        }
+    }
 
-    /// Whether the shard is there.
-    public func has(shard: Int) -> Bool { FileManager.default.fileExists(atPath: path(shard: shard)) }
+    /// Pictures of one file.
+    public func pictures(file: Int) -> Range<Int> {
+        file * picturesPerFile..<min(pictures, (file + 1) * picturesPerFile)
+    }
 
-    /// Shards that are there; each was written whole.
-    public var shardCount: Int { (0..<shardsInAll).count { has(shard: $0) } }
+    /// Where the file is, or is to be.
+    public func path(file: Int) -> String {
+        let paths = folders.map { "\($0)/\(Self.name(file: file))" }
+        return (paths.count > 1 ? paths.first(where: FileSystem.isFile) : nil) ?? paths[0]
+    }
 
-    /// Writes one shard, whole or not at all: maps `[positions, width]` with their time steps.
+    private static func name(file: Int) -> String {
+        let digits = String(file)
+        return "shard-" + String(repeating: "0", count: max(0, 5 - digits.count)) + digits + ".safetensors"
+    }
+
+    /// Files of the complete store.
+    public var filesInAll: Int { (pictures + picturesPerFile - 1) / picturesPerFile }
+
+    /// Whether the file is there; it was then written whole.
+    public func has(file: Int) -> Bool { FileManager.default.fileExists(atPath: path(file: file)) }
+
+    /// Files that are there.
+    public var fileCount: Int { (0..<filesInAll).count { has(file: $0) } }
+
+    /// Writes one file, whole or not at all: maps `[positions, width]` with their time steps. One that another process has
+    /// written meanwhile has the same bytes and stays.
     ///
     /// - Precondition: as many time steps as maps, and every map has the store's size.
     /// - Throws: `SimpleFailure(.badData)` if an activation is NaN or infinite; `FileFailure`.
-    public func write(shard: Int, maps: [Tensor], timesteps: [Int]) throws {
+    public func write(file: Int, maps: [Tensor], timesteps: [Int]) throws {
         precondition(
-            maps.count == timesteps.count && maps.allSatisfy { $0.count == positions * width }, "shard \(shard)")
-        try ActivationShard.write(maps, timesteps: timesteps, width: width, to: path(shard: shard))
+            maps.count == timesteps.count && maps.allSatisfy { $0.count == positions * width }, "file \(file)")
+        do {
+            try ActivationFile.write(maps, timesteps: timesteps, width: width, to: path(file: file))
+        } catch let failure as FileFailure where has(file: file) {
+            guard case .exists = failure else { throw failure }
+        }
     }
 
-    /// Opens all shards. They are memory-mapped; nothing is read until it is used.
+    /// Opens one file by mapping it; its activations are read, and compared with their checksums, when they are used.
     ///
-    /// - Parameter verify: reads everything once and compares the checksums.
-    /// - Throws: `FileFailure` naming the shard.
-    public func open(verify: Bool = false) throws -> [ActivationShard] {
-        try (0..<shardsInAll).map {
-            try ActivationShard(path: path(shard: $0), width: width, positions: positions, verify: verify)
-        }
+    /// - Throws: `FileFailure` naming the file.
+    public func open(file: Int) throws(FileFailure) -> ActivationFile {
+        try ActivationFile(path: path(file: file), width: width, positions: positions)
     }
 
     /// Calls `body` with each map `[positions, width]` and its time step, in the order in which they were stored.
     ///
-    /// - Throws: `FileFailure` naming the shard; what `body` throws.
+    /// - Throws: `FileFailure` naming the file; what `body` throws.
     public func forEachMap(_ body: (_ map: Tensor, _ timestep: Int) throws -> Void) throws {
-        for shard in try open() {
-            for (index, timestep) in shard.timesteps.enumerated() {
+        for number in 0..<filesInAll {
+            let file = try open(file: number)
+            for (index, timestep) in file.timesteps.enumerated() {
                 let map = Tensor([positions, width])
-                shard.copyElements(from: index * map.count, count: map.count, to: map.pointer)
+                try file.copyTokens(from: index * positions, count: positions, to: map.pointer)
                 try body(map, timestep)
             }
         }

@@ -7,12 +7,13 @@ struct IndexPermutation: Sendable {
     private let halfBits: Int
     private let random: CounterRandom
 
-    init(count: Int, seed: UInt64, epoch: Int) {
+    /// - Parameter unit: tells apart the orders of one seed.
+    init(count: Int, seed: UInt64, unit: UInt64) {
         precondition(count > 0, "permutation of \(count)")
         self.count = count
         let bits = Int.bitWidth - (count - 1).leadingZeroBitCount
         halfBits = max(1, (bits + 1) / 2)
-        random = CounterRandom(seed: seed, purpose: .shuffle, unit: UInt64(epoch))
+        random = CounterRandom(seed: seed, purpose: .shuffle, unit: unit)
     }
 
     func callAsFunction(_ position: Int) -> Int {

@@ -1,73 +1,136 @@
 import Files
 import Tensors
 
-/// Tokens of a store in a random order over all of its shards, a new order in each epoch, without end.
+/// Tokens of stores, read by mapping in a random order, without end.
+///
+/// The files of several stores stand in one row: the first file of each store, then the second of each, and so on. An epoch
+/// goes through the row window by window; within a window tokens come in random order, another one in each epoch. In the
+/// first epoch the windows follow the row; in later ones files are assigned to windows at random. Without a window all
+/// files are one.
+///
+/// What comes depends on the stores, the seed and the window alone: a source that waits for files while they are being
+/// written gives the batches that it would give had they all been there.
+///
+/// A batch costs the pages its tokens and their checksums are on, wherever they are in the window; those of the next batch
+/// are asked for in advance. Nothing is read but what is used.
 public final class StoreSource: ActivationSource {
     /// Channels of a token, `D`.
     public let width: Int
     /// Tokens of one map.
     public let positions: Int
-    /// The store's origin.
+    /// The stores' origins, and the window if it is not everything.
     public let origin: JSON
-    /// Tokens of the store.
-    public let tokens: Int
-    private let shards: [ActivationShard]
-    private let starts: [Int]
+    private let row: [(store: ActivationStore, file: Int)]
+    private let order: ReadingOrder
     private let group: Int
-    private let seed: UInt64
+    private let wait: ((_ missing: String) throws -> Void)?
+    private var window: StoreWindow?
+    /// Groups that were read.
     private var drawn = 0
 
-    /// - Parameter keepsSamples: maps stay whole, for rules that select per sample.
-    /// - Throws: `Failure` if the store is damaged or empty.
-    public init(_ store: ActivationStore, keepsSamples: Bool, seed: UInt64) throws {
-        shards = try store.open(verify: true)
-        (width, positions, origin) = (store.width, store.positions, store.origin)
-        group = keepsSamples ? positions : 1
-        self.seed = seed
-        var total = 0
-        starts = shards.map { shard in
-            defer { total += shard.activations.shape[0] }
-            return total
+    /// - Parameters:
+    ///   - stores: of one layer; at least one.
+    ///   - keepsSamples: maps stay whole, for rules that select per sample.
+    ///   - window: files that are mixed with one another; nil: all.
+    ///   - wait: called with the path of a file that is wanted and not there yet, again and again until it is or `wait`
+    ///     throws; nil: missing files are refused.
+    /// - Throws: `SimpleFailure(.badData)` for stores whose maps have other sizes; `.missingInput` for missing files.
+    public init(
+        _ stores: [ActivationStore], keepsSamples: Bool, seed: UInt64, window: Int? = nil,
+        wait: ((_ missing: String) throws -> Void)? = nil
+    ) throws {
+        precondition(!stores.isEmpty && window ?? 1 > 0, "\(stores.count) stores, window of \(window ?? 1) files")
+        (width, positions) = (stores[0].width, stores[0].positions)
+        for store in stores where (store.width, store.positions) != (width, positions) {
+            throw SimpleFailure(
+                .badData, "\(store.folders[0]): maps of \(store.positions) × \(store.width); those of "
+                    + "\(stores[0].folders[0]) have \(positions) × \(width)")
         }
-        tokens = total
-        guard total > 0 else { throw SimpleFailure(.missingInput, "\(store.folder): no activations in it") }
+        if wait == nil { for store in stores { try store.requireComplete() } }
+        let most = stores.map(\.filesInAll).max() ?? 0
+        row = (0..<most).flatMap { file in stores.filter { file < $0.filesInAll }.map { ($0, file) } }
+        order = ReadingOrder(files: row.count, window: window, seed: seed)
+        group = keepsSamples ? positions : 1
+        self.wait = wait
+        origin = Self.origin(stores, order)
     }
 
-    /// Never nil. Throws `SimpleFailure(.usage)` if `count` is not a multiple of a sample that stays whole.
+    private static func origin(_ stores: [ActivationStore], _ order: ReadingOrder) -> JSON {
+        let origins = stores.map(\.origin)
+        let pictures: JSON =
+            stores.count == 1 ? origins[0] : ["model": origins[0]["model"] ?? .null, "stores": .array(origins)]
+        return order.isWhole
+            ? pictures
+            : ["pictures": pictures, "files": .integer(order.files), "window_files": .integer(order.window)]
+    }
+
+    /// Never nil.
+    ///
+    /// - Throws: `SimpleFailure(.usage)` if `count` is not a multiple of a sample that stays whole; `FileFailure` for a
+    ///   damaged file; what `wait` throws. Nothing is then taken.
     public func next(_ count: Int) throws -> Tensor? {
         guard count % group == 0 else {
             throw SimpleFailure(.usage, "batch of \(count) tokens: not a multiple of the \(group) of a sample")
         }
         let batch = Tensor([count, width])
-        let groups = tokens / group
-        var permutation = IndexPermutation(count: groups, seed: seed, epoch: drawn / groups)
-        for index in 0..<count / group {
-            if drawn % groups == 0 { permutation = IndexPermutation(count: groups, seed: seed, epoch: drawn / groups) }
-            let token = permutation(drawn % groups) * group
-            copy(token, to: batch.pointer + index * group * width)
-            drawn += 1
+        let last = drawn + count / group
+        var window = try self.window ?? open(at: drawn)
+        for place in drawn..<last {
+            while place >= window.end { window = try open(window.number + 1, first: window.end, after: window) }
+            let (file, token) = window.locate(place)
+            try file.copyTokens(from: token, count: group, to: batch.pointer + (place - drawn) * group * width)
+        }
+        (self.window, drawn) = (window, last)
+        for place in last..<max(last, min(last + count / group, window.end)) {
+            let (file, token) = window.locate(place)
+            file.prefetch(token, count: group)
         }
         return batch
     }
 
-    /// Widens the tokens of one group.
-    private func copy(_ token: Int, to target: UnsafeMutablePointer<Float>) {
-        var (low, high) = (0, starts.count - 1)
-        while low < high {
-            let middle = (low + high + 1) / 2
-            if starts[middle] <= token { low = middle } else { high = middle - 1 }
+    /// The window in which a place is.
+    private func open(at place: Int) throws -> StoreWindow {
+        var window = try open(0, first: 0, after: nil)
+        while place >= window.end {
+            if window.number + 1 == order.windowsPerEpoch {
+                // The end of the first epoch is the length of all.
+                let epochs = place / window.end
+                window = try open(epochs * order.windowsPerEpoch, first: epochs * window.end, after: window)
+            } else {
+                window = try open(window.number + 1, first: window.end, after: window)
+            }
         }
-        shards[low].copyElements(from: (token - starts[low]) * width, count: group * width, to: target)
+        return window
     }
 
-    /// How many groups were drawn.
-    public var state: SourceState { SourceState(json: ["drawn": .integer(drawn), "of": .integer(tokens)]) }
+    private func open(_ number: Int, first: Int, after previous: StoreWindow?) throws -> StoreWindow {
+        var files: [Int: ActivationFile] = [:]
+        for index in order.files(of: number) { files[index] = try previous?.files[index] ?? open(index) }
+        return StoreWindow(number: number, first: first, files: files, group: group, order: order)
+    }
 
-    /// Throws `SimpleFailure(.badData)` for a place in a store of another size.
+    private func open(_ index: Int) throws -> ActivationFile {
+        let (store, file) = row[index]
+        while let wait, !store.has(file: file) { try wait(store.path(file: file)) }
+        return try store.open(file: file)
+    }
+
+    /// How many groups were read, and of how many tokens if a window is everything.
+    public var state: SourceState {
+        SourceState(json: JSON([("drawn", .integer(drawn))] + (tokensInAll.map { [("of", .integer($0))] } ?? [])))
+    }
+
+    /// Throws `SimpleFailure(.badData)` for a place in stores of another size; as `next`.
     public func restore(_ state: SourceState) throws {
-        guard let drawn = state.json["drawn"]?.int, drawn >= 0, state.json["of"]?.int == tokens else {
-            throw SimpleFailure(.badData, "checkpoint: no place in the activations, or one in a store of another size")
-        }
+        guard let drawn = state.json["drawn"]?.int, drawn >= 0 else { throw Self.noPlace }
+        window = try open(at: drawn)
+        // Before the first batch the number of tokens was not known.
+        if let tokens = state.json["of"]?.int, tokens != tokensInAll { throw Self.noPlace }
         self.drawn = drawn
     }
+
+    private static let noPlace = SimpleFailure(
+        .badData, "checkpoint: no place in the activations, or one in a store of another size")
+
+    private var tokensInAll: Int? { order.isWhole ? window.map { $0.count * group } : nil }
 }

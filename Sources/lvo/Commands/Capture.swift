@@ -8,9 +8,10 @@ struct Capture: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Store a model's activations for `lvo sae train` and `lvo sae eval`.",
         discussion: """
-            Draws pictures and writes what layers do meanwhile into STORE/LAYER: half-precision shards with checksums. The \
-            size is printed first; --dry-run ends there. Run the same command again to go on after a stop: complete \
-            shards are kept.
+            Draws pictures and writes what layers do meanwhile into STORE/LAYER: half-precision files with checksums. The \
+            size is printed first; --dry-run ends there. Run the same command again to go on after a stop: what was \
+            drawn is kept. Any number of processes may fill one store; --shard divides it between machines, with or \
+            without a common folder, and the bytes are the same however it is divided.
             """)
 
     @OptionGroup var pictures: ActivationOptions
@@ -20,8 +21,10 @@ struct Capture: ParsableCommand {
     @Option(help: "Pictures in all, round and round through the prompts with new seeds. Default: one per prompt.")
     var count: Int?
 
-    @Option(help: "Pictures per shard.")
-    var shard = 16
+    @Option(help: "Pictures per file.")
+    var picturesPerFile = 16
+
+    @OptionGroup var shard: ShardOption
 
     @Option(parsing: .unconditional, help: "Seed of the pictures' seeds; -1 draws one.")
     var seed = SeedArgument(0)
@@ -35,27 +38,31 @@ struct Capture: ParsableCommand {
     func validate() throws {
         if pictures.model == nil { throw ValidationError("give --model, --layer and --prompts") }
         if let count, count < 1 { throw ValidationError("--count \(count): expected at least 1") }
-        if shard < 1 { throw ValidationError("--shard \(shard): expected at least 1") }
+        if picturesPerFile < 1 {
+            throw ValidationError("--pictures-per-file \(picturesPerFile): expected at least 1")
+        }
     }
 
     func run() throws { try hearingSignals(run) }
 
     private func run(_ stop: StopFlag) throws {
+        let part = try shard.part()
         try OutputCheck.folder(store)
         let session = try pictures.session(engine: runtime.engine(precision))
         var request = try pictures.request(seed: seed.value(), session)
         request.limit = count
-        let capture = try Experiments.Capture(session, request, picturesPerShard: shard, check: stop.check)
+        let capture = try Experiments.Capture(session, request, picturesPerFile: picturesPerFile, check: stop.check)
         for size in capture.sizes { print(text(size)) }
         if dryRun { return }
         var progress = Progress(total: 0)
         defer { progress.close() }
-        let folders = try capture.run(into: store) { event in
+        let folders = try capture.run(into: store, shard: part) { event in
             switch event {
-            case .began(let done, let shards, let left):
-                if done > 0 { note("\(done) of \(shards) shards are there") }
+            case .began(let done, let files, let left):
+                if done > 0 { note("\(done) of \(files) files are there") }
                 progress = Progress(total: left)
-            case .drew(let shard, let shards): progress.advance("shard \(shard + 1) of \(shards)")
+            case .drew(let file, let files): progress.advance("file \(file + 1) of \(files)")
+            case .waiting(let files): progress.show("other processes are at the last \(files) files")
             }
         }
         progress.close()

@@ -42,18 +42,12 @@ struct StudyOptions: ParsableArguments {
 
 /// Options for running stages and reporting on them.
 struct StageOptions: ParsableArguments {
-    @Option(
-        help: ArgumentHelp(
-            "Only part i of n, i from 0. Default: what SLURM or Kubernetes announce, else everything.", valueName: "i/n"))
-    var shard: String?
+    @OptionGroup var shard: ShardOption
 
     @Flag(help: "Tell what happens as lines of JSON on standard output.")
     var json = false
 
-    func part() throws -> Shard {
-        if let shard { return try Shard(shard) }
-        return try Shard(environment: RuntimeOptions.environment) ?? .whole
-    }
+    func part() throws -> Shard { try shard.part() }
 }
 
 /// Runs stages until they are done, a signal comes, or a disk is full.

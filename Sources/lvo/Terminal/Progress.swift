@@ -26,6 +26,11 @@ final class Progress {
         line.show("\(what())  \(done)/\(total)  \(rate)  ETA \(left)", isLast: done == total)
     }
 
+    /// What the command is waiting for.
+    func show(_ what: @autoclosure () -> String) {
+        if !emitsEvents { line.show(what()) }
+    }
+
     /// A line of NDJSON, if events are wanted.
     func event(_ name: String, _ members: [(String, JSON)] = []) {
         guard emitsEvents else { return }

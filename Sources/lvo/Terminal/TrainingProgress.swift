@@ -22,7 +22,11 @@ final class TrainingProgress {
             if step > 0 { note("\(run.hookpoint): going on after step \(step) of \(steps)") }
             self.steps += steps - step
         case .step(let run, let metrics): show(run, metrics)
-        case .finished(let folder): print(folder)
+        case .waiting(let missing):
+            if every > 0 { line.show("after \(done) steps: waiting for \(missing)") }
+        case .finished(let folder):
+            line.close()
+            print(folder)
         }
     }
 

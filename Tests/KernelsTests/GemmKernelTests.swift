@@ -4,8 +4,9 @@ import ReferenceKernels
 import TestSupport
 import Testing
 
-/// Every build of the kernels that this CPU can run.
+/// Every build of the kernels that this CPU can run, or in their place those of another CPU (`KernelServer`).
 func eachTable(_ body: (KernelTable) throws -> Void) throws {
+    if let server = KernelServer.shared { return try body(RemoteTable(server).table) }
     for name in InstructionSet.supported { try body(InstructionSet.kernels(named: name)) }
 }
 
@@ -83,6 +84,15 @@ func eachTable(_ body: (KernelTable) throws -> Void) throws {
                     stride)
             }
             expectIdentical(packed.array, expected, table.instructionSet)
+        }
+    }
+
+    @Test func prefetchTakesAnyAddress() throws {
+        try eachTable { table in
+            for address in [1, 4096, Int.max] { table.gemm.prefetch(UnsafeRawPointer(bitPattern: address)!, 1000) }
+            let memory = GuardedBuffer(1000)
+            table.gemm.prefetch(memory.pointer, 4000)
+            #expect(memory.isIntact && memory.array.allSatisfy(\.isNaN))
         }
     }
 

@@ -1,0 +1,154 @@
+import KernelInterface
+
+// How much memory each kernel of products reads and writes, by its contract.
+
+extension RemoteTable {
+    var gemm: GemmKernels {
+        let (tileRows, width) = (tileRows, width)
+        return GemmKernels(
+            tileRows: tileRows, panelWidth: width,
+            multiply: { [server, tiled] a, rows, depth, panel, columns, c, stride, accumulate in
+                server.call(
+                    .gemmMultiply,
+                    [
+                        .input(a, tiled(rows) * depth), .int(rows), .int(depth), .input(panel, depth * width), .int(columns),
+                        .output(c, (rows - 1) * stride + columns), .int(stride), .bool(accumulate),
+                    ])
+            },
+            packRows: { [server, tiled] a, offsets, rows, depth, packed, tileStride in
+                let end = (0..<rows).map { offsets[$0] + depth }.max() ?? 0
+                server.call(
+                    .gemmPackRows,
+                    [
+                        .input(a, end), .input(offsets, rows), .int(rows), .int(depth),
+                        .output(packed, (tiled(rows) / tileRows - 1) * tileStride + tileRows * depth), .int(tileStride),
+                    ])
+            },
+            prefetch: { [server] address, bytes in
+                server.call(.gemmPrefetch, [.int(-1), .int(Int(bitPattern: address)), .int(bytes)])
+            },
+            widen: { [server] half, count, out in
+                server.call(.gemmWiden, [.input(half, count), .int(count), .output(out, count)])
+            },
+            transposePanel: { [server] source, rows, out in
+                server.call(
+                    .gemmTransposePanel, [.input(source, rows * width), .int(rows), .output(out, width * width)])
+            },
+            transposePanelHalf: { [server] source, rows, out in
+                server.call(
+                    .gemmTransposePanelHalf, [.input(source, rows * width), .int(rows), .output(out, width * width)])
+            },
+            writeRows: { [server] sums, panelStride, rows, columns, bias, second, other, y, stride in
+                server.call(
+                    .gemmWriteRows,
+                    [
+                        .input(sums, (columns - 1) / width * panelStride + rows * width), .int(panelStride), .int(rows),
+                        .int(columns), .input(bias, columns), .input(second, columns),
+                        .input(other, (rows - 1) * stride + columns), .output(y, (rows - 1) * stride + columns), .int(stride),
+                    ])
+            },
+            writeGated: { [server] sums, panelStride, rows, columns, bias, gateBias, y, stride, projected in
+                let panels = 2 * columns / width
+                server.call(
+                    .gemmWriteGated,
+                    [
+                        .input(sums, (panels - 1) * panelStride + rows * width), .int(panelStride), .int(rows),
+                        .int(columns), .input(bias, columns), .input(gateBias, columns),
+                        .output(y, (rows - 1) * stride + columns), .int(stride),
+                        .output(projected, (2 * rows - 1) * stride + columns),
+                    ])
+            })
+    }
+
+    var bfloat16: BFloat16Kernels {
+        let (tileRows, width) = (tileRows, width)
+        return BFloat16Kernels(
+            isNative: self[.bfloat16IsNative] != 0,
+            multiply: { [server, tiled] a, rows, pairs, panel, columns, c, stride, accumulate in
+                server.call(
+                    .bfloat16Multiply,
+                    [
+                        .input(a, tiled(rows) * pairs), .int(rows), .int(pairs), .input(panel, pairs * width), .int(columns),
+                        .output(c, (rows - 1) * stride + columns), .int(stride), .bool(accumulate),
+                    ])
+            },
+            packRows: { [server, tiled] a, offsets, rows, depth, packed, tileStride in
+                let end = (0..<rows).map { offsets[$0] + depth }.max() ?? 0
+                server.call(
+                    .bfloat16PackRows,
+                    [
+                        .input(a, end), .input(offsets, rows), .int(rows), .int(depth),
+                        .output(packed, (tiled(rows) / tileRows - 1) * tileStride + tileRows * ((depth + 1) / 2)),
+                        .int(tileStride),
+                    ])
+            },
+            packPanel: { [server] source, depth, out in
+                server.call(
+                    .bfloat16PackPanel,
+                    [.input(source, depth * width), .int(depth), .output(out, (depth + 1) / 2 * width)])
+            },
+            transposePanel: { [server] source, rows, out in
+                server.call(
+                    .bfloat16TransposePanel,
+                    [.input(source, (rows + 1) / 2 * width), .int(rows), .output(out, width * width / 2)])
+            })
+    }
+
+    func winograd(outputSize size: Int) -> WinogradKernels {
+        let (lanes, tileRows, width) = (lanes, tileRows, width)
+        let (points, isTwo) = ((size + 2) * (size + 2), size == 2)
+        /// The nine taps, wherever the stride leads.
+        @Sendable func taps<T>(_ taps: UnsafePointer<T>, _ stride: Int, _ count: Int) -> RemoteArgument {
+            .input(taps, from: min(0, 8 * stride), to: max(0, 8 * stride) + count)
+        }
+        @Sendable func elements(_ out: UnsafeMutablePointer<Float>, _ stride: Int, _ count: Int) -> RemoteArgument {
+            .output(out, (points - 1) * stride + count)
+        }
+        return WinogradKernels(
+            outputSize: size,
+            filter: { [server] source, tapStride, depth, out, stride in
+                server.call(
+                    isTwo ? .winograd2Filter : .winograd4Filter,
+                    [
+                        taps(source, tapStride, depth * width), .int(tapStride), .int(depth),
+                        elements(out, stride, depth * width), .int(stride),
+                    ])
+            },
+            filterHalf: { [server] source, tapStride, depth, out, stride in
+                server.call(
+                    isTwo ? .winograd2FilterHalf : .winograd4FilterHalf,
+                    [
+                        taps(source, tapStride, depth * width), .int(tapStride), .int(depth),
+                        elements(out, stride, depth * width), .int(stride),
+                    ])
+            },
+            filterPairs: { [server] source, tapStride, depth, out, stride in
+                server.call(
+                    isTwo ? .winograd2FilterPairs : .winograd4FilterPairs,
+                    [
+                        taps(source, tapStride, (depth + 1) / 2 * width), .int(tapStride), .int(depth),
+                        elements(out, stride, depth * width), .int(stride),
+                    ])
+            },
+            input: { [server] x, offsets, tiles, depth, scratch, out, stride in
+                let end = (0..<tiles * points).map { offsets[$0] + depth }.max() ?? 0
+                server.call(
+                    isTwo ? .winograd2Input : .winograd4Input,
+                    [
+                        .input(x, end), .input(offsets, tiles * points), .int(tiles), .int(depth),
+                        .output(scratch, (tileRows + 1) * points * lanes), elements(out, stride, depth * tileRows),
+                        .int(stride),
+                    ])
+            },
+            output: { [server] products, stride, columns, y, offsets, bias, sampleBias, residual in
+                let end = (0..<size * size).map { offsets[$0] + columns }.max() ?? 0
+                server.call(
+                    isTwo ? .winograd2Output : .winograd4Output,
+                    [
+                        .input(products, (points - 1) * stride + columns), .int(stride), .int(columns), .output(y, end),
+                        .input(offsets, size * size), .input(bias, columns), .input(sampleBias, columns),
+                        .input(residual, end),
+                    ])
+            })
+    }
+}

@@ -23,7 +23,11 @@ let kernelTargets: [Target] = [
         machine: ["-march=skylake-avx512", "-mavx512bf16"]),
 ]
 #else
-let kernelTargets: [Target] = [kernels("Kernels")]
+let kernelTargets: [Target] = [
+    kernels("Kernels"),
+    // Not armv8.6-a, of which bfloat16 is a part: there are Armv8.4 CPUs that have it (Neoverse V1).
+    kernels("KernelsNEONBF16", defines: ["LVO_NEONBF16"], machine: ["-march=armv8.2-a+bf16"]),
+]
 #endif
 let kernelDependencies = kernelTargets.map { Target.Dependency(stringLiteral: $0.name) }
 
@@ -62,7 +66,9 @@ let package = Package(
         .target(name: "Tensors"),
         .target(name: "WorkUnits", dependencies: ["Files"]),
         // Floor 2: operations, weights, pictures
-        .target(name: "Ops", dependencies: ["Files", "KernelInterface", "Parallel", "Tensors"] + kernelDependencies),
+        .target(
+            name: "Ops",
+            dependencies: ["CInstructions", "Files", "KernelInterface", "Parallel", "Tensors"] + kernelDependencies),
         .target(name: "Checkpoints", dependencies: ["Files", "Tensors"]),
         .target(name: "Pictures", dependencies: ["CJPEG", "CPNG", "CWebP", "Files", "Tensors"]),
         // Floor 3: the network, the optimizer, the gallery, benchmarks of operations

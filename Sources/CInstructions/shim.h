@@ -19,4 +19,26 @@ static inline pairs16 narrow_to_bfloat16(floats16 first, floats16 second) {
     return (pairs16)__builtin_ia32_cvtne2ps2bf16_512((lvo_v16sf)second, (lvo_v16sf)first);
 }
 #endif
+
+#if defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+#include <arm_neon.h>
+typedef float floats4 __attribute__((ext_vector_type(4)));
+typedef unsigned pairs4 __attribute__((ext_vector_type(4)));
+
+/// BFMMLA: a 2×2 block of sums, row by row, plus two rows of a times two columns of b; four numbers of a row (column), then
+/// four of the next.
+static inline floats4 add_bfloat16_blocks(floats4 sums, pairs4 a, pairs4 b) {
+    return (floats4)vbfmmlaq_f32((float32x4_t)sums, (bfloat16x8_t)a, (bfloat16x8_t)b);
+}
+
+/// BFCVTN, BFCVTN2: eight floats rounded to bfloat16, those of `first` before those of `second`.
+static inline pairs4 narrow_to_bfloat16(floats4 first, floats4 second) {
+    return (pairs4)vcvtq_high_bf16_f32(vcvtq_low_bf16_f32((float32x4_t)first), (float32x4_t)second);
+}
+#endif
+
+#if defined(__aarch64__)
+/// The C library's: a word of what the kernel tells a process at its start. Swift's module of the library has no <sys/auxv.h>.
+unsigned long getauxval(unsigned long type);
+#endif
 #endif

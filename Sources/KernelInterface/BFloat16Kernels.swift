@@ -15,7 +15,8 @@ public struct BFloat16Kernels: Sendable {
     ) -> Void
 
     /// `GemmKernels.multiply` of pairs. The sum over pairs runs in order; a pair adds its high product, then its low one,
-    /// to the sum. What an instruction rounds in between differs from vendor to vendor.
+    /// to the sum (BFMMLA: both to each other, then to the sum). What an instruction rounds in between differs from vendor
+    /// to vendor.
     public let multiply: Multiply
 
     public typealias PackRows = @Sendable (

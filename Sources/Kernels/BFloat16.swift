@@ -1,20 +1,34 @@
 // Pairs of bfloat16 in 32-bit words, by the CPU's instructions where this build has them, else by integer operations that
 // round the same way.
 
-#if LVO_AVX512BF16
+#if LVO_AVX512BF16 || LVO_NEONBF16
 import CInstructions
 
 /// 2·lanes consecutive floats, rounded, as `lanes` pairs of neighbours.
-@inline(always) func neighbourPairs(_ first: Vec, _ second: Vec) -> PairVec { narrow_to_bfloat16(first, second) }
+@inline(always) func neighbourPairs(_ first: Vec, _ second: Vec) -> PairVec {
+    #if LVO_NEONBF16
+    narrow_to_bfloat16(normal(first), normal(second))
+    #else
+    narrow_to_bfloat16(first, second)
+    #endif
+}
 
 /// Lane by lane the pair (low, high).
 @inline(always) func lanePairs(_ low: Vec, _ high: Vec) -> PairVec {
-    let numbers = unsafeBitCast(narrow_to_bfloat16(low, high), to: ShortVec.self)
+    let numbers = unsafeBitCast(neighbourPairs(low, high), to: ShortVec.self)
     var pairs = ShortVec.zero
     pairs.evenHalf = numbers.lowHalf
     pairs.oddHalf = numbers.highHalf
     return unsafeBitCast(pairs, to: PairVec.self)
 }
+
+#if LVO_NEONBF16
+/// Zero in place of numbers below the least normal one: BFCVTN keeps them, BFMMLA takes them for zero.
+@inline(always) func normal(_ values: Vec) -> Vec {
+    let signs = unsafeBitCast(unsafeBitCast(values, to: PairVec.self) & 0x8000_0000, to: Vec.self)
+    return values.replacing(with: signs, where: magnitude(values) .< Vec(repeating: Float.leastNormalMagnitude))
+}
+#endif
 #else
 /// 2·lanes consecutive floats, rounded, as `lanes` pairs of neighbours.
 @inline(always) func neighbourPairs(_ first: Vec, _ second: Vec) -> PairVec {

@@ -3,7 +3,7 @@
 import KernelInterface
 
 func makeBFloat16Kernels() -> BFloat16Kernels {
-    #if LVO_AVX512BF16
+    #if LVO_AVX512BF16 || LVO_NEONBF16
     let isNative = true
     #else
     let isNative = false

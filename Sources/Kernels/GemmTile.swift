@@ -13,8 +13,8 @@
 @inline(always) var panelWidth: Int { 2 * lanes }
 
 /// What a packed operand is made of along k: float32 numbers, or pairs of bfloat16 (`BFloat16.swift`).
-protocol OperandWord: SendableMetatype {
-    associatedtype Vector
+protocol OperandWord: SIMDScalar, Hashable, SendableMetatype {
+    associatedtype Vector: SIMD<Self>
     /// `lanes` words; no alignment needed.
     static func vector(_ words: UnsafePointer<Self>) -> Vector
     /// The word in every lane.
@@ -59,6 +59,10 @@ struct FourRows {
     @inline(always) mutating func add<Word: OperandWord>(
         _ a: UnsafePointer<Word>, _ left: Word.Vector, _ right: Word.Vector
     ) {
+        #if arch(arm64)
+        // FMLA takes a lane of a register: one load for four rows.
+        let a = Word.vector(a)
+        #endif
         let r0 = Word.repeated(a[0])
         a0 = Word.product(r0, left, a0)
         b0 = Word.product(r0, right, b0)
@@ -136,11 +140,41 @@ struct TwoRows {
     }
 }
 
+/// Writes what the matrix has of twelve rows.
+@inline(always) func storeTwelve(
+    _ top: FourRows, _ middle: FourRows, _ bottom: FourRows, _ rows: Int, _ columns: Int,
+    _ c: UnsafeMutablePointer<Float>, _ stride: Int, _ accumulate: Bool
+) {
+    if rows == tileRows && columns == panelWidth {
+        top.store(c, stride, accumulate)
+        middle.store(c + 4 * stride, stride, accumulate)
+        bottom.store(c + 8 * stride, stride, accumulate)
+    } else {
+        top.storePart(c, stride, rows: 4, columns: columns, accumulate: accumulate)
+        middle.storePart(c + 4 * stride, stride, rows: rows - 4, columns: columns, accumulate: accumulate)
+        bottom.storePart(c + 8 * stride, stride, rows: rows - 8, columns: columns, accumulate: accumulate)
+    }
+}
+
+/// Writes what the matrix has of four rows.
+@inline(always) func storeFour(
+    _ sums: FourRows, _ rows: Int, _ columns: Int, _ c: UnsafeMutablePointer<Float>, _ stride: Int, _ accumulate: Bool
+) {
+    if rows == 4 && columns == panelWidth {
+        sums.store(c, stride, accumulate)
+    } else {
+        sums.storePart(c, stride, rows: rows, columns: columns, accumulate: accumulate)
+    }
+}
+
 /// `GemmKernels.multiply` and `BFloat16Kernels.multiply`.
 func gemmMultiply<Word: OperandWord>(
     _ packedA: UnsafePointer<Word>, _ rows: Int, _ depth: Int, _ panel: UnsafePointer<Word>, _ columns: Int,
     _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ accumulate: Bool
 ) {
+    #if LVO_NEONBF16
+    if Word.terms == 2 { return multiplyBlocks(packedA, rows, depth, panel, columns, c, cStride, accumulate) }
+    #endif
     var row = 0
     while row < rows {
         let a = packedA + row * depth
@@ -171,15 +205,7 @@ func fullTile<Word: OperandWord>(
         a += tileRows
         b += panelWidth
     }
-    if rows == tileRows && columns == panelWidth {
-        top.store(c, stride, accumulate)
-        middle.store(c + 4 * stride, stride, accumulate)
-        bottom.store(c + 8 * stride, stride, accumulate)
-    } else {
-        top.storePart(c, stride, rows: 4, columns: columns, accumulate: accumulate)
-        middle.storePart(c + 4 * stride, stride, rows: rows - 4, columns: columns, accumulate: accumulate)
-        bottom.storePart(c + 8 * stride, stride, rows: rows - 8, columns: columns, accumulate: accumulate)
-    }
+    storeTwelve(top, middle, bottom, rows, columns, c, stride, accumulate)
     #else
     var top = FourRows(), bottom = TwoRows()
     var (a, b) = (a, panel)
@@ -212,9 +238,5 @@ func fourRowTile<Word: OperandWord>(
         a += tileRows
         b += panelWidth
     }
-    if rows == 4 && columns == panelWidth {
-        sums.store(c, stride, accumulate)
-    } else {
-        sums.storePart(c, stride, rows: rows, columns: columns, accumulate: accumulate)
-    }
+    storeFour(sums, rows, columns, c, stride, accumulate)
 }

@@ -8,6 +8,8 @@ public func makeKernelTable() -> KernelTable {
     let instructionSet = "avx512"
     #elseif LVO_AVX2
     let instructionSet = "avx2"
+    #elseif LVO_NEONBF16
+    let instructionSet = "neonbf16"
     #elseif arch(arm64)
     let instructionSet = "neon"
     #else

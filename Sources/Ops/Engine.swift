@@ -23,7 +23,7 @@ public final class Engine: Sendable {
     private let isForced: Bool
 
     /// - Parameters:
-    ///   - instructionSet: `baseline`, `avx2`, `avx512`, `avx512bf16`, `neon`; nil takes the best this CPU has.
+    ///   - instructionSet: `baseline`, `avx2`, `avx512`, `avx512bf16`, `neon`, `neonbf16`; nil takes the best this CPU has.
     ///   - threads: nil takes the detected count (`ThreadCount`).
     ///   - precision: `.bfloat16` only where the CPU has instructions for it, unless the instruction set is named: that
     ///     one then computes it by other instructions if need be, slowly.

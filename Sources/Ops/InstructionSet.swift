@@ -1,9 +1,6 @@
 import Files
 import KernelInterface
 import Kernels
-import KernelsAVX2
-import KernelsAVX512
-import KernelsAVX512BF16
 import Tensors
 
 #if canImport(Glibc)
@@ -12,7 +9,12 @@ import Glibc
 import Musl
 #endif
 #if arch(x86_64)
+import KernelsAVX2
+import KernelsAVX512
+import KernelsAVX512BF16
 import _Builtin_intrinsics.intel.cpuid
+#elseif arch(arm64)
+import KernelsNEONBF16
 #endif
 
 /// Which builds of the kernels this CPU can run, best first, and the choice among them.
@@ -26,8 +28,10 @@ public enum InstructionSet {
         if cpu.avx512 { names.insert("avx512", at: 0) }
         if cpu.avx512bf16 { names.insert("avx512bf16", at: 0) }
         return names
+        #elseif arch(arm64)
+        return ArmFeatures.hasBFloat16 ? ["neonbf16", "neon"] : ["neon"]
         #else
-        return [Kernels.makeKernelTable().instructionSet]
+        return ["baseline"]
         #endif
     }
 
@@ -35,7 +39,7 @@ public enum InstructionSet {
     static var baseline: KernelTable { Kernels.makeKernelTable() }
 
     /// Whether this CPU multiplies bfloat16 faster than float32.
-    public static var hasBFloat16: Bool { supported.contains("avx512bf16") }
+    public static var hasBFloat16: Bool { supported.contains { $0.hasSuffix("bf16") } }
 
     /// The precision in which a set computes products fastest; nil: the best set of this CPU.
     /// - Throws: as `kernels(named:)`.
@@ -47,8 +51,8 @@ public enum InstructionSet {
     static var noBFloat16: SimpleFailure {
         SimpleFailure(
             .usage,
-            "bf16: this CPU has no fast bfloat16 instructions (AVX512_BF16 of AMD Zen 4 and later and of Intel Cooper Lake);"
-                + " use f32")
+            "bf16: this CPU has no fast bfloat16 instructions (AVX512_BF16 of AMD Zen 4 and later and of Intel Cooper Lake,"
+                + " BFMMLA of Arm Neoverse V1, N2 and later); use f32")
     }
 
     /// The kernels of the best supported set, or of the one asked for.
@@ -69,6 +73,8 @@ public enum InstructionSet {
         case "avx2": return KernelsAVX2.makeKernelTable()
         default: return Kernels.makeKernelTable()
         }
+        #elseif arch(arm64)
+        return choice == "neonbf16" ? KernelsNEONBF16.makeKernelTable() : Kernels.makeKernelTable()
         #else
         return Kernels.makeKernelTable()
         #endif

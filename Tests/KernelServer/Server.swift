@@ -29,3 +29,7 @@ public func answer(
     var arguments = Arguments(words: words, regions: regions)
     return arguments.call(entry, of: makeKernelTable()) ?? 0
 }
+
+/// Whether the program would choose the kernels that need bfloat16 instructions here.
+@_cdecl("lvo_has_bfloat16")
+public func hasBFloat16() -> Bool { ArmFeatures.hasBFloat16 }

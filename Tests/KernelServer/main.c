@@ -4,7 +4,8 @@
 //   answer: result, number of the first region (from 1) beside which was written or 0; the bytes of all regions
 //
 // A region lies between guards of a NaN of its own bits, at an address of the given remainder. At the end of input the numbers
-// of the entries that were called go to standard error.
+// of the entries that were called go to standard error. With an argument the program only says whether the CPU has bfloat16.
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +13,7 @@
 
 enum { ALIGNMENT = 64, GUARD = 256, ENTRIES = 4096 };
 
+bool lvo_has_bfloat16(void);
 int64_t lvo_answer(int64_t entry, const int64_t *words, char *const *regions);
 
 static void get(void *bytes, size_t size) {
@@ -77,7 +79,12 @@ static void answer(int64_t entry, int64_t word_count, int64_t count) {
     free(words), free(shapes), free(blocks), free(regions);
 }
 
-int main(void) {
+int main(int count, char **arguments) {
+    (void)arguments;
+    if (count > 1) {
+        puts(lvo_has_bfloat16() ? "has bfloat16 instructions" : "has no bfloat16 instructions");
+        return 0;
+    }
     static char called[ENTRIES];
     int64_t head[3];
     while (fread(head, sizeof head, 1, stdin) == 1) {

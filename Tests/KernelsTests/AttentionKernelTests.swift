@@ -34,10 +34,10 @@ import TestSupport
     }
 
     /// Around one token, the sides of tiles (6, 12) and panels (8, 16, 32), blocks of 64 queries and keys and of 240
-    /// keys; widths of small models, of SD 1.5 (40), and beyond one panel.
+    /// keys; widths below a vector, of small models, of SD 1.5 (40), and beyond one panel.
     static let cases: [Case] =
         [1, 2, 5, 6, 7, 12, 13, 16, 17, 31, 33].map { Case(queries: $0, keys: 35 - $0, width: 4 + $0 % 5) }
-        + [4, 8, 13, 16, 24, 40, 70].map { Case(queries: 9, keys: 14, width: $0) }
+        + [2, 3, 4, 8, 13, 16, 24, 40, 70].map { Case(queries: 9, keys: 14, width: $0) }
         + [(64, 77), (65, 64), (3, 241), (2, 490), (130, 3)].map { Case(queries: $0.0, keys: $0.1, width: 8) }
         + [2, 12, 33, 65, 131].map { Case(queries: $0, keys: $0, width: 8, causal: true) }
 

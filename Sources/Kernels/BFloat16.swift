@@ -73,6 +73,9 @@ extension UInt32: OperandWord {
     }
 
     @inline(always) static func repeated(_ word: UInt32) -> PairVec { PairVec(repeating: word) }
+    #if arch(arm64)
+    @inline(always) static func repeated(_ words: PairVec, lane: Int) -> PairVec { PairVec(repeating: words[lane]) }
+    #endif
 
     @inline(always) static func product(_ a: PairVec, _ b: PairVec, _ c: Vec) -> Vec {
         #if LVO_AVX512BF16

@@ -13,12 +13,16 @@
 @inline(always) var panelWidth: Int { 2 * lanes }
 
 /// What a packed operand is made of along k: float32 numbers, or pairs of bfloat16 (`BFloat16.swift`).
-protocol OperandWord: SIMDScalar, Hashable, SendableMetatype {
-    associatedtype Vector: SIMD<Self>
+protocol OperandWord: SendableMetatype {
+    associatedtype Vector
     /// `lanes` words; no alignment needed.
     static func vector(_ words: UnsafePointer<Self>) -> Vector
     /// The word in every lane.
     static func repeated(_ word: Self) -> Vector
+    #if arch(arm64)
+    /// The word of one lane in every lane.
+    static func repeated(_ words: Vector, lane: Int) -> Vector
+    #endif
     /// a·b + c.
     static func product(_ a: Vector, _ b: Vector, _ c: Vec) -> Vec
     /// Terms along k in a word: 1 or 2.
@@ -33,11 +37,27 @@ protocol OperandWord: SIMDScalar, Hashable, SendableMetatype {
 extension OperandWord {
     /// Words that hold `count` terms.
     @inline(always) static func words(_ count: Int) -> Int { (count + terms - 1) / terms }
+
+    /// The words of four rows, each in every lane.
+    @inline(always) static func fourRepeated(_ a: UnsafePointer<Self>) -> (Vector, Vector, Vector, Vector) {
+        #if arch(arm64)
+        // FMLA takes a lane of a register: one load for the four.
+        let words = vector(a)
+        return (
+            repeated(words, lane: 0), repeated(words, lane: 1), repeated(words, lane: 2), repeated(words, lane: 3)
+        )
+        #else
+        return (repeated(a[0]), repeated(a[1]), repeated(a[2]), repeated(a[3]))
+        #endif
+    }
 }
 
 extension Float: OperandWord {
     @inline(always) static func vector(_ words: UnsafePointer<Float>) -> Vec { words.vec(0) }
     @inline(always) static func repeated(_ word: Float) -> Vec { Vec(repeating: word) }
+    #if arch(arm64)
+    @inline(always) static func repeated(_ words: Vec, lane: Int) -> Vec { Vec(repeating: words[lane]) }
+    #endif
     @inline(always) static func product(_ a: Vec, _ b: Vec, _ c: Vec) -> Vec { multiplyAdd(a, b, c) }
     @inline(always) static var terms: Int { 1 }
     @inline(always) static func joined(_ low: Vec, _ high: Vec) -> Vec { low }
@@ -59,20 +79,13 @@ struct FourRows {
     @inline(always) mutating func add<Word: OperandWord>(
         _ a: UnsafePointer<Word>, _ left: Word.Vector, _ right: Word.Vector
     ) {
-        #if arch(arm64)
-        // FMLA takes a lane of a register: one load for four rows.
-        let a = Word.vector(a)
-        #endif
-        let r0 = Word.repeated(a[0])
+        let (r0, r1, r2, r3) = Word.fourRepeated(a)
         a0 = Word.product(r0, left, a0)
         b0 = Word.product(r0, right, b0)
-        let r1 = Word.repeated(a[1])
         a1 = Word.product(r1, left, a1)
         b1 = Word.product(r1, right, b1)
-        let r2 = Word.repeated(a[2])
         a2 = Word.product(r2, left, a2)
         b2 = Word.product(r2, right, b2)
-        let r3 = Word.repeated(a[3])
         a3 = Word.product(r3, left, a3)
         b3 = Word.product(r3, right, b3)
     }

@@ -59,7 +59,8 @@ extension RemoteTable {
             },
             backwardQuery: {
                 [server]
-                head, query, dOut, queries, keyTokens, valueTokens, keyChannels, keys, softmax, stride, delta, dQuery, scratch in
+                head, query, dOut, queries, keyTokens, valueTokens, keyChannels, keys, softmax, stride, delta, dQuery,
+                scratch in
                 let count = rows(queries.upperBound, head.queryStride, head.width)
                 let packed = packedCount(keys, head.width)
                 server.call(

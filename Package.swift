@@ -72,7 +72,7 @@ let package = Package(
         .target(name: "Checkpoints", dependencies: ["Files", "Tensors"]),
         .target(name: "Pictures", dependencies: ["CJPEG", "CPNG", "CWebP", "Files", "Tensors"]),
         // Floor 3: the network, the optimizer, the gallery, benchmarks of operations
-        .target(name: "Benchmarking", dependencies: ["Ops", "Tensors"]),
+        .target(name: "Benchmarking", dependencies: ["Ops", "Parallel", "Tensors"]),
         .target(name: "Optimizers", dependencies: ["Tensors"]),
         .target(
             name: "StableDiffusion", dependencies: ["Checkpoints", "Files", "Ops", "Tensors"],

@@ -27,7 +27,7 @@ package struct ThreadSpeed: Sendable {
     package init(_ engine: Engine) {
         threads = engine.threads.count
         speedup = Self.speedup(engine)
-        gigabytesPerSecond = Self.bandwidth(engine)
+        gigabytesPerSecond = MemoryBandwidth.bytesPerSecond(engine) / 1e9
     }
 
     private static func speedup(_ engine: Engine) -> Double {
@@ -50,20 +50,5 @@ package struct ThreadSpeed: Sendable {
             return times.min() ?? 1
         }
         return Double(count) * seconds(1) / seconds(count)
-    }
-
-    private static func bandwidth(_ engine: Engine) -> Double {
-        let count = 16 << 20
-        let (a, b, sum) = (Tensor.filled([count]), Tensor.filled([count]), Tensor.zeros([count]))
-        let add = engine.kernels.elementwise.add
-        let times = (0..<5).map { _ in
-            Timing.time {
-                engine.threads.forRanges(count, grain: 1 << 16) { range, _ in
-                    let start = range.lowerBound
-                    add(a.pointer + start, b.pointer + start, sum.pointer + start, range.count)
-                }
-            }
-        }
-        return Double(3 * 4 * count) / (times.min() ?? 1) / 1e9
     }
 }

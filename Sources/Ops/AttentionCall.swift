@@ -73,7 +73,9 @@ struct AttentionCall: Sendable {
     }
 
     func forEachQueryBlock(_ body: @Sendable (_ at: Int, _ queries: Range<Int>, _ worker: Int) -> Void) {
-        let block = engine.attention.queryBlock
+        // Every query is computed by itself: smaller blocks give more threads work, at the cost of reading keys more often.
+        let share = queries * samples * heads / (2 * engine.threads.count)
+        let block = min(engine.attention.queryBlock, max(12, share))
         let blocks = (queries + block - 1) / block
         engine.threads.forEach(samples * heads * blocks) { task, worker in
             let first = task % blocks * block

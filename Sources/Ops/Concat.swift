@@ -9,7 +9,7 @@ public enum Concat {
         precondition(a.shape.dropLast() == b.shape.dropLast(), "cannot concatenate \(a.shape) and \(b.shape)")
         let (m, n) = (a.channels, b.channels)
         let result = Tensor(a.shape.dropLast() + [m + n], in: engine.workspace)
-        engine.threads.forRanges(a.rows, grain: grain(m + n)) { rows, _ in
+        engine.threads.forRanges(a.rows, grain: grain(result, engine), bytes: 8 * result.count) { rows, _ in
             for row in rows {
                 let target = result.pointer + row * (m + n)
                 target.update(from: a.pointer + row * m, count: m)
@@ -25,7 +25,7 @@ public enum Concat {
         precondition(dy.channels == m + n, "cannot split \(dy.shape) into \(m) and \(n) channels")
         let a = Tensor(dy.shape.dropLast() + [m], in: engine.workspace)
         let b = Tensor(dy.shape.dropLast() + [n], in: engine.workspace)
-        engine.threads.forRanges(dy.rows, grain: grain(m + n)) { rows, _ in
+        engine.threads.forRanges(dy.rows, grain: grain(dy, engine), bytes: 8 * dy.count) { rows, _ in
             for row in rows {
                 let source = dy.pointer + row * (m + n)
                 (a.pointer + row * m).update(from: source, count: m)
@@ -35,5 +35,7 @@ public enum Concat {
         return (a, b)
     }
 
-    private static func grain(_ width: Int) -> Int { max(1, Elementwise.grain / max(1, width)) }
+    private static func grain(_ x: Tensor, _ engine: Engine) -> Int {
+        max(1, Elementwise.grain(x.count, engine) / max(1, x.channels))
+    }
 }

@@ -37,6 +37,11 @@ public final class Engine: Sendable {
         workspace = Workspace()
     }
 
+    /// The same kernels and precision on other threads, with memory of its own.
+    public func running(on threads: Threads) -> Engine {
+        Engine(kernels: kernels, threads: threads, workspace: Workspace(), precision: precision, isForced: isForced)
+    }
+
     /// The attention kernels of this engine's precision.
     var attention: AttentionKernels {
         precision == .bfloat16 ? kernels.attentionBFloat16 : kernels.attention

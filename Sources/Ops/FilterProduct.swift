@@ -32,8 +32,8 @@ struct FilterProduct: @unchecked Sendable {
     /// Terms of the sum per tap.
     private var terms: Int { transposed ? filter.outputs : filter.inputs }
     /// Words that these take (`Operands`): all depths below are in words.
-    private var depth: Int { filter.operands.words(terms) }
-    private var columns: Int { transposed ? filter.inputs : filter.outputs }
+    var depth: Int { filter.operands.words(terms) }
+    var columns: Int { transposed ? filter.inputs : filter.outputs }
 
     /// Depth that one block of packed rows covers: `(panelWidth + tileRows) · maxDepth` floats stay in the first-level
     /// cache, `blockRows · maxDepth` of packed rows in the second beside a stripe of sums.
@@ -79,45 +79,6 @@ struct FilterProduct: @unchecked Sendable {
         return blocks
     }
 
-    /// How rows and panels are shared out, and where rows are packed.
-    private struct Plan {
-        let rowsPerBlock: Int
-        let rowBlocks: Int
-        let panelsPerGroup: Int
-        let groups: Int
-        /// Rows are packed by a pass of their own, because several groups of panels need them.
-        let isShared: Bool
-        /// Rows stay packed in their whole depth: in shared memory or, up to `maxHeldDepth`, in a task's scratch.
-        let holdsAllDepth: Bool
-        /// Panels of the result in a stripe.
-        let stripe: Int
-    }
-
-    private func plan() -> Plan {
-        let gemm = engine.kernels.gemm
-        let threads = engine.threads.count
-        let tiles = (rows + gemm.tileRows - 1) / gemm.tileRows
-        var pieces = (rows + Self.blockRows - 1) / Self.blockRows
-        // Several tasks a thread and as many for each, so that threads finish together.
-        if pieces > threads { pieces = (pieces + threads - 1) / threads * threads }
-        let rowsPerBlock = pieceSize(tiles, pieces: pieces) * gemm.tileRows
-        let rowBlocks = (rows + rowsPerBlock - 1) / rowsPerBlock
-        let panels = output.panels(columns, gemm.panelWidth)
-        let panelsPerGroup = pieceSize(panels, pieces: (6 * threads + rowBlocks - 1) / rowBlocks)
-        let groups = (panels + panelsPerGroup - 1) / panelsPerGroup
-        let allDepth = depth * taps.count
-        let isShared = groups > 1 && rowBlocks * rowsPerBlock * allDepth <= Self.maxShared
-        let holdsAllDepth = isShared || allDepth <= Self.maxHeldDepth
-        return Plan(
-            rowsPerBlock: rowsPerBlock, rowBlocks: rowBlocks, panelsPerGroup: panelsPerGroup, groups: groups,
-            isShared: isShared, holdsAllDepth: holdsAllDepth, stripe: (holdsAllDepth ? 8 : 16) / output.operands)
-    }
-
-    /// Size of each of about `pieces` equal pieces of `count` things (at least one thing each).
-    private func pieceSize(_ count: Int, pieces: Int) -> Int {
-        max(1, (count + pieces - 1) / max(pieces, 1))
-    }
-
     func run() {
         let (plan, blocks) = (plan(), depthBlocks())
         let width = engine.kernels.gemm.panelWidth
@@ -131,7 +92,8 @@ struct FilterProduct: @unchecked Sendable {
         let sumCount = plan.stripe * output.operands * plan.rowsPerBlock * width
         let scratch = Tensor([engine.threads.count, packedCount + panelCount + sumCount], in: engine.workspace)
         let panels = output.panels(columns, width)
-        engine.threads.forEach(plan.rowBlocks * plan.groups) { task, worker in
+        let bytes = filter.byteCount + 4 * rows * (terms + columns)
+        engine.threads.forEach(plan.rowBlocks * plan.groups, bytes: bytes) { task, worker in
             // Neighbouring tasks take the same weights: the second finds them in the shared cache.
             let (group, block) = (task / plan.rowBlocks, task % plan.rowBlocks)
             let own = scratch.pointer + worker * scratch.channels
@@ -147,12 +109,23 @@ struct FilterProduct: @unchecked Sendable {
         block * plan.rowsPerBlock..<min(rows, (block + 1) * plan.rowsPerBlock)
     }
 
+    /// Blocks of rows in as many parts as give every thread some.
     private func packAll(_ plan: Plan, _ blocks: [DepthBlock], _ packed: Tensor, _ allRows: Int) {
-        engine.threads.forEach(plan.rowBlocks * blocks.count) { task, _ in
-            let (rowBlock, depthBlock) = (task / blocks.count, blocks[task % blocks.count])
+        let tileRows = engine.kernels.gemm.tileRows
+        let wholes = plan.rowBlocks * blocks.count
+        let wanted = min(plan.tilesPerBlock, max(1, 3 * engine.threads.count / wholes))
+        let partRows = (plan.tilesPerBlock + wanted - 1) / wanted * tileRows
+        let parts = (plan.rowsPerBlock + partRows - 1) / partRows
+        engine.threads.forEach(wholes * parts) { task, _ in
+            let (whole, part) = (task / parts, task % parts)
+            let (rowBlock, depthBlock) = (whole / blocks.count, blocks[whole % blocks.count])
+            let range = rowRange(plan, rowBlock)
+            let first = range.lowerBound + part * partRows
+            guard first < range.upperBound else { return }
             pack(
-                rowRange(plan, rowBlock), depthBlock,
-                packed.pointer + rowBlock * allRows + plan.rowsPerBlock * depthBlock.start)
+                first..<min(range.upperBound, first + partRows), depthBlock,
+                packed.pointer + rowBlock * allRows + plan.rowsPerBlock * depthBlock.start
+                    + part * partRows * depthBlock.depth)
         }
     }
 

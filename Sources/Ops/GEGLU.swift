@@ -9,7 +9,7 @@ public enum GEGLU {
         let width = x.channels / 2
         let result = Tensor(x.shape.dropLast() + [width], in: engine.workspace)
         let kernel = engine.kernels.elementwise.geglu
-        engine.threads.forRanges(x.rows, grain: grain(width)) { rows, _ in
+        engine.threads.forRanges(x.rows, grain: grain(x, engine), bytes: 6 * x.count) { rows, _ in
             let first = rows.lowerBound
             kernel(x.pointer + 2 * first * width, result.pointer + first * width, rows.count, width)
         }
@@ -22,7 +22,7 @@ public enum GEGLU {
         precondition(x.channels == 2 * width && x.rows == dy.rows, "GEGLU backward of \(dy.shape) for \(x.shape)")
         let result = Tensor(x.shape, in: engine.workspace)
         let kernel = engine.kernels.elementwise.gegluBackward
-        engine.threads.forRanges(x.rows, grain: grain(width)) { rows, _ in
+        engine.threads.forRanges(x.rows, grain: grain(x, engine), bytes: 10 * x.count) { rows, _ in
             let first = rows.lowerBound
             kernel(
                 dy.pointer + first * width, x.pointer + 2 * first * width, result.pointer + 2 * first * width,
@@ -31,5 +31,7 @@ public enum GEGLU {
         return result
     }
 
-    private static func grain(_ width: Int) -> Int { max(1, Elementwise.grain / max(1, width)) }
+    private static func grain(_ x: Tensor, _ engine: Engine) -> Int {
+        max(1, 2 * Elementwise.grain(x.count, engine) / max(1, x.channels))
+    }
 }

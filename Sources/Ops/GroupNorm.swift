@@ -63,7 +63,7 @@ public struct GroupNorm: Sendable {
 
     private func normalize(_ x: Tensor, _ blocks: RowBlocks, _ coefficients: Tensor, silu: Bool, into y: Tensor) {
         let kernel = silu ? engine.kernels.norm.groupNormalizeSilu : engine.kernels.norm.groupNormalize
-        engine.threads.forEach(blocks.count) { task, _ in
+        engine.threads.forEach(blocks.count, bytes: 8 * x.count) { task, _ in
             let (sample, rows, start) = blocks[task]
             kernel(
                 x.pointer + start, rows, channels, coefficients.pointer + sample * 2 * channels, y.pointer + start)
@@ -83,7 +83,7 @@ public struct GroupNorm: Sendable {
         gradientMeans(dy, x, blocks, into: coefficients, silu: silu)
         let dx = Tensor(x.shape, in: engine.workspace)
         let kernel = silu ? engine.kernels.norm.groupBackwardSilu : engine.kernels.norm.groupBackward
-        engine.threads.forEach(blocks.count) { task, _ in
+        engine.threads.forEach(blocks.count, bytes: 12 * x.count) { task, _ in
             let (sample, rows, start) = blocks[task]
             kernel(
                 dy.pointer + start, x.pointer + start, rows, channels,
@@ -97,7 +97,7 @@ public struct GroupNorm: Sendable {
         let partial = Tensor([blocks.count, 2, groups], in: engine.workspace)
         let scratch = Tensor([engine.threads.count, 3 * channels], in: engine.workspace)
         let kernel = engine.kernels.norm.groupStatistics
-        engine.threads.forEach(blocks.count) { task, worker in
+        engine.threads.forEach(blocks.count, bytes: 4 * x.count) { task, worker in
             let (_, rows, start) = blocks[task]
             kernel(
                 x.pointer + start, rows, channels, groups, scratch.pointer + worker * 3 * channels,
@@ -167,7 +167,7 @@ public struct GroupNorm: Sendable {
         let partial = Tensor([blocks.count, 2, groups], in: engine.workspace)
         let scratch = Tensor([engine.threads.count, 2 * channels], in: engine.workspace)
         let kernel = silu ? engine.kernels.norm.groupGradientSumsSilu : engine.kernels.norm.groupGradientSums
-        engine.threads.forEach(blocks.count) { task, worker in
+        engine.threads.forEach(blocks.count, bytes: 8 * x.count) { task, worker in
             let (sample, rows, start) = blocks[task]
             kernel(
                 dy.pointer + start, x.pointer + start, rows, channels, groups,

@@ -37,7 +37,7 @@ public struct LayerNorm: Sendable {
         let y = Tensor(x.shape, in: engine.workspace)
         let saved = Saved(statistics: Tensor([x.rows, 2], in: engine.workspace))
         let kernel = engine.kernels.norm.layer
-        engine.threads.forRanges(x.rows, grain: grain) { rows, _ in
+        engine.threads.forRanges(x.rows, grain: grain(x), bytes: 8 * x.count) { rows, _ in
             let start = rows.lowerBound * channels
             kernel(
                 x.pointer + start, rows.count, channels, weight.pointer, bias.pointer, epsilon, y.pointer + start,
@@ -54,7 +54,7 @@ public struct LayerNorm: Sendable {
             "layer norm backward: dy \(dy.shape), x \(x.shape), adding \(adding?.shape ?? x.shape)")
         let dx = Tensor(x.shape, in: engine.workspace)
         let kernel = engine.kernels.norm.layerBackward
-        engine.threads.forRanges(x.rows, grain: grain) { rows, _ in
+        engine.threads.forRanges(x.rows, grain: grain(x), bytes: 12 * x.count) { rows, _ in
             let start = rows.lowerBound * channels
             kernel(
                 dy.pointer + start, x.pointer + start, rows.count, channels, weight.pointer,
@@ -64,5 +64,5 @@ public struct LayerNorm: Sendable {
         return dx
     }
 
-    private var grain: Int { max(1, Elementwise.grain / channels) }
+    private func grain(_ x: Tensor) -> Int { max(1, Elementwise.grain(x.count, engine) / channels) }
 }

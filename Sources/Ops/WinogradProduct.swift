@@ -28,18 +28,28 @@ struct WinogradProduct: @unchecked Sendable {
     static let gap = 32
 
     private var depth: Int { x.channels }
+    /// As many tiles as fit, since every group transforms the filter anew (as much work as the products of two tiles, see
+    /// `Convolution.rule`); fewer where that leaves threads without work.
     private var groupTiles: Int {
-        let tileRows = engine.kernels.gemm.tileRows
+        let gemm = engine.kernels.gemm
         let fitting = Self.maxGroup / (kernels.elements * depth)
-        return min(Self.maxGroupTiles, max(1, fitting / tileRows) * tileRows)
+        let most = min(Self.maxGroupTiles, max(1, fitting / gemm.tileRows) * gemm.tileRows)
+        let (all, panels) = (tiles, (columns + gemm.panelWidth - 1) / gemm.panelWidth)
+        func cost(_ size: Int) -> Int {
+            let tasks = panels * ((all + size - 1) / size)
+            return (tasks + engine.threads.count - 1) / engine.threads.count * (min(size, all) + 2)
+        }
+        let fewer = stride(from: gemm.tileRows, to: most, by: gemm.tileRows)
+        return fewer.reduce(most) { cost($1) < cost($0) ? $1 : $0 }
     }
+    private var tiles: Int { out.shape[0] * tilesHigh * tilesWide }
     private var columns: Int { out.channels }
     private var tilesHigh: Int { (out.shape[1] + kernels.outputSize - 1) / kernels.outputSize }
     private var tilesWide: Int { (out.shape[2] + kernels.outputSize - 1) / kernels.outputSize }
 
     func run() {
         let gemm = engine.kernels.gemm
-        let tiles = out.shape[0] * tilesHigh * tilesWide
+        let (tiles, groupTiles) = (tiles, groupTiles)
         let groupRows = (min(groupTiles, tiles) + gemm.tileRows - 1) / gemm.tileRows
         let groupSize = transformedSize(groupRows, depth)
         let groups = (tiles + groupTiles - 1) / groupTiles
@@ -86,9 +96,9 @@ struct WinogradProduct: @unchecked Sendable {
     private func transformInput(
         _ batch: Range<Int>, _ tiles: Int, _ groupRows: Int, _ groupSize: Int, _ transformed: Tensor, _ scratch: Scratch
     ) {
-        let gemm = engine.kernels.gemm
+        let (gemm, groupTiles) = (engine.kernels.gemm, groupTiles)
         let depthBlocks = (depth + Self.depthBlock - 1) / Self.depthBlock
-        engine.threads.forEach(batch.count * groupRows * depthBlocks) { task, worker in
+        engine.threads.forEach(batch.count * groupRows * depthBlocks, bytes: 4 * (x.count + transformed.count)) { task, worker in
             let (group, rest) = (task / (groupRows * depthBlocks), task % (groupRows * depthBlocks))
             let (row, block) = (rest / depthBlocks, rest % depthBlocks)
             let firstInGroup = row * gemm.tileRows
@@ -114,9 +124,10 @@ struct WinogradProduct: @unchecked Sendable {
     private func multiply(
         _ batch: Range<Int>, _ tiles: Int, _ groupRows: Int, _ groupSize: Int, _ transformed: Tensor, _ scratch: Scratch
     ) {
-        let gemm = engine.kernels.gemm
+        let (gemm, groupTiles) = (engine.kernels.gemm, groupTiles)
         let panels = (columns + gemm.panelWidth - 1) / gemm.panelWidth
-        engine.threads.forEach(panels * batch.count) { task, worker in
+        let bytes = filter.byteCount + 4 * (transformed.count + out.count)
+        engine.threads.forEach(panels * batch.count, bytes: bytes) { task, worker in
             let (panel, group) = (task / batch.count, task % batch.count)
             let first = (batch.lowerBound + group) * groupTiles
             let count = min(groupTiles, tiles - first)

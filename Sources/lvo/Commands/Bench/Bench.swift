@@ -8,5 +8,8 @@ struct Bench: ParsableCommand {
             measured in the same run. Without --model the weights are synthetic (SD 1.5, made in memory), so nothing needs \
             downloading.
             """,
-        subcommands: [BenchKernels.self, BenchLayers.self, BenchUNet.self, BenchStep.self, BenchVAE.self, BenchSAE.self])
+        subcommands: [
+            BenchKernels.self, BenchLayers.self, BenchUNet.self, BenchStep.self, BenchVAE.self, BenchSAE.self,
+            BenchScaling.self,
+        ])
 }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Benchmarking
-import Dispatch
 import Foundation
 import Ops
 import Tensors
@@ -30,23 +29,13 @@ struct BenchKernels: Benchmark {
 
     private typealias Measure = (String, Double, Double, () -> Void) -> Void
 
-    /// What a parallel region costs beside its tasks, and the same by Dispatch: regions of one task of 20 µs a thread,
-    /// so that every thread has to come.
+    /// What a parallel region costs beside its tasks.
     private func regions(_ engine: Engine) {
-        let (threads, task) = (engine.threads, Duration.microseconds(20))
-        @Sendable func busy() {
-            let clock = ContinuousClock()
-            let end = clock.now + task
-            while clock.now < end {}
-        }
-        func cost(_ region: () -> Void) -> String {
-            let clock = ContinuousClock()
-            let times = (0..<2000).map { _ in clock.measure(region) }.sorted()
-            return String(format: "%.1f", (times[1000] - task) / .microseconds(1))
-        }
-        let own = cost { threads.forEach(threads.count) { _, _ in busy() } }
-        let dispatch = cost { DispatchQueue.concurrentPerform(iterations: threads.count) { _ in busy() } }
-        print("fork and join of \(threads.count) threads: \(own) µs; by Dispatch: \(dispatch) µs")
+        func text(_ seconds: Double) -> String { String(format: "%.1f µs", 1e6 * seconds) }
+        let threads = engine.threads
+        print(
+            "fork and join of \(threads.count) threads: \(text(ForkJoin.seconds(threads))); "
+                + "by Dispatch: \(text(ForkJoin.secondsByDispatch(threads)))")
     }
 
     private func attention(_ engine: Engine, _ measure: Measure) {

@@ -169,6 +169,7 @@ let package = Package(
                 "Tensors", "TestSupport", "Visualization", "WorkUnits",
             ],
             resources: [.copy("Fixtures")]),
+        .testTarget(name: "BenchmarkingTests", dependencies: ["Benchmarking", "Ops", "Parallel", "Tensors"]),
         .testTarget(
             name: "DiagnosisTests", dependencies: ["Diagnosis", "Files", "Ops", "Parallel", "TestSupport", "Tensors"]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),

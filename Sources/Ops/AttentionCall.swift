@@ -64,10 +64,11 @@ struct AttentionCall: Sendable {
             dOut.shape == query.shape && out.shape == query.shape && saved.softmax.shape == [samples, heads, 2, queries],
             "attention backward: query \(query.shape), dOut \(dOut.shape), out \(out.shape), \(heads) heads")
         let result = Tensor([samples * heads, queries], in: engine.workspace)
-        engine.threads.forEach(samples * heads) { at, _ in
+        forEachQueryBlock { at, rows, _ in
+            let start = queryOffset(at) + rows.lowerBound * head.queryStride
             engine.attention.rowDots(
-                dOut.pointer + queryOffset(at), out.pointer + queryOffset(at), head.queryStride, queries, head.width,
-                result.pointer + at * queries)
+                dOut.pointer + start, out.pointer + start, head.queryStride, rows.count, head.width,
+                result.pointer + at * queries + rows.lowerBound)
         }
         return result
     }

@@ -19,9 +19,9 @@ struct BenchScaling: ParsableCommand {
             """)
 
     /// What is run.
-    enum Work: String, ExpressibleByArgument, CaseIterable { case unet, step }
+    enum Work: String, ExpressibleByArgument, CaseIterable { case unet, step, vae }
 
-    @Option(help: "unet: forward pass; step: forward to a layer, gradient back to the latent.")
+    @Option(help: "unet: forward pass; step: forward to a layer, gradient back to the latent; vae: decoding to pictures.")
     var work = Work.unet
 
     @Option(help: "Hook point where a step's forward pass stops.")
@@ -110,18 +110,24 @@ private struct ScalingPass {
     let name: String
     private let folder: ModelFolder
     private let hook: HookPoint?
+    private let isVAE: Bool
     private let model: BenchModelOptions
 
     init(_ bench: BenchScaling, folder: ModelFolder) throws {
         self.folder = folder
         model = bench.model
         hook = bench.work == .step ? try folder.unetConfig.hookPoint(bench.layer) : nil
-        name = hook.map { "step to \($0.name)" } ?? "U-Net forward"
+        isVAE = bench.work == .vae
+        name = hook.map { "step to \($0.name)" } ?? (isVAE ? "VAE decode" : "U-Net forward")
     }
 
     /// What is run on an engine; `tick` is told every block.
     private func body(_ engine: Engine) throws -> (_ tick: @escaping (String) -> Void) -> Void {
         let latents = model.latents()
+        if isVAE {
+            let decoder = try folder.loadVAEDecoder(engine: engine)
+            return { _ in _ = decoder.decode(latents) }
+        }
         guard let hook else {
             let unet = try folder.loadUNet(engine: engine)
             let (time, text) = (unet.prepare(timestep: 501), model.text(unet))

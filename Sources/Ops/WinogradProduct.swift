@@ -98,7 +98,8 @@ struct WinogradProduct: @unchecked Sendable {
     ) {
         let (gemm, groupTiles) = (engine.kernels.gemm, groupTiles)
         let depthBlocks = (depth + Self.depthBlock - 1) / Self.depthBlock
-        engine.threads.forEach(batch.count * groupRows * depthBlocks, bytes: 4 * (x.count + transformed.count)) { task, worker in
+        let bytes = 4 * (x.count + transformed.count)
+        engine.threads.forEach(batch.count * groupRows * depthBlocks, bytes: bytes) { task, worker in
             let (group, rest) = (task / (groupRows * depthBlocks), task % (groupRows * depthBlocks))
             let (row, block) = (rest / depthBlocks, rest % depthBlocks)
             let firstInGroup = row * gemm.tileRows

@@ -13,8 +13,8 @@ struct BenchScaling: ParsableCommand {
         abstract: "Predict the U-Net and a step on machines of many cores, from the times of this one's tasks.",
         discussion: """
             Runs the pass on one thread for each number of cores, with the work divided as for that many, records the time of \
-            every task of every parallel region (the median of the repeats), and replays them on that many workers with the cost of fork and join \
-            and memory's bandwidth. Where this machine has the cores, the pass is timed on them and stands beside the \
+            every task of every parallel region (the median of the repeats), and replays them on that many workers with the \
+            cost of fork and join and memory's bandwidth. Where this machine has the cores, the pass is timed on them and stands beside the \
             prediction. Prints the regions that lose most on the largest number.
             """)
 
@@ -40,7 +40,8 @@ struct BenchScaling: ParsableCommand {
             """)
     var forkJoinPerCore = 0.27
 
-    @Option(help: "GB/s of memory that all cores have together; one core has what is measured here. 400: twelve channels of DDR5.")
+    @Option(
+        help: "GB/s of memory that all cores have together; one core has what is measured here. 400: twelve channels of DDR5.")
     var bandwidth = 400.0
 
     @Option(help: "Repeats of recorded and of measured passes.")
@@ -53,7 +54,8 @@ struct BenchScaling: ParsableCommand {
     @OptionGroup var model: BenchModelOptions
 
     func validate() throws {
-        if forkJoin.map({ $0 < 0 }) ?? false || forkJoinPerCore < 0 { throw ValidationError("fork and join cost 0 µs or more") }
+        let costs = [forkJoin ?? 0, forkJoinPerCore]
+        if !costs.allSatisfy({ $0 >= 0 }) { throw ValidationError("fork and join cost 0 µs or more") }
         if !(bandwidth > 0) { throw ValidationError("--bandwidth \(bandwidth): expected more than 0") }
         if repeats < 1 { throw ValidationError("--repeats \(repeats): expected at least 1") }
     }

@@ -12,10 +12,10 @@ struct BenchScaling: ParsableCommand {
         commandName: "scaling",
         abstract: "Predict the U-Net and a step on machines of many cores, from the times of this one's tasks.",
         discussion: """
-            Runs the pass on one thread for each number of cores, with the work divided as for that many, records the time of \
-            every task of every parallel region (the median of the repeats), and replays them on that many workers with the \
-            cost of fork and join and memory's bandwidth. Where this machine has the cores, the pass is timed on them and stands \
-            beside the prediction. Prints the regions that lose most on the largest number.
+            Runs the pass on one thread for each number of cores, with the work divided as for that many, records the time \
+            of every task of every parallel region (the median of the repeats), and replays them on that many workers with \
+            the cost of fork and join and memory's bandwidth. Where this machine has the cores, the pass is timed on them \
+            and stands beside the prediction. Prints the regions that lose most on the largest number.
             """)
 
     /// What is run.

@@ -6,9 +6,9 @@ import PackageDescription
 /// The kernel sources, compiled once more for an instruction set. `Sources/KernelsAVX2` and its like are symbolic
 /// links to `Sources/Kernels`; `-march` reaches Swift's code generator through the Clang importer. `-disable-cmo`:
 /// nothing built for one instruction set may be inlined elsewhere.
-func kernels(_ name: String, defines: [String] = [], machine: [String] = []) -> Target {
+func kernels(_ name: String, path: String? = nil, defines: [String] = [], machine: [String] = []) -> Target {
     .target(
-        name: name, dependencies: ["CInstructions", "CPrefetch", "KernelInterface"],
+        name: name, dependencies: ["CInstructions", "CPrefetch", "KernelInterface"], path: path,
         swiftSettings: defines.map { .define($0) }
             + [.unsafeFlags(["-Ounchecked", "-disable-cmo"] + machine.flatMap { ["-Xcc", $0] })])
 }
@@ -21,6 +21,15 @@ let kernelTargets: [Target] = [
     kernels(
         "KernelsAVX512BF16", defines: ["LVO_AVX512", "LVO_AVX512BF16"],
         machine: ["-march=skylake-avx512", "-mavx512bf16"]),
+    kernels(
+        "KernelsAMX", defines: ["LVO_AVX512", "LVO_AVX512BF16", "LVO_AMX"],
+        machine: ["-march=skylake-avx512", "-mavx512bf16", "-mamx-tile", "-mamx-bf16"]),
+]
+/// For tests on any CPU: the code of `KernelsAMX` on a model of the tile instructions (Sources/Kernels/TileModel.swift).
+let modelTargets: [Target] = [
+    kernels(
+        "KernelsAMXModel", path: "Tests/KernelsAMXModel", defines: ["LVO_AVX512", "LVO_AMX", "LVO_AMX_MODEL"],
+        machine: ["-DLVO_AMX_MODEL"])
 ]
 #else
 let kernelTargets: [Target] = [
@@ -28,8 +37,10 @@ let kernelTargets: [Target] = [
     // Not armv8.6-a, of which bfloat16 is a part: there are Armv8.4 CPUs that have it (Neoverse V1).
     kernels("KernelsNEONBF16", defines: ["LVO_NEONBF16"], machine: ["-march=armv8.2-a+bf16"]),
 ]
+let modelTargets: [Target] = []
 #endif
 let kernelDependencies = kernelTargets.map { Target.Dependency(stringLiteral: $0.name) }
+let modelDependencies = modelTargets.map { Target.Dependency(stringLiteral: $0.name) }
 
 let numerics = "swift-numerics"
 let realModule = Target.Dependency.product(name: "RealModule", package: numerics)
@@ -50,7 +61,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", .upToNextMinor(from: "4.5.2")),
         .package(url: "https://github.com/jpsim/Yams", .upToNextMinor(from: "6.2.2")),
     ],
-    targets: kernelTargets + [
+    targets: kernelTargets + modelTargets + [
         // Floor 0: kernels, and errors and files
         .systemLibrary(name: "CInstructions"),
         .systemLibrary(name: "CPrefetch"),
@@ -134,10 +145,12 @@ let package = Package(
         .testTarget(name: "TestSupportTests", dependencies: ["TestSupport", realModule, complexModule]),
         .testTarget(
             name: "KernelsTests",
-            dependencies: ["KernelInterface", "Ops", "ReferenceKernels", "TestSupport", realModule]),
+            dependencies: ["CInstructions", "KernelInterface", "Ops", "ReferenceKernels", "TestSupport", realModule]
+                + modelDependencies),
         .testTarget(
             name: "OpsTests",
-            dependencies: ["Files", "Ops", "ReferenceKernels", "Tensors", "TestSupport", realModule, complexModule]),
+            dependencies: ["Files", "Ops", "ReferenceKernels", "Tensors", "TestSupport", realModule, complexModule]
+                + modelDependencies),
         .testTarget(
             name: "CheckpointsTests",
             dependencies: ["Checkpoints", "Files", "StableDiffusion", "Tensors", "TestSupport"],

@@ -32,7 +32,8 @@ extension Engine {
     /// denominator of every share of the peak.
     public func measureTilePeak() -> Double {
         let gemm = kernels.gemm
-        let (words, rows, calls) = (256, gemm.tileRows * 8, 200)
+        let tileRows = precision == .bfloat16 ? kernels.bfloat16.tileRows : gemm.tileRows
+        let (words, rows, calls) = (256, tileRows * 8, 200)
         let a = Tensor.filled([rows, words]), panel = Tensor.filled([words, gemm.panelWidth])
         let c = Tensor.zeros([rows, gemm.panelWidth])
         let pairs = Scratch<UInt32>(a.count, repeating: 0x3F80_3F80, self)
@@ -47,6 +48,8 @@ extension Engine {
                     pairs.pointer, rows, words, pairPanel.pointer, gemm.panelWidth, c.pointer, gemm.panelWidth, false)
             }
         }
+        kernels.bfloat16.beginProducts()
+        defer { kernels.bfloat16.endProducts() }
         let best = (0..<20).map { _ in Timing.time { for _ in 0..<calls { multiply() } } }.min() ?? 1
         let terms = precision == .bfloat16 ? 2 * words : words
         return Double(2 * rows * terms * gemm.panelWidth * calls) / best / 1e9 * Double(threads.count)

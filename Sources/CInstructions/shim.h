@@ -1,5 +1,5 @@
-// Instructions on vectors that Swift cannot say, one line each: Swift has no bfloat16, so vectors of it cross the border as
-// vectors of pairs, the first of a pair in the low half of a 32-bit word.
+// Instructions that Swift cannot say, one line each: Swift has no bfloat16, so vectors of it cross the border as vectors of
+// pairs, the first of a pair in the low half of a 32-bit word; and it has no tiles, whose numbers are part of an instruction.
 #ifndef LVO_CINSTRUCTIONS_H
 #define LVO_CINSTRUCTIONS_H
 
@@ -40,5 +40,51 @@ static inline pairs4 narrow_to_bfloat16(floats4 first, floats4 second) {
 #if defined(__aarch64__)
 /// The C library's: a word of what the kernel tells a process at its start. Swift's module of the library has no <sys/auxv.h>.
 unsigned long getauxval(unsigned long type);
+#endif
+
+#if defined(__x86_64__)
+/// What LDTILECFG reads: palette 1, eight tiles of 16 rows of 64 bytes. Byte 0 is the palette, 16-bit words from byte 16 on
+/// are bytes per row, bytes from 48 on are rows.
+static const unsigned char tile_configuration[64] = {
+    1, [16] = 64, [18] = 64, [20] = 64, [22] = 64, [24] = 64, [26] = 64, [28] = 64, [30] = 64,
+    [48] = 16, 16, 16, 16, 16, 16, 16, 16};
+#endif
+
+#if defined(__AMX_BF16__)
+/// LDTILECFG, TILERELEASE: from the first to the second the calling thread has tiles, all zero at first.
+static inline void tile_configure(void) { __builtin_ia32_tile_loadconfig(tile_configuration); }
+static inline void tile_release(void) { __builtin_ia32_tilerelease(); }
+
+/// TILELOADD, TILESTORED, TILEZERO of tile n, whose rows lie `stride` bytes apart in memory.
+#define LVO_TILE(n) \
+    static inline void tile_load_##n(const void *rows, long stride) { __builtin_ia32_tileloadd64(n, rows, stride); } \
+    static inline void tile_store_##n(void *rows, long stride) { __builtin_ia32_tilestored64(n, rows, stride); } \
+    static inline void tile_zero_##n(void) { __builtin_ia32_tilezero(n); }
+LVO_TILE(0) LVO_TILE(1) LVO_TILE(2) LVO_TILE(3) LVO_TILE(4) LVO_TILE(5) LVO_TILE(6) LVO_TILE(7)
+
+/// TDPBF16PS: `sums[i][j] += Σ_p a[i][p].first·b[p][j].first + a[i][p].second·b[p][j].second`, 16 pairs p, tiles by number.
+#define LVO_TILE_DOT(sums, a, b) \
+    static inline void tile_dot_##sums##_##a##_##b(void) { __builtin_ia32_tdpbf16ps(sums, a, b); }
+LVO_TILE_DOT(0, 4, 6) LVO_TILE_DOT(1, 4, 7) LVO_TILE_DOT(2, 5, 6) LVO_TILE_DOT(3, 5, 7)
+#endif
+
+#if defined(LVO_AMX_MODEL)
+/// The calling thread's eight tiles, configuration and state for Sources/Kernels/TileModel.swift.
+static inline unsigned *tile_model_words(void) { static _Thread_local unsigned words[8 * 256 + 17]; return words; }
+#endif
+
+#if defined(__x86_64__) && defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/// arch_prctl(ARCH_REQ_XCOMP_PERM, XTILEDATA): asks Linux for room for tiles in this process; 0 if it is granted.
+static inline long request_tile_permission(void) { return syscall(SYS_arch_prctl, 0x1023, 18); }
+
+/// XGETBV: the parts of the CPU's state that the operating system saves. Only where CPUID reports OSXSAVE.
+static inline unsigned long enabled_cpu_state(void) {
+    unsigned low, high;
+    __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    return (unsigned long)high << 32 | low;
+}
 #endif
 #endif

@@ -2,9 +2,13 @@
 ///
 /// bfloat16 is the upper half of a float32. Rounding is to the nearest, ties to even; what is less than the least normal
 /// number becomes zero. Packed operands are as those of `GemmKernels`, but of words: a word is the pair of terms k = 2p
-/// (low half) and 2p + 1 (high half). Row tiles are `[pair][tileRows]`, panels `[pair][panelWidth]`; with an odd depth the
-/// last word's high half is zero.
+/// (low half) and 2p + 1 (high half). Row tiles are `[pair / depthBlock][tileRows][pair % depthBlock]`, panels
+/// `[pair][panelWidth]`. Both have `pairs(depth)` pairs; what lies beyond `depth` in them is zero.
 public struct BFloat16Kernels: Sendable {
+    /// Rows of a row tile.
+    public let tileRows: Int
+    /// Pairs of one row that lie side by side in a row tile, and of which every depth has a whole number.
+    public let depthBlock: Int
     /// Whether the CPU's own instructions are used; otherwise other instructions give the same roundings of the operands,
     /// more slowly than float32 products.
     public let isNative: Bool
@@ -14,9 +18,17 @@ public struct BFloat16Kernels: Sendable {
         _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ accumulate: Bool
     ) -> Void
 
-    /// `GemmKernels.multiply` of pairs. The sum over pairs runs in order; a pair adds its high product, then its low one,
-    /// to the sum (BFMMLA: both to each other, then to the sum). What an instruction rounds in between differs from vendor
-    /// to vendor.
+    /// Products that take the time of one in float32, at the instructions' peak: what the choice of an algorithm goes by.
+    public let speedup: Int
+
+    /// Prepares the calling thread for `multiply`, or puts it back into its usual state. `multiply` may only run between the
+    /// two, on the same thread; they do not nest. For a stretch of many products, not for each.
+    public let beginProducts: @Sendable () -> Void
+    public let endProducts: @Sendable () -> Void
+
+    /// `GemmKernels.multiply` of pairs. The sum over blocks of `depthBlock` pairs runs in order. A block of one pair adds its
+    /// high product, then its low one, to the sum (BFMMLA: both to each other, then to the sum); one of several is summed by
+    /// itself first. What an instruction rounds in between differs from vendor to vendor.
     public let multiply: Multiply
 
     public typealias PackRows = @Sendable (
@@ -24,14 +36,15 @@ public struct BFloat16Kernels: Sendable {
         _ packed: UnsafeMutablePointer<UInt32>, _ tileStride: Int
     ) -> Void
 
-    /// `GemmKernels.packRows` with rounding: `depth` floats of each row as ⌈depth/2⌉ words, tiles `tileStride` words apart.
+    /// `GemmKernels.packRows` with rounding: `depth` floats of each row as `pairs(depth)` words, tiles `tileStride` words
+    /// apart. Ranges of k that several calls fill start at multiples of `depthBlock` pairs.
     public let packRows: PackRows
 
     public typealias PackPanel = @Sendable (
         _ source: UnsafePointer<Float>, _ depth: Int, _ out: UnsafeMutablePointer<UInt32>
     ) -> Void
 
-    /// A panel `[depth][panelWidth]` of floats, rounded, as ⌈depth/2⌉ rows of words. No aliasing.
+    /// A panel `[depth][panelWidth]` of floats, rounded, as `pairs(depth)` rows of words. No aliasing.
     public let packPanel: PackPanel
 
     public typealias TransposePanel = @Sendable (
@@ -44,13 +57,23 @@ public struct BFloat16Kernels: Sendable {
     public let transposePanel: TransposePanel
 
     public init(
-        isNative: Bool, multiply: @escaping Multiply, packRows: @escaping PackRows, packPanel: @escaping PackPanel,
+        tileRows: Int, depthBlock: Int, isNative: Bool, speedup: Int,
+        beginProducts: @escaping @Sendable () -> Void, endProducts: @escaping @Sendable () -> Void,
+        multiply: @escaping Multiply, packRows: @escaping PackRows, packPanel: @escaping PackPanel,
         transposePanel: @escaping TransposePanel
     ) {
+        self.tileRows = tileRows
+        self.depthBlock = depthBlock
         self.isNative = isNative
+        self.speedup = speedup
+        self.beginProducts = beginProducts
+        self.endProducts = endProducts
         self.multiply = multiply
         self.packRows = packRows
         self.packPanel = packPanel
         self.transposePanel = transposePanel
     }
+
+    /// Pairs that hold `depth` terms in whole blocks.
+    public func pairs(_ depth: Int) -> Int { (depth + 2 * depthBlock - 1) / (2 * depthBlock) * depthBlock }
 }

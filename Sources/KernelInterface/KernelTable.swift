@@ -5,7 +5,7 @@
 /// allocation, no threads, no errors. Its contract stands at the member that holds it; its slow twin, generic over the
 /// number type, is in `ReferenceKernels`, from which every entry is tested (`prefetch` computes nothing and has none).
 public struct KernelTable: Sendable {
-    /// `baseline`, `avx2`, `avx512`, `avx512bf16`, `neon` or `neonbf16`: also the values of `LVO_ISA`.
+    /// `baseline`, `avx2`, `avx512`, `avx512bf16`, `amx`, `neon` or `neonbf16`: also the values of `LVO_ISA`.
     public let instructionSet: String
     /// Floats per vector register.
     public let lanes: Int

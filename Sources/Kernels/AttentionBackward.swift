@@ -18,30 +18,24 @@ struct BackwardScratch {
     let queryTokens, dOutTokens, queryChannels, dOutChannels: Int
     let dQuery, scores, products, transposedGradients, count: Int
 
-    /// - Parameter depth: words that hold `width` numbers.
-    @inline(always) init(keys: Int, width: Int, depth: Int) {
+    @inline(always) init<Word: OperandWord>(_: Word.Type, keys: Int, width: Int) {
         panels = (keys + panelWidth - 1) / panelWidth
         let panelFloats = panels * panelWidth * width
         keyPanels = 0
-        valuePanels = panels * panelWidth * depth
+        valuePanels = panels * panelWidth * Word.words(width)
         dKey = 2 * valuePanels
         dValue = dKey + panelFloats
         keyChannels = dValue + panelFloats
-        queryTokens = keyChannels + (keys + gradientKeys) * tiled(width) + packSlack
-        dOutTokens = queryTokens + tileCount(gradientQueries, width)
-        queryChannels = dOutTokens + tileCount(gradientQueries, width)
-        dOutChannels = queryChannels + tileCount(width, gradientQueries)
-        dQuery = dOutChannels + tileCount(width, gradientQueries)
+        queryTokens = keyChannels + Word.words(keys) * Word.tiled(width) + packSlack
+        dOutTokens = queryTokens + Word.tileCount(gradientQueries, width)
+        queryChannels = dOutTokens + Word.tileCount(gradientQueries, width)
+        dOutChannels = queryChannels + Word.tileCount(width, gradientQueries)
+        dQuery = dOutChannels + Word.tileCount(width, gradientQueries)
         scores = dQuery + gradientQueries * width
         products = scores + gradientQueries * panelWidth
         transposedGradients = products + gradientQueries * panelWidth
         count = transposedGradients + gradientQueries * gradientKeys
     }
-}
-
-/// Room for words of either kind.
-func backwardScratchCount(_ keys: Int, _ width: Int) -> Int {
-    BackwardScratch(keys: keys, width: width, depth: width).count
 }
 
 /// `AttentionKernels.backward`.
@@ -52,8 +46,10 @@ func attentionBackward<Word: OperandWord>(
     _ dQuery: UnsafeMutablePointer<Float>, _ dKey: UnsafeMutablePointer<Float>,
     _ dValue: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
 ) {
+    Word.beginProducts()
+    defer { Word.endProducts() }
     let (width, stride) = (head.width, head.queryStride)
-    let at = BackwardScratch(keys: keys.count, width: width, depth: Word.words(width))
+    let at = BackwardScratch(Word.self, keys: keys.count, width: width)
     packKeys(Word.self, head, key, value, keys, at, scratch)
     var first = 0
     while first < queries {
@@ -104,7 +100,7 @@ func attentionBackward<Word: OperandWord>(
     while block < keys.count {
         packChannelTiles(
             Word.self, key + (keys.lowerBound + block) * stride, stride, min(gradientKeys, keys.count - block), width,
-            head.scale, scratch + at.keyChannels + block / Word.terms * tiled(width))
+            head.scale, scratch + at.keyChannels + block / Word.terms * Word.tiled(width))
         block += gradientKeys
     }
     (scratch + at.dKey).update(repeating: 0, count: 2 * at.panels * panelWidth * width)
@@ -127,6 +123,7 @@ func attentionBackward<Word: OperandWord>(
             Word.self, scratch + at.queryTokens, count, width, scratch + at.keyPanels + operand, scores, false)
         multiplyWords(
             Word.self, scratch + at.dOutTokens, count, width, scratch + at.valuePanels + operand, products, false)
+        if Word.terms > 1 { maskMissing(scores, count, blockKeys - start) }
         if head.causal { maskRows(scores, count, keys.lowerBound + block + start, first) }
         rowGradients(Word.self, scores, products, count, softmax, softmax + softmaxStride, delta)
         multiplyWords(
@@ -139,7 +136,7 @@ func attentionBackward<Word: OperandWord>(
     var panel = 0
     while panel < count {
         multiplyWords(
-            Word.self, scratch + at.keyChannels + block / Word.terms * tiled(width), width, blockKeys,
+            Word.self, scratch + at.keyChannels + block / Word.terms * Word.tiled(width), width, blockKeys,
             transposedGradients + panel * gradientKeys, scratch + at.dQuery + panel * width, true)
         panel += panelWidth
     }
@@ -151,6 +148,14 @@ func attentionBackward<Word: OperandWord>(
         for k in max(0, min(panelWidth, query + row + 1 - key))..<panelWidth {
             scores[row * panelWidth + k] = -.infinity
         }
+    }
+}
+
+/// Sets the scores of keys that a panel lacks to −∞: their gradients are zero, as they must be in words that they share.
+@inline(always) func maskMissing(_ scores: UnsafeMutablePointer<Float>, _ rows: Int, _ keys: Int) {
+    if keys >= panelWidth { return }
+    for row in 0..<rows {
+        for k in keys..<panelWidth { scores[row * panelWidth + k] = -.infinity }
     }
 }
 
@@ -177,6 +182,8 @@ func attentionBackward<Word: OperandWord>(
         }
         row += Word.terms
     }
+    padPanel(Word.self, scores, rows)
+    padPanel(Word.self, products, rows)
 }
 
 /// dS [queries][panelWidth keys] → panels of queries [key][panelWidth queries], `gradientKeys` keys apart; words along the

@@ -9,11 +9,13 @@ func attentionBackwardQuery<Word: OperandWord>(
     _ keys: Int, _ softmax: UnsafePointer<Float>, _ softmaxStride: Int, _ delta: UnsafePointer<Float>,
     _ dQuery: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
 ) {
-    let (width, stride) = (head.width, head.queryStride)
-    let (scores, products) = (scratch, scratch + keyBlock * panelWidth)
-    let packedQuery = products + keyBlock * panelWidth
-    let packedGradient = packedQuery + panelWidth * width
-    let sums = packedGradient + panelWidth * width
+    Word.beginProducts()
+    defer { Word.endProducts() }
+    let (width, depth, stride) = (head.width, Word.words(head.width), head.queryStride)
+    let (scores, products) = (scratch, scratch + Word.keyBlock * panelWidth)
+    let packedQuery = products + Word.keyBlock * panelWidth
+    let packedGradient = packedQuery + panelWidth * depth
+    let sums = packedGradient + panelWidth * depth
     var first = queries.lowerBound
     while first < queries.upperBound {
         let count = min(panelWidth, queries.upperBound - first)
@@ -23,8 +25,8 @@ func attentionBackwardQuery<Word: OperandWord>(
         let visible = head.causal ? min(keys, first + count) : keys
         var key = 0
         while key < visible {
-            let block = min(keyBlock, keys - key)
-            let tokens = key * Word.words(width)
+            let block = min(Word.keyBlock, keys - key)
+            let tokens = key * depth
             multiplyWords(Word.self, keyTokens + tokens, block, width, packedQuery, scores, false)
             multiplyWords(Word.self, valueTokens + tokens, block, width, packedGradient, products, false)
             if head.causal { maskScores(scores, key, block, first) }
@@ -32,8 +34,8 @@ func attentionBackwardQuery<Word: OperandWord>(
             columnGradients(
                 Word.self, scores, products, block, row, row + softmaxStride, delta + first, count)
             multiplyWords(
-                Word.self, keyChannels + key / Word.terms * tiled(width), width, block, scores, sums, key > 0)
-            key += keyBlock
+                Word.self, keyChannels + key / Word.terms * Word.tiled(width), width, block, scores, sums, key > 0)
+            key += Word.keyBlock
         }
         for i in 0..<2 * width { sums.store(sums.vec(i * lanes) * head.scale, i * lanes) }
         unpackTokenPanel(sums, count, width, dQuery + first * stride, stride)
@@ -49,7 +51,7 @@ func attentionBackwardQuery<Word: OperandWord>(
     for half in 0..<2 {
         let start = half * lanes
         let valid = min(lanes, count - start)
-        if valid <= 0 { return }
+        if valid <= 0 { break }
         let (m, r, d) = (maximum.vec(start, valid), reciprocal.vec(start, valid), delta.vec(start, valid))
         @inline(always) func gradient(_ k: Int) -> Vec {
             let i = k * panelWidth + start
@@ -62,4 +64,5 @@ func attentionBackwardQuery<Word: OperandWord>(
             k += Word.terms
         }
     }
+    padPanel(Word.self, scores, keys)
 }

@@ -5,7 +5,7 @@
 //  · maximum and sum over the keys are lane by lane: no horizontal reduction,
 //  · the tile rows of the second product are the head's channels, and 40, 80 and 160 fill tiles of 6 and 12 (with the
 //    four-row one) exactly, whereas panels of 16 or 32 columns would waste up to 38 % of them.
-// Blocks of `keyBlock` keys keep Sᵀ in the first-level cache; each is used by all panels of a query block while it is
+// Blocks of 240 or 256 keys keep Sᵀ in the first-level cache; each is used by all panels of a query block while it is
 // in the second level. Scores carry a factor log₂e, so that probabilities are powers of two.
 import KernelInterface
 
@@ -16,9 +16,9 @@ import KernelInterface
 func makeAttentionKernels<Word: OperandWord>(_ word: Word.Type) -> AttentionKernels {
     AttentionKernels(
         queryBlock: queryPanels * panelWidth,
-        packedCount: { keys, width in max(tileCount(keys, width), keys * tiled(width) + packSlack) },
-        scratchCount: { width in panelWidth * (2 * keyBlock + queryPanels * (3 * width + 3)) },
-        backwardScratchCount: backwardScratchCount,
+        packedCount: { max(Word.tileCount($0, $1), Word.tileCount($1, $0)) },
+        scratchCount: { panelWidth * (2 * Word.keyBlock + queryPanels * (2 * Word.words($0) + $0 + 3)) },
+        backwardScratchCount: { BackwardScratch(word, keys: $0, width: $1).count },
         packTokens: { packTokenTiles(word, $0, $1, $2, $3, 1, $4) },
         packChannels: { packChannelBlocks(word, $0, $1, $2, $3, $4) },
         forward: { attentionForward(word, $0, $1, $2, $3, $4, $5, $6, $7, $8, $9) },
@@ -34,33 +34,35 @@ func attentionForward<Word: OperandWord>(
     _ out: UnsafeMutablePointer<Float>, _ softmax: UnsafeMutablePointer<Float>, _ softmaxStride: Int,
     _ scratch: UnsafeMutablePointer<Float>
 ) {
-    let width = head.width
+    Word.beginProducts()
+    defer { Word.endProducts() }
+    let (width, depth) = (head.width, Word.words(head.width))
     let panels = (queries.count + panelWidth - 1) / panelWidth
     let scores = scratch
-    let packedQuery = scores + keyBlock * panelWidth
-    let sums = packedQuery + queryPanels * panelWidth * width
+    let packedQuery = scores + Word.keyBlock * panelWidth
+    let sums = packedQuery + queryPanels * panelWidth * depth
     let running = sums + queryPanels * panelWidth * width
     for panel in 0..<panels {
         let first = queries.lowerBound + panel * panelWidth
         packTokenPanel(
             Word.self, query + first * head.queryStride, head.queryStride, queries.upperBound - first, width,
-            head.scale * log2e, packedQuery + panel * panelWidth * width)
+            head.scale * log2e, packedQuery + panel * panelWidth * depth)
     }
     let visible = head.causal ? min(keys, queries.upperBound) : keys
     var key = 0
     while key < visible {
-        let count = min(keyBlock, keys - key)
+        let count = min(Word.keyBlock, keys - key)
         for panel in 0..<panels {
             multiplyWords(
-                Word.self, keyTokens + key * Word.words(width), count, width, packedQuery + panel * panelWidth * width,
+                Word.self, keyTokens + key * depth, count, width, packedQuery + panel * panelWidth * depth,
                 scores, false)
             if head.causal { maskScores(scores, key, count, queries.lowerBound + panel * panelWidth) }
             let total = sums + panel * panelWidth * width
             exponentiate(Word.self, scores, count, running + 2 * panel * panelWidth, total, width, first: key == 0)
             multiplyWords(
-                Word.self, valueChannels + key / Word.terms * tiled(width), width, count, scores, total, key > 0)
+                Word.self, valueChannels + key / Word.terms * Word.tiled(width), width, count, scores, total, key > 0)
         }
-        key += keyBlock
+        key += Word.keyBlock
     }
     for panel in 0..<panels {
         let first = queries.lowerBound + panel * panelWidth
@@ -121,6 +123,7 @@ func attentionForward<Word: OperandWord>(
         scores.store(Word.joined(q, nextQ), word + lanes)
         k += Word.terms
     }
+    padPanel(Word.self, scores, keys)
     running.store(left, 0)
     running.store(right, lanes)
     running.store(leftSum, panelWidth)

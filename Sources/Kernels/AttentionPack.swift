@@ -1,20 +1,33 @@
 // Packing for the attention products. A token is a row of `width` floats; the forms are those of `gemmMultiply`:
-//   tokens:   row tiles with a token per row, [tile][channel][tileRows]        (A of K·Qᵀ, depth = width)
-//   channels: row tiles with a channel per row, [tile][token][tileRows]        (A of Vᵀ·Pᵀ, depth = tokens)
+//   tokens:   row tiles with a token per row, [tile][channel][rowsPerTile]     (A of K·Qᵀ, depth = width)
+//   channels: row tiles with a channel per row, [tile][token][rowsPerTile]     (A of Vᵀ·Pᵀ, depth = tokens)
 //   panel:    [channel][panelWidth tokens]                                     (B of K·Qᵀ)
 // In bfloat16 the words along the depth are pairs of channels or of tokens. Words of either kind lie in memory for floats.
 // Whole vectors are stored and what spills over the end of a tile's row is overwritten by the next row, so every packed
 // form has `packSlack` floats more than its tiles.
 import KernelInterface
 
-/// Keys per step of the forward pass: whole tiles of 6 and 12 rows. 240 × 2 vectors of scores are 15–30 kB.
-@inline(always) var keyBlock: Int { 240 }
 @inline(always) var packSlack: Int { 16 }
 
-@inline(always) func tiled(_ count: Int) -> Int { (count + tileRows - 1) / tileRows * tileRows }
+extension OperandWord {
+    /// Keys per step of the forward pass: whole tiles of 6, 12 and 32 rows and whole blocks of depth. 240 × 2 vectors of
+    /// scores are 15–30 kB.
+    @inline(always) static var keyBlock: Int { depthBlock == 1 ? 240 : 256 }
 
-/// Floats of `count` rows packed in tiles of the given depth.
-@inline(always) func tileCount(_ rows: Int, _ depth: Int) -> Int { tiled(rows) * depth + packSlack }
+    /// Floats of `rows` rows packed in tiles of `depth` terms.
+    @inline(always) static func tileCount(_ rows: Int, _ depth: Int) -> Int { tiled(rows) * words(depth) + packSlack }
+}
+
+/// Sets to zero the words of a panel that lie between the last of `count` terms and the end of its block.
+@inline(always) func padPanel<Word: OperandWord>(_: Word.Type, _ panel: UnsafeMutablePointer<Float>, _ count: Int) {
+    if Word.depthBlock == 1 { return }
+    var word = (count + Word.terms - 1) / Word.terms
+    while word < Word.words(count) {
+        panel.store(Vec.zero, word * panelWidth)
+        panel.store(Vec.zero, word * panelWidth + lanes)
+        word += 1
+    }
+}
 
 /// Transposes words `word ..< word + words` (at most a vector) of `count` rows of `width` numbers times `factor`, missing
 /// rows being zero, and hands each to `sink(word within the block, vector)`.
@@ -45,6 +58,9 @@ func packTokenTiles<Word: OperandWord>(
     _: Word.Type, _ rows: UnsafePointer<Float>, _ stride: Int, _ count: Int, _ width: Int, _ factor: Float,
     _ packed: UnsafeMutablePointer<Float>
 ) {
+    #if LVO_AMX
+    if Word.terms == 2 { return tilePackTokens(rows, stride, count, width, factor, packed) }
+    #endif
     let depth = Word.words(width)
     var token = 0
     while token < count {
@@ -69,6 +85,9 @@ func packChannelTiles<Word: OperandWord>(
     _: Word.Type, _ rows: UnsafePointer<Float>, _ stride: Int, _ count: Int, _ width: Int, _ factor: Float,
     _ packed: UnsafeMutablePointer<Float>
 ) {
+    #if LVO_AMX
+    if Word.terms == 2 { return tilePackChannels(rows, stride, count, width, factor, packed) }
+    #endif
     let wholeTokens = stride >= lanes ? count - 1 : 0
     @inline(always) func channels(_ token: Int, _ channel: Int) -> Vec {
         let (source, valid) = (rows + token * stride + channel, width - channel)
@@ -132,9 +151,9 @@ func packChannelBlocks<Word: OperandWord>(
     var key = 0
     while key < keys {
         packChannelTiles(
-            Word.self, rows + key * stride, stride, min(keyBlock, keys - key), width, 1,
-            packed + key / Word.terms * tiled(width))
-        key += keyBlock
+            Word.self, rows + key * stride, stride, min(Word.keyBlock, keys - key), width, 1,
+            packed + key / Word.terms * Word.tiled(width))
+        key += Word.keyBlock
     }
 }
 
@@ -143,7 +162,7 @@ func packChannelBlocks<Word: OperandWord>(
     _: Word.Type, _ a: UnsafePointer<Float>, _ rows: Int, _ depth: Int, _ panel: UnsafePointer<Float>,
     _ sums: UnsafeMutablePointer<Float>, _ accumulate: Bool
 ) {
-    gemmMultiply(
+    Word.multiply(
         UnsafeRawPointer(a).assumingMemoryBound(to: Word.self), rows, Word.words(depth),
         UnsafeRawPointer(panel).assumingMemoryBound(to: Word.self), panelWidth, sums, panelWidth, accumulate)
 }

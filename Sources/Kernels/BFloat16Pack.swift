@@ -8,8 +8,17 @@ func makeBFloat16Kernels() -> BFloat16Kernels {
     #else
     let isNative = false
     #endif
+    #if LVO_AMX
+    let (speedup, packRows): (Int, BFloat16Kernels.PackRows) = (16, tilePackRows)
+    #elseif LVO_NEONBF16
+    let (speedup, packRows): (Int, BFloat16Kernels.PackRows) = (4, bfloat16PackRows)
+    #else
+    let (speedup, packRows): (Int, BFloat16Kernels.PackRows) = (2, bfloat16PackRows)
+    #endif
     return BFloat16Kernels(
-        isNative: isNative, multiply: { gemmMultiply($0, $1, $2, $3, $4, $5, $6, $7) }, packRows: bfloat16PackRows,
+        tileRows: UInt32.rowsPerTile, depthBlock: UInt32.depthBlock, isNative: isNative, speedup: speedup,
+        beginProducts: { UInt32.beginProducts() }, endProducts: { UInt32.endProducts() },
+        multiply: { UInt32.multiply($0, $1, $2, $3, $4, $5, $6, $7) }, packRows: packRows,
         packPanel: bfloat16PackPanel, transposePanel: bfloat16TransposePanel)
 }
 
@@ -44,6 +53,7 @@ func bfloat16PackPanel(_ source: UnsafePointer<Float>, _ depth: Int, _ out: Unsa
         }
         k += 2
     }
+    padPanel(UInt32.self, UnsafeMutableRawPointer(out).assumingMemoryBound(to: Float.self), depth)
 }
 
 /// `BFloat16Kernels.transposePanel`: a square of words gives rows of numbers along k, of which neighbours are zipped.

@@ -27,6 +27,18 @@ protocol OperandWord: SendableMetatype {
     static func product(_ a: Vector, _ b: Vector, _ c: Vec) -> Vec
     /// Terms along k in a word: 1 or 2.
     static var terms: Int { get }
+    /// Rows of a row tile.
+    static var rowsPerTile: Int { get }
+    /// Words of one row that lie side by side in a row tile, and of which every depth has a whole number.
+    static var depthBlock: Int { get }
+    /// `BFloat16Kernels.beginProducts` and `endProducts`: what `multiply` needs around it.
+    static func beginProducts()
+    static func endProducts()
+    /// `GemmKernels.multiply` or `BFloat16Kernels.multiply`.
+    static func multiply(
+        _ packedA: UnsafePointer<Self>, _ rows: Int, _ depth: Int, _ panel: UnsafePointer<Self>, _ columns: Int,
+        _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ accumulate: Bool
+    )
     /// Lane by lane the word of the terms `low` and, if it holds two, `high`; as the bits of floats.
     static func joined(_ low: Vec, _ high: Vec) -> Vec
     /// `lanes` words of a row of `width` numbers times `factor`, from word `first` on; as the bits of floats. Reads nothing
@@ -34,9 +46,27 @@ protocol OperandWord: SendableMetatype {
     static func row(_ numbers: UnsafePointer<Float>, _ first: Int, _ width: Int, _ factor: Float) -> Vec
 }
 
+/// What holds unless a word has registers of another kind (`TilePack.swift`).
 extension OperandWord {
-    /// Words that hold `count` terms.
-    @inline(always) static func words(_ count: Int) -> Int { (count + terms - 1) / terms }
+    @inline(always) static var rowsPerTile: Int { tileRows }
+    @inline(always) static var depthBlock: Int { 1 }
+    @inline(always) static func beginProducts() {}
+    @inline(always) static func endProducts() {}
+    @inline(always) static func multiply(
+        _ packedA: UnsafePointer<Self>, _ rows: Int, _ depth: Int, _ panel: UnsafePointer<Self>, _ columns: Int,
+        _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ accumulate: Bool
+    ) {
+        gemmMultiply(packedA, rows, depth, panel, columns, c, cStride, accumulate)
+    }
+}
+
+extension OperandWord {
+    /// Words that hold `count` terms, in whole blocks.
+    @inline(always) static func words(_ count: Int) -> Int {
+        (count + terms * depthBlock - 1) / (terms * depthBlock) * depthBlock
+    }
+    /// Rows of whole tiles for `count` rows.
+    @inline(always) static func tiled(_ count: Int) -> Int { (count + rowsPerTile - 1) / rowsPerTile * rowsPerTile }
 
     /// The words of four rows, each in every lane.
     @inline(always) static func fourRepeated(_ a: UnsafePointer<Self>) -> (Vector, Vector, Vector, Vector) {

@@ -2,7 +2,11 @@ import KernelInterface
 
 /// The table of this build's entry points.
 public func makeKernelTable() -> KernelTable {
-    #if LVO_AVX512BF16
+    #if LVO_AMX_MODEL
+    let instructionSet = "amx model"
+    #elseif LVO_AMX
+    let instructionSet = "amx"
+    #elseif LVO_AVX512BF16
     let instructionSet = "avx512bf16"
     #elseif LVO_AVX512
     let instructionSet = "avx512"

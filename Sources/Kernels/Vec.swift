@@ -1,6 +1,6 @@
 // One vector register of the instruction set this build is for. The folder is compiled once per set; LVO_AVX2,
-// LVO_AVX512, LVO_AVX512BF16 (beside LVO_AVX512) and LVO_NEONBF16 are defined by Package.swift together with the matching
-// -march.
+// LVO_AVX512, and beside it LVO_AVX512BF16 and LVO_AMX, and LVO_NEONBF16 are defined by Package.swift together with the
+// matching -march.
 
 #if LVO_AVX512
 typealias Vec = SIMD16<Float>

@@ -58,7 +58,8 @@ public struct Convolution: Sendable {
     public func algorithm(height: Int, width: Int) -> Algorithm {
         guard isWinograds else { return .direct }
         return Self.rule(
-            inputs: inputs, outputs: outputs, height: height, width: width, precision: filter.precision)
+            inputs: inputs, outputs: outputs, height: height, width: width, precision: filter.precision,
+            speedup: engine.kernels.bfloat16.speedup)
     }
 
     /// How a 3×3 convolution of stride 1 is computed: the least of the three in multiplications a filter, where
@@ -69,9 +70,12 @@ public struct Convolution: Sendable {
     /// It looks at one sample, so that a latent's result does not depend on the batch it is in.
     ///
     /// In bfloat16 only the direct product takes fewer instructions (F(4×4)'s transforms would multiply its rounding
-    /// tenfold, so its products are float32): it costs half per pixel, and bringing weights into scratch counts.
+    /// tenfold, so its products are float32): with `speedup` 2 it costs half per pixel, and bringing weights into scratch
+    /// counts. With 16 it always costs less.
+    ///
+    /// - Parameter speedup: `BFloat16Kernels.speedup` of the kernels in use.
     public static func rule(
-        inputs: Int, outputs: Int, height: Int, width: Int, precision: Precision = .float32
+        inputs: Int, outputs: Int, height: Int, width: Int, precision: Precision = .float32, speedup: Int = 2
     ) -> Algorithm {
         guard inputs % 16 == 0, outputs % 16 == 0 else { return .direct }
         func tiles(_ size: Int) -> Int { ((height + size - 1) / size) * ((width + size - 1) / size) }
@@ -79,7 +83,8 @@ public struct Convolution: Sendable {
             switch precision {
             case .float32:
                 [(.winograd4, 36 * tiles(4) + 80), (.winograd2, 16 * tiles(2) + 36), (.direct, 9 * height * width)]
-            case .bfloat16: [(.winograd4, 72 * tiles(4) + 866), (.direct, 9 * height * width + 256)]
+            case .bfloat16:
+                [(.winograd4, (36 * tiles(4) + 433) * speedup), (.direct, 9 * height * width + 128 * speedup)]
             }
         return costs.min { $0.1 < $1.1 }?.0 ?? .direct
     }

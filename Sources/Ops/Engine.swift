@@ -23,7 +23,7 @@ public final class Engine: Sendable {
     private let isForced: Bool
 
     /// - Parameters:
-    ///   - instructionSet: `baseline`, `avx2`, `avx512`, `avx512bf16`, `neon`, `neonbf16`; nil takes the best this CPU has.
+    ///   - instructionSet: `baseline`, `avx2`, `avx512`, `avx512bf16`, `amx`, `neon`, `neonbf16`; nil takes the best here.
     ///   - threads: nil takes the detected count (`ThreadCount`).
     ///   - precision: `.bfloat16` only where the CPU has instructions for it, unless the instruction set is named: that
     ///     one then computes it by other instructions if need be, slowly.
@@ -45,6 +45,12 @@ public final class Engine: Sendable {
     /// The attention kernels of this engine's precision.
     var attention: AttentionKernels {
         precision == .bfloat16 ? kernels.attentionBFloat16 : kernels.attention
+    }
+
+    /// For kernels that no CPU is asked to run: models of instructions.
+    package convenience init(kernels: KernelTable, threads: Int, precision: Precision) {
+        self.init(
+            kernels: kernels, threads: Threads(count: threads), workspace: Workspace(), precision: precision, isForced: true)
     }
 
     private init(

@@ -96,6 +96,8 @@ struct FilterProduct: @unchecked Sendable {
         engine.threads.forEach(plan.rowBlocks * plan.groups, bytes: bytes) { task, worker in
             // Neighbouring tasks take the same weights: the second finds them in the shared cache.
             let (group, block) = (task / plan.rowBlocks, task % plan.rowBlocks)
+            filter.operands.beginProducts()
+            defer { filter.operands.endProducts() }
             let own = scratch.pointer + worker * scratch.channels
             multiply(
                 plan, blocks, rowRange(plan, block),
@@ -111,7 +113,7 @@ struct FilterProduct: @unchecked Sendable {
 
     /// Blocks of rows in as many parts as give every thread some.
     private func packAll(_ plan: Plan, _ blocks: [DepthBlock], _ packed: Tensor, _ allRows: Int) {
-        let tileRows = engine.kernels.gemm.tileRows
+        let tileRows = filter.operands.tileRows
         let wholes = plan.rowBlocks * blocks.count
         let wanted = min(plan.tilesPerBlock, max(1, 3 * engine.threads.count / wholes))
         let partRows = (plan.tilesPerBlock + wanted - 1) / wanted * tileRows
@@ -169,7 +171,7 @@ struct FilterProduct: @unchecked Sendable {
         _ sums: UnsafeMutablePointer<Float>, following: (panel: Int, block: DepthBlock)?
     ) {
         let gemm = engine.kernels.gemm
-        let step = 2 * gemm.tileRows
+        let step = 2 * filter.operands.tileRows
         for row in stride(from: 0, to: count, by: step) {
             if let following, following.block.segments.count == 1 {
                 let segment = following.block.segments[0]
@@ -184,7 +186,7 @@ struct FilterProduct: @unchecked Sendable {
     }
 
     private func pack(_ rowRange: Range<Int>, _ block: DepthBlock, _ packed: UnsafeMutablePointer<Float>) {
-        let (tileRows, operands) = (engine.kernels.gemm.tileRows, filter.operands)
+        let operands = filter.operands
         withUnsafeTemporaryAllocation(of: Int.self, capacity: rowRange.count) { offsets in
             var start = 0
             for segment in block.segments {
@@ -192,8 +194,8 @@ struct FilterProduct: @unchecked Sendable {
                 let first = segment.range.lowerBound * operands.termsPerWord
                 operands.packRows(
                     source + first, offsets.baseAddress!, rowRange.count,
-                    min(terms - first, segment.range.count * operands.termsPerWord), packed + start * tileRows,
-                    block.depth * tileRows)
+                    min(terms - first, segment.range.count * operands.termsPerWord), packed + start * operands.tileRows,
+                    block.depth * operands.tileRows)
                 start += segment.range.count
             }
         }

@@ -29,7 +29,7 @@ extension FilterProduct {
     }
 
     func plan() -> Plan {
-        let tileRows = engine.kernels.gemm.tileRows
+        let tileRows = filter.operands.tileRows
         let tiles = (rows + tileRows - 1) / tileRows
         let panels = output.panels(columns, engine.kernels.gemm.panelWidth)
         let task = task(tiles, panels, tileRows)

@@ -17,6 +17,13 @@ public enum Precision: String, Sendable, CaseIterable {
 struct Operands: Sendable {
     /// Terms of the sum in a word: 1 or 2.
     let termsPerWord: Int
+    /// Rows of a row tile.
+    let tileRows: Int
+    /// Words of which every depth has a whole number.
+    let depthBlock: Int
+    /// What `multiply` needs around it on its thread, for a stretch of many products.
+    let beginProducts: @Sendable () -> Void
+    let endProducts: @Sendable () -> Void
     /// `GemmKernels.multiply` with its depth in words.
     let multiply: GemmKernels.Multiply
     /// `GemmKernels.packRows` with its depth in terms.
@@ -24,10 +31,14 @@ struct Operands: Sendable {
 
     init(_ precision: Precision, _ kernels: KernelTable) {
         switch precision {
-        case .float32: (termsPerWord, multiply, packRows) = (1, kernels.gemm.multiply, kernels.gemm.packRows)
+        case .float32:
+            (termsPerWord, tileRows, depthBlock) = (1, kernels.gemm.tileRows, 1)
+            (beginProducts, endProducts) = ({}, {})
+            (multiply, packRows) = (kernels.gemm.multiply, kernels.gemm.packRows)
         case .bfloat16:
             let bfloat16 = kernels.bfloat16
-            termsPerWord = 2
+            (termsPerWord, tileRows, depthBlock) = (2, bfloat16.tileRows, bfloat16.depthBlock)
+            (beginProducts, endProducts) = (bfloat16.beginProducts, bfloat16.endProducts)
             multiply = { a, rows, words, panel, columns, c, stride, accumulate in
                 bfloat16.multiply(a.words, rows, words, panel.words, columns, c, stride, accumulate)
             }
@@ -37,8 +48,11 @@ struct Operands: Sendable {
         }
     }
 
-    /// Words that hold `terms` terms.
-    func words(_ terms: Int) -> Int { (terms + termsPerWord - 1) / termsPerWord }
+    /// Words that hold `terms` terms, in whole blocks.
+    func words(_ terms: Int) -> Int {
+        let block = termsPerWord * depthBlock
+        return (terms + block - 1) / block * depthBlock
+    }
 }
 
 extension UnsafePointer<Float> {

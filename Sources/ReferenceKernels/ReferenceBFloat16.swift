@@ -19,12 +19,13 @@ extension Reference {
         (Float(bitPattern: word << 16), Float(bitPattern: word & 0xFFFF_0000))
     }
 
-    /// `[depth][width]` numbers, rounded, as ⌈depth/2⌉ rows of words: twin of `packPanel`.
-    public static func packPairs(_ source: [Float], depth: Int, width: Int) -> [UInt32] {
-        (0..<(depth + 1) / 2 * width).map { index in
+    /// `[depth][width]` numbers, rounded, as rows of words, whole blocks of them: twin of `packPanel`.
+    public static func packPairs(_ source: [Float], depth: Int, width: Int, depthBlock: Int = 1) -> [UInt32] {
+        func number(_ k: Int, _ column: Int) -> Float { k < depth ? bfloat16(source[k * width + column]) : 0 }
+        let pairs = (depth + 2 * depthBlock - 1) / (2 * depthBlock) * depthBlock
+        return (0..<pairs * width).map { index in
             let (pair, column) = (index / width, index % width)
-            let low = bfloat16(source[2 * pair * width + column])
-            return word(low, 2 * pair + 1 < depth ? bfloat16(source[(2 * pair + 1) * width + column]) : 0)
+            return word(number(2 * pair, column), number(2 * pair + 1, column))
         }
     }
 
@@ -37,21 +38,33 @@ extension Reference {
         }
     }
 
-    /// Twin of `packRows`: row tiles `[tile][pair][tileRows]`.
-    public static func packRowPairs(_ a: [Float], offsets: [Int], depth: Int, tileRows: Int) -> [UInt32] {
+    /// Twin of `packRows`: row tiles `[tile][pair / depthBlock][tileRows][pair % depthBlock]`, whole blocks of them.
+    public static func packRowPairs(
+        _ a: [Float], offsets: [Int], depth: Int, tileRows: Int, depthBlock: Int
+    ) -> [UInt32] {
         let packed = packRows(a, offsets: offsets, depth: depth, tileRows: tileRows)
         return stride(from: 0, to: packed.count, by: depth * tileRows).flatMap {
-            packPairs(Array(packed[$0..<$0 + depth * tileRows]), depth: depth, width: tileRows)
+            let tile = packPairs(
+                Array(packed[$0..<$0 + depth * tileRows]), depth: depth, width: tileRows, depthBlock: depthBlock)
+            return (0..<tile.count).map { tile[place($0, tileRows: tileRows, depthBlock: depthBlock)] }
         }
+    }
+
+    /// Where the word `index` of a row tile stands in `[pair][tileRows]`.
+    private static func place(_ index: Int, tileRows: Int, depthBlock: Int) -> Int {
+        let (block, rest) = index.quotientAndRemainder(dividingBy: tileRows * depthBlock)
+        return (block * depthBlock + rest % depthBlock) * tileRows + rest / depthBlock
     }
 
     /// Twin of `multiply`, summed in double precision: `[rows, columns]`.
     public static func multiplyPairs(
-        _ packedA: [UInt32], tileRows: Int, rows: Int, panel: [UInt32], panelWidth: Int, columns: Int
+        _ packedA: [UInt32], tileRows: Int, depthBlock: Int, rows: Int, panel: [UInt32], panelWidth: Int, columns: Int
     ) -> [Double] {
         let pairs = panel.count / panelWidth
-        let tiles = stride(from: 0, to: packedA.count, by: pairs * tileRows).flatMap {
-            unpackPairs(Array(packedA[$0..<$0 + pairs * tileRows]), width: tileRows)
+        let tiles = stride(from: 0, to: packedA.count, by: pairs * tileRows).flatMap { first in
+            var tile = [UInt32](repeating: 0, count: pairs * tileRows)
+            for i in tile.indices { tile[place(i, tileRows: tileRows, depthBlock: depthBlock)] = packedA[first + i] }
+            return unpackPairs(tile, width: tileRows)
         }
         return multiply(
             tiles.map(Double.init), tileRows: tileRows, rows: rows, depth: 2 * pairs,

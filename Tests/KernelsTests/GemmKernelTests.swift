@@ -1,5 +1,8 @@
 import KernelInterface
 import Ops
+#if arch(x86_64)
+import KernelsAMXModel
+#endif
 import ReferenceKernels
 import TestSupport
 import Testing
@@ -8,6 +11,9 @@ import Testing
 func eachTable(_ body: (KernelTable) throws -> Void) throws {
     if let server = KernelServer.shared { return try body(RemoteTable(server).table) }
     for name in InstructionSet.supported { try body(InstructionSet.kernels(named: name)) }
+    #if arch(x86_64)
+    try body(KernelsAMXModel.makeKernelTable())
+    #endif
 }
 
 @Suite struct GemmKernelTests {

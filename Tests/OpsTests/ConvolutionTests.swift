@@ -123,5 +123,10 @@ import Testing
         #expect(bfloat16.algorithm(height: 8, width: 8) == .direct)
         let strided = Convolution(weight: packed, bias: nil, stride: 2, engine: engine)
         #expect(strided.algorithm(height: 64, width: 64) == .direct)
+        for size in [8, 16, 32, 64, 96] {
+            let algorithm = Convolution.rule(
+                inputs: 320, outputs: 320, height: size, width: size, precision: .bfloat16, speedup: 16)
+            #expect(algorithm == .direct, "with tiles no transform pays")
+        }
     }
 }

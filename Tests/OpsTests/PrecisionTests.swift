@@ -1,11 +1,14 @@
 import Files
+#if arch(x86_64)
+import KernelsAMXModel
+#endif
 import Ops
 import ReferenceKernels
 import TestSupport
 import Tensors
 import Testing
 
-/// Layers in bfloat16, on every instruction set.
+/// Layers in bfloat16, on every instruction set, and on a model of the one with tiles.
 ///
 /// Operands that are bfloat16 numbers already are not rounded, and their products are exact in float32: such layers must
 /// agree with the twin in double precision as closely as float32 ones do.
@@ -31,6 +34,9 @@ import Testing
         for name in InstructionSet.supported {
             try body(Engine(instructionSet: name, threads: 2, precision: .bfloat16))
         }
+        #if arch(x86_64)
+        try body(Engine(kernels: KernelsAMXModel.makeKernelTable(), threads: 2, precision: .bfloat16))
+        #endif
     }
 
     @Test(arguments: [(7, 19, 21), (1, 1, 1), (30, 64, 96), (300, 330, 40), (13, 1300, 33)], [false, true])
@@ -99,6 +105,12 @@ import Testing
         #expect(engine.inFloat32.precision == .float32 && engine.inFloat32.workspace === engine.workspace)
         let layer = Linear(weight: weight([3, 5], half: false).weight, engine: engine.inFloat32)
         #expect(layer.filter.precision == .float32)
+    }
+
+    @Test(.enabled(if: !InstructionSet.supported.contains("amx")))
+    func tilesAreRefusedWhereTheCPULacksThem() throws {
+        let failure = #expect(throws: SimpleFailure.self) { try Engine(instructionSet: "amx") }
+        #expect(failure?.description.contains("'amx' is not available") == true)
     }
 
     @Test func bfloat16IsRefusedWhereTheCPULacksItUnlessTheInstructionSetIsNamed() throws {

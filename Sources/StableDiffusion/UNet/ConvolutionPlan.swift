@@ -14,9 +14,11 @@ package struct PlannedConvolution: Sendable, Equatable {
 }
 
 extension UNetConfig {
-    /// Every 3×3 convolution in order of computation, for a latent of `height × width`. Forward and gradient use the same
-    /// algorithm: the rule is symmetric in inputs and outputs.
-    package func convolutions(height: Int, width: Int, precision: Precision = .float32) -> [PlannedConvolution] {
+    /// Every 3×3 convolution in order of computation, for a latent of `height × width` and bfloat16 products of `speedup`
+    /// (`Convolution.rule`). Forward and gradient use the same algorithm: the rule is symmetric in inputs and outputs.
+    package func convolutions(
+        height: Int, width: Int, precision: Precision = .float32, speedup: Int = 2
+    ) -> [PlannedConvolution] {
         blocks().flatMap { block -> [PlannedConvolution] in
             let inFloat32 = block.kind == .convolutionIn || block.kind == .output
             let map = BlockDescription.mapSize(height, width, level: block.level)
@@ -28,7 +30,7 @@ extension UNetConfig {
                         ? .direct
                         : Convolution.rule(
                             inputs: inputs, outputs: block.outChannels, height: map.height, width: map.width,
-                            precision: inFloat32 ? .float32 : precision))
+                            precision: inFloat32 ? .float32 : precision, speedup: speedup))
             }
             switch block.kind {
             case .convolutionIn, .output: return [planned("", block.inChannels)]

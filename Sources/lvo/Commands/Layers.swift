@@ -18,7 +18,7 @@ struct Layers: ParsableCommand {
     @Flag(help: "Print one JSON object a line.")
     var json = false
 
-    @Flag(help: "Print instead how every convolution of the U-Net is computed at this size.")
+    @Flag(help: "Print instead how every convolution of the U-Net is computed at this size on this machine.")
     var plan = false
 
     @Option(help: "With --plan: the precision it is for, f32 or bf16.")
@@ -32,7 +32,9 @@ struct Layers: ParsableCommand {
         let folder = try model.folder()
         let (height, width) = try size.latentSize(folder)
         if plan {
-            let plan = folder.unetConfig.convolutions(height: height, width: width, precision: precision ?? .float32)
+            let speedup = try InstructionSet.bfloat16Speedup(of: RuntimeOptions.environment["LVO_ISA"])
+            let plan = folder.unetConfig.convolutions(
+                height: height, width: width, precision: precision ?? .float32, speedup: speedup)
             return plan.forEach(printConvolution)
         }
         let latent = LatentSize(height: height, width: width)

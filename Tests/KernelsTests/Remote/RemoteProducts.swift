@@ -63,7 +63,8 @@ extension RemoteTable {
     var bfloat16: BFloat16Kernels {
         let (tileRows, width) = (tileRows, width)
         return BFloat16Kernels(
-            isNative: self[.bfloat16IsNative] != 0,
+            tileRows: tileRows, depthBlock: 1, isNative: self[.bfloat16IsNative] != 0, speedup: 4, beginProducts: {},
+            endProducts: {},
             multiply: { [server, tiled] a, rows, pairs, panel, columns, c, stride, accumulate in
                 server.call(
                     .bfloat16Multiply,

@@ -88,6 +88,21 @@ import Testing
         #expect(metrics[0] == metrics[1] && metrics[0].count > 1)
     }
 
+    /// Killed at any moment, of writing too, and two at a time: the store of one process.
+    @Test func killedCapturesFillTheSameStore() throws {
+        let temporary = try TemporaryFolder()
+        try capture(into: temporary.path)
+        func arguments(_ shard: String) -> [String] {
+            [
+                "capture", "--model", "embedded", "--layer", Self.layer, "--prompts", temporary.file("prompts.txt"),
+                "--sampler-steps", "10", "--count", "4", "--pictures-per-file", "2", "--store", temporary.file("killed"),
+                "--shard", shard,
+            ]
+        }
+        for shard in ["1/2", "0/2", "0/1"] { _ = try runKilling(arguments(shard)) }
+        #expect(try contents(temporary.file("killed")) == contents(temporary.file("store")))
+    }
+
     /// Whatever the moments, the end is that of an uninterrupted run.
     @Test func killedRunEndsTheSame() throws {
         let temporary = try TemporaryFolder()

@@ -18,6 +18,7 @@ public final class ActivationFile {
     /// The time step of each map.
     public let timesteps: [Int]
     private let positions: Int
+    private let mapped: MappedFile
     private let steps: Weight
     /// Of each token; nil in files of older versions.
     private let checksums: Weight?
@@ -30,8 +31,7 @@ public final class ActivationFile {
     init(path: String, width: Int, positions: Int) throws(FileFailure) {
         let mapped = try MappedFile(path: path)
         let file = try SafetensorsFile(mapped)
-        mapped.expectRandomAccess()
-        (self.path, self.positions) = (path, positions)
+        (self.path, self.positions, self.mapped) = (path, positions, mapped)
         (activations, steps) = (try file.weight("activations"), try file.weight("timesteps"))
         checksums = file.names.contains("checksums") ? try file.weight("checksums") : nil
         wholeChecksum = checksums == nil ? file.metadata["checksum"] ?? "missing" : nil
@@ -97,6 +97,11 @@ public final class ActivationFile {
             if expected != String(checksum.value, radix: 16) { throw damaged }
             wholeChecksum = nil
         }
+    }
+
+    /// Says that tokens are read in no order. Files of older versions are read through first.
+    func expectRandomAccess() {
+        if checksums != nil { mapped.expectRandomAccess() }
     }
 
     /// Asks the system to read tokens that are wanted soon, without waiting for them.

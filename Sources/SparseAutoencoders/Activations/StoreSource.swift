@@ -27,6 +27,8 @@ public final class StoreSource: ActivationSource {
     private var window: StoreWindow?
     /// Groups that were read.
     private var drawn = 0
+    /// Up to where the system was asked to read in advance.
+    private var asked = 0
 
     /// - Parameters:
     ///   - stores: of one layer; at least one.
@@ -75,17 +77,25 @@ public final class StoreSource: ActivationSource {
         let batch = Tensor([count, width])
         let last = drawn + count / group
         var window = try self.window ?? open(at: drawn)
+        prefetch(to: last, window)
         for place in drawn..<last {
             while place >= window.end { window = try open(window.number + 1, first: window.end, after: window) }
             let (file, token) = window.locate(place)
             try file.copyTokens(from: token, count: group, to: batch.pointer + (place - drawn) * group * width)
         }
         (self.window, drawn) = (window, last)
-        for place in last..<max(last, min(last + count / group, window.end)) {
+        prefetch(to: last + count / group, window)
+        return batch
+    }
+
+    /// Asks for what will be read of a window up to a place, unless that was done.
+    private func prefetch(to place: Int, _ window: StoreWindow) {
+        let end = min(place, window.end)
+        for place in max(asked, window.first, drawn)..<max(asked, window.first, drawn, end) {
             let (file, token) = window.locate(place)
             file.prefetch(token, count: group)
         }
-        return batch
+        asked = max(asked, end)
     }
 
     /// The window in which a place is.
@@ -112,7 +122,9 @@ public final class StoreSource: ActivationSource {
     private func open(_ index: Int) throws -> ActivationFile {
         let (store, file) = row[index]
         while let wait, !store.has(file: file) { try wait(store.path(file: file)) }
-        return try store.open(file: file)
+        let opened = try store.open(file: file)
+        opened.expectRandomAccess()
+        return opened
     }
 
     /// How many groups were read, and of how many tokens if a window is everything.
@@ -126,7 +138,7 @@ public final class StoreSource: ActivationSource {
         window = try open(at: drawn)
         // Before the first batch the number of tokens was not known.
         if let tokens = state.json["of"]?.int, tokens != tokensInAll { throw Self.noPlace }
-        self.drawn = drawn
+        (self.drawn, asked) = (drawn, drawn)
     }
 
     private static let noPlace = SimpleFailure(

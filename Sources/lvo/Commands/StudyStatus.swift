@@ -46,39 +46,14 @@ struct StudySlurm: ParsableCommand {
     @Argument(help: ArgumentHelp("Folder of the study.", valueName: "dir"))
     var folder: String
 
-    @Option(help: "Array tasks, each a shard.")
-    var tasks = 16
-
-    @Option(help: "Processors per task.")
-    var cpus = 16
-
-    @Option(help: "Memory per task, as sbatch takes it.")
-    var mem = "8G"
-
-    @Option(help: "Time limit per task, as sbatch takes it.")
-    var time = "04:00:00"
-
-    @Option(help: "Partition.")
-    var partition: String?
-
-    @Flag(help: "Replace files that exist.")
-    var overwrite = false
-
-    func validate() throws {
-        if tasks < 1 { throw ValidationError("--tasks \(tasks): expected at least 1") }
-        if cpus < 1 { throw ValidationError("--cpus \(cpus): expected at least 1") }
-    }
+    @OptionGroup var slurm: SlurmOptions
 
     func run() throws {
         guard FileManager.default.fileExists(atPath: folder + "/study.yaml") else {
             throw SimpleFailure(.missingInput, "\(folder)/study.yaml: not there; lvo study init writes one")
         }
         let study = URL(fileURLWithPath: folder).standardizedFileURL.path
-        let script = try SlurmScript(
-            study: study, tasks: tasks, cpus: cpus, memory: mem, time: time, partition: partition)
-        for (name, text) in [("study.sbatch", script.batch), ("submit.sh", script.submit)] {
-            try OutputFile.write(text.utf8, to: "\(study)/\(name)", overwrite: overwrite)
-            print("\(study)/\(name)")
-        }
+        let script = try SlurmScript(study: study, tasks: slurm.tasks, resources: slurm.resources)
+        try slurm.write([("study.sbatch", script.batch), ("submit.sh", script.submit)], into: study)
     }
 }

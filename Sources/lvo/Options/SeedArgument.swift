@@ -4,7 +4,7 @@ import Files
 /// A seed, or -1 for one that is drawn when the command line is read, from as many as the web interfaces know.
 struct SeedArgument: ExpressibleByArgument, CustomStringConvertible {
     let number: UInt64
-    private let isDrawn: Bool
+    let isDrawn: Bool
 
     var description: String { "\(number)" }
 

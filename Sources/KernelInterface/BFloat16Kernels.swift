@@ -27,8 +27,8 @@ public struct BFloat16Kernels: Sendable {
     public let endProducts: @Sendable () -> Void
 
     /// `GemmKernels.multiply` of pairs. The sum over blocks of `depthBlock` pairs runs in order. A block of one pair adds its
-    /// high product, then its low one, to the sum (BFMMLA: both to each other, then to the sum); one of several is summed by
-    /// itself first. What an instruction rounds in between differs from vendor to vendor.
+    /// high product, then its low one, to the sum; one of two (BFMMLA) each pair's products to each other, then to the sum; a
+    /// longer one (AMX) is summed by itself first. What an instruction rounds in between differs from vendor to vendor.
     public let multiply: Multiply
 
     public typealias PackRows = @Sendable (

@@ -12,7 +12,7 @@ import KernelInterface
 extension OperandWord {
     /// Keys per step of the forward pass: whole tiles of 6, 12 and 32 rows and whole blocks of depth. 240 × 2 vectors of
     /// scores are 15–30 kB.
-    @inline(always) static var keyBlock: Int { depthBlock == 1 ? 240 : 256 }
+    @inline(always) static var keyBlock: Int { 240 % (terms * depthBlock) == 0 ? 240 : 256 }
 
     /// Floats of `rows` rows packed in tiles of `depth` terms.
     @inline(always) static func tileCount(_ rows: Int, _ depth: Int) -> Int { tiled(rows) * words(depth) + packSlack }
@@ -60,6 +60,8 @@ func packTokenTiles<Word: OperandWord>(
 ) {
     #if LVO_AMX
     if Word.terms == 2 { return tilePackTokens(rows, stride, count, width, factor, packed) }
+    #elseif LVO_NEONBF16
+    if Word.terms == 2 { return blockPackTokens(rows, stride, count, width, factor, packed) }
     #endif
     let depth = Word.words(width)
     var token = 0
@@ -87,6 +89,8 @@ func packChannelTiles<Word: OperandWord>(
 ) {
     #if LVO_AMX
     if Word.terms == 2 { return tilePackChannels(rows, stride, count, width, factor, packed) }
+    #elseif LVO_NEONBF16
+    if Word.terms == 2 { return blockPackChannels(rows, stride, count, width, factor, packed) }
     #endif
     let wholeTokens = stride >= lanes ? count - 1 : 0
     @inline(always) func channels(_ token: Int, _ channel: Int) -> Vec {

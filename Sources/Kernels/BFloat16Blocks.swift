@@ -1,18 +1,33 @@
 // The register tile for pairs of bfloat16 by BFMMLA, which adds to a 2×2 block of C two rows of A times two columns of B, four
 // terms each.
 //
-// Its operands are the words of one row of pairs and of the next, zipped: numbers 0…3 of one row (or column), then those of its
-// neighbour. Eight rows by eight columns are 16 blocks in registers; four terms of them take 8 loads, 8 zips and 16 BFMMLA (256
-// multiply-adds), where the float32 tile takes 64 FMLA. Twelve rows need 24 blocks and 6 to 7 registers beside them: the
-// compiler spills, and 34 instructions for 384 multiply-adds are no more than 6 % better than 24 for 256. Operands packed
-// zipped would save the zips and need depths of whole fours, which a convolution's taps do not have.
+// Row tiles are `[two pairs][12 rows][2 pairs]`: a vector is two rows of an operand. Panels hold one row of pairs after the
+// other, and those of two rows are zipped. Twelve rows by eight columns are 24 blocks in registers; four terms of them take 10
+// loads, 4 zips and 24 BFMMLA (384 multiply-adds), where the float32 tile takes 96 FMLA. Zipping the rows too, from tiles as
+// float32's, takes 6 instructions more and more registers than there are.
 #if LVO_NEONBF16
 import CInstructions
 
-/// The words of four rows or columns, as the operands of rows 0, 1 and 2, 3.
+extension UInt32 {
+    @inline(always) static var depthBlock: Int { 2 }
+    @inline(always) static func multiply(
+        _ packedA: UnsafePointer<UInt32>, _ rows: Int, _ depth: Int, _ panel: UnsafePointer<UInt32>, _ columns: Int,
+        _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ accumulate: Bool
+    ) {
+        blockMultiply(packedA, rows, depth, panel, columns, c, cStride, accumulate)
+    }
+}
+
+/// Two operands: numbers 0…3 of row (or column) 0, then of row 1; those of rows 2 and 3.
 struct BlockOperands {
     let first, second: PairVec
 
+    /// Four rows of a tile.
+    @inline(always) init(rows: UnsafePointer<UInt32>) {
+        (first, second) = (UInt32.vector(rows), UInt32.vector(rows + lanes))
+    }
+
+    /// Four columns of a row of pairs and of the next.
     @inline(always) init(_ words: PairVec, _ next: PairVec) {
         var first = PairVec.zero, second = PairVec.zero
         first.evenHalf = words.lowHalf
@@ -22,9 +37,9 @@ struct BlockOperands {
         (self.first, self.second) = (first, second)
     }
 
-    /// Four words at `words`, with those `distance` further on if there is a next row.
-    @inline(always) init(_ words: UnsafePointer<UInt32>, _ distance: Int, hasNext: Bool) {
-        self.init(UInt32.vector(words), hasNext ? UInt32.vector(words + distance) : PairVec.zero)
+    /// Four columns of a panel.
+    @inline(always) init(columns: UnsafePointer<UInt32>) {
+        self.init(UInt32.vector(columns), UInt32.vector(columns + panelWidth))
     }
 }
 
@@ -54,48 +69,38 @@ struct FourRowBlocks {
     }
 }
 
-/// `gemmMultiply` of words that are pairs: two groups of four rows at a time, which may lie in different row tiles.
-@inline(always) func multiplyBlocks<Word: OperandWord>(
-    _ packedA: UnsafePointer<Word>, _ rows: Int, _ pairs: Int, _ panel: UnsafePointer<Word>, _ columns: Int,
+/// `BFloat16Kernels.multiply`.
+func blockMultiply(
+    _ packedA: UnsafePointer<UInt32>, _ rows: Int, _ pairs: Int, _ panel: UnsafePointer<UInt32>, _ columns: Int,
     _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ accumulate: Bool
 ) {
-    let panel = UnsafeRawPointer(panel).assumingMemoryBound(to: UInt32.self)
-    let tiles = UnsafeRawPointer(packedA).assumingMemoryBound(to: UInt32.self)
-    @inline(always) func group(_ row: Int) -> UnsafePointer<UInt32> {
-        tiles + row / tileRows * tileRows * pairs + row % tileRows
-    }
     var row = 0
     while row < rows {
-        let (remaining, target) = (rows - row, c + row * cStride)
+        let (a, remaining, target) = (packedA + row * pairs, rows - row, c + row * cStride)
         if remaining > 4 {
-            eightRowTile(
-                group(row), group(row + 4), pairs, panel, min(remaining, 8), columns, target, cStride, accumulate)
+            twelveRowTile(a, pairs, panel, min(remaining, tileRows), columns, target, cStride, accumulate)
         } else {
-            fourRowTile(group(row), pairs, panel, remaining, columns, target, cStride, accumulate)
+            fourRowTile(a, pairs, panel, remaining, columns, target, cStride, accumulate)
         }
-        row += 8
+        row += tileRows
     }
 }
 
-@inline(never) func eightRowTile(
-    _ top: UnsafePointer<UInt32>, _ bottom: UnsafePointer<UInt32>, _ pairs: Int, _ panel: UnsafePointer<UInt32>,
-    _ rows: Int, _ columns: Int, _ c: UnsafeMutablePointer<Float>, _ stride: Int, _ accumulate: Bool
+@inline(never) func twelveRowTile(
+    _ a: UnsafePointer<UInt32>, _ pairs: Int, _ panel: UnsafePointer<UInt32>, _ rows: Int, _ columns: Int,
+    _ c: UnsafeMutablePointer<Float>, _ stride: Int, _ accumulate: Bool
 ) {
-    var topSums = FourRowBlocks(), bottomSums = FourRowBlocks()
-    var (top, bottom, b) = (top, bottom, panel)
-    @inline(always) func addTwoPairs(hasNext: Bool) {
-        let left = BlockOperands(b, panelWidth, hasNext: hasNext)
-        let right = BlockOperands(b + lanes, panelWidth, hasNext: hasNext)
-        topSums.add(BlockOperands(top, tileRows, hasNext: hasNext), left, right)
-        bottomSums.add(BlockOperands(bottom, tileRows, hasNext: hasNext), left, right)
-        top += 2 * tileRows
-        bottom += 2 * tileRows
+    var top = FourRowBlocks(), middle = FourRowBlocks(), bottom = FourRowBlocks()
+    var (a, b) = (a, panel)
+    for _ in 0..<pairs / 2 {
+        let (left, right) = (BlockOperands(columns: b), BlockOperands(columns: b + lanes))
+        top.add(BlockOperands(rows: a), left, right)
+        middle.add(BlockOperands(rows: a + 8), left, right)
+        bottom.add(BlockOperands(rows: a + 16), left, right)
+        a += 2 * tileRows
         b += 2 * panelWidth
     }
-    for _ in 0..<pairs / 2 { addTwoPairs(hasNext: true) }
-    if pairs % 2 == 1 { addTwoPairs(hasNext: false) }
-    storeFour(topSums.rows, 4, columns, c, stride, accumulate)
-    storeFour(bottomSums.rows, rows - 4, columns, c + 4 * stride, stride, accumulate)
+    storeTwelve(top.rows, middle.rows, bottom.rows, rows, columns, c, stride, accumulate)
 }
 
 @inline(never) func fourRowTile(
@@ -104,15 +109,11 @@ struct FourRowBlocks {
 ) {
     var sums = FourRowBlocks()
     var (a, b) = (a, panel)
-    @inline(always) func addTwoPairs(hasNext: Bool) {
-        sums.add(
-            BlockOperands(a, tileRows, hasNext: hasNext), BlockOperands(b, panelWidth, hasNext: hasNext),
-            BlockOperands(b + lanes, panelWidth, hasNext: hasNext))
+    for _ in 0..<pairs / 2 {
+        sums.add(BlockOperands(rows: a), BlockOperands(columns: b), BlockOperands(columns: b + lanes))
         a += 2 * tileRows
         b += 2 * panelWidth
     }
-    for _ in 0..<pairs / 2 { addTwoPairs(hasNext: true) }
-    if pairs % 2 == 1 { addTwoPairs(hasNext: false) }
     storeFour(sums.rows, rows, columns, c, stride, accumulate)
 }
 #endif

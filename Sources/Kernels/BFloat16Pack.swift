@@ -11,7 +11,7 @@ func makeBFloat16Kernels() -> BFloat16Kernels {
     #if LVO_AMX
     let (speedup, packRows): (Int, BFloat16Kernels.PackRows) = (16, tilePackRows)
     #elseif LVO_NEONBF16
-    let (speedup, packRows): (Int, BFloat16Kernels.PackRows) = (4, bfloat16PackRows)
+    let (speedup, packRows): (Int, BFloat16Kernels.PackRows) = (4, blockPackRows)
     #else
     let (speedup, packRows): (Int, BFloat16Kernels.PackRows) = (2, bfloat16PackRows)
     #endif

@@ -215,9 +215,6 @@ func gemmMultiply<Word: OperandWord>(
     _ packedA: UnsafePointer<Word>, _ rows: Int, _ depth: Int, _ panel: UnsafePointer<Word>, _ columns: Int,
     _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ accumulate: Bool
 ) {
-    #if LVO_NEONBF16
-    if Word.terms == 2 { return multiplyBlocks(packedA, rows, depth, panel, columns, c, cStride, accumulate) }
-    #endif
     var row = 0
     while row < rows {
         let a = packedA + row * depth

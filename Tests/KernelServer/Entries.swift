@@ -87,7 +87,10 @@ private func write(
     set(.lanes, table.lanes)
     set(.tileRows, table.gemm.tileRows)
     set(.panelWidth, table.gemm.panelWidth)
+    set(.bfloat16TileRows, table.bfloat16.tileRows)
+    set(.bfloat16DepthBlock, table.bfloat16.depthBlock)
     set(.bfloat16IsNative, table.bfloat16.isNative ? 1 : 0)
+    set(.bfloat16Speedup, table.bfloat16.speedup)
     set(.attentionQueryBlock, table.attention.queryBlock)
     set(.attentionBFloat16QueryBlock, table.attentionBFloat16.queryBlock)
     var length = 0

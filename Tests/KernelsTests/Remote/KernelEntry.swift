@@ -74,5 +74,6 @@ enum KernelEntry: Int {
 
 /// Places in the answer to `KernelEntry.constants`.
 enum KernelConstant: Int {
-    case lanes, tileRows, panelWidth, bfloat16IsNative, attentionQueryBlock, attentionBFloat16QueryBlock, count
+    case lanes, tileRows, panelWidth, bfloat16TileRows, bfloat16DepthBlock, bfloat16IsNative, bfloat16Speedup
+    case attentionQueryBlock, attentionBFloat16QueryBlock, count
 }

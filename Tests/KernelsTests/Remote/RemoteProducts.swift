@@ -61,32 +61,33 @@ extension RemoteTable {
     }
 
     var bfloat16: BFloat16Kernels {
-        let (tileRows, width) = (tileRows, width)
+        let (width, tileRows) = (width, self[.bfloat16TileRows])
+        let block = self[.bfloat16DepthBlock]
+        @Sendable func pairs(_ depth: Int) -> Int { (depth + 2 * block - 1) / (2 * block) * block }
+        @Sendable func tiles(_ rows: Int) -> Int { (rows + tileRows - 1) / tileRows }
         return BFloat16Kernels(
-            tileRows: tileRows, depthBlock: 1, isNative: self[.bfloat16IsNative] != 0, speedup: 4, beginProducts: {},
-            endProducts: {},
-            multiply: { [server, tiled] a, rows, pairs, panel, columns, c, stride, accumulate in
+            tileRows: tileRows, depthBlock: block, isNative: self[.bfloat16IsNative] != 0, speedup: self[.bfloat16Speedup],
+            beginProducts: {}, endProducts: {},
+            multiply: { [server] a, rows, pairs, panel, columns, c, stride, accumulate in
                 server.call(
                     .bfloat16Multiply,
                     [
-                        .input(a, tiled(rows) * pairs), .int(rows), .int(pairs), .input(panel, pairs * width), .int(columns),
-                        .output(c, (rows - 1) * stride + columns), .int(stride), .bool(accumulate),
+                        .input(a, tiles(rows) * tileRows * pairs), .int(rows), .int(pairs), .input(panel, pairs * width),
+                        .int(columns), .output(c, (rows - 1) * stride + columns), .int(stride), .bool(accumulate),
                     ])
             },
-            packRows: { [server, tiled] a, offsets, rows, depth, packed, tileStride in
+            packRows: { [server] a, offsets, rows, depth, packed, tileStride in
                 let end = (0..<rows).map { offsets[$0] + depth }.max() ?? 0
                 server.call(
                     .bfloat16PackRows,
                     [
                         .input(a, end), .input(offsets, rows), .int(rows), .int(depth),
-                        .output(packed, (tiled(rows) / tileRows - 1) * tileStride + tileRows * ((depth + 1) / 2)),
-                        .int(tileStride),
+                        .output(packed, (tiles(rows) - 1) * tileStride + tileRows * pairs(depth)), .int(tileStride),
                     ])
             },
             packPanel: { [server] source, depth, out in
                 server.call(
-                    .bfloat16PackPanel,
-                    [.input(source, depth * width), .int(depth), .output(out, (depth + 1) / 2 * width)])
+                    .bfloat16PackPanel, [.input(source, depth * width), .int(depth), .output(out, pairs(depth) * width)])
             },
             transposePanel: { [server] source, rows, out in
                 server.call(

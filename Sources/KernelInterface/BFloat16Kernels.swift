@@ -56,11 +56,16 @@ public struct BFloat16Kernels: Sendable {
     /// read and give zeros. No aliasing.
     public let transposePanel: TransposePanel
 
+    public typealias ErrorSquares = @Sendable (_ a: UnsafePointer<Float>, _ count: Int) -> Float
+
+    /// `Σ (a[i] − a[i] rounded)²`: the square of what rounding moves a vector by.
+    public let errorSquares: ErrorSquares
+
     public init(
         tileRows: Int, depthBlock: Int, isNative: Bool, speedup: Int,
         beginProducts: @escaping @Sendable () -> Void, endProducts: @escaping @Sendable () -> Void,
         multiply: @escaping Multiply, packRows: @escaping PackRows, packPanel: @escaping PackPanel,
-        transposePanel: @escaping TransposePanel
+        transposePanel: @escaping TransposePanel, errorSquares: @escaping ErrorSquares
     ) {
         self.tileRows = tileRows
         self.depthBlock = depthBlock
@@ -72,6 +77,7 @@ public struct BFloat16Kernels: Sendable {
         self.packRows = packRows
         self.packPanel = packPanel
         self.transposePanel = transposePanel
+        self.errorSquares = errorSquares
     }
 
     /// Pairs that hold `depth` terms in whole blocks.

@@ -19,7 +19,7 @@ func makeBFloat16Kernels() -> BFloat16Kernels {
         tileRows: UInt32.rowsPerTile, depthBlock: UInt32.depthBlock, isNative: isNative, speedup: speedup,
         beginProducts: { UInt32.beginProducts() }, endProducts: { UInt32.endProducts() },
         multiply: { UInt32.multiply($0, $1, $2, $3, $4, $5, $6, $7) }, packRows: packRows,
-        packPanel: bfloat16PackPanel, transposePanel: bfloat16TransposePanel)
+        packPanel: bfloat16PackPanel, transposePanel: bfloat16TransposePanel, errorSquares: bfloat16ErrorSquares)
 }
 
 /// `BFloat16Kernels.packRows`.
@@ -73,6 +73,25 @@ func bfloat16TransposePanel(_ source: UnsafePointer<UInt32>, _ rows: Int, _ out:
             })
         first += lanes
     }
+}
+
+/// `BFloat16Kernels.errorSquares`.
+func bfloat16ErrorSquares(_ a: UnsafePointer<Float>, _ count: Int) -> Float {
+    var (left, right, i) = (Vec.zero, Vec.zero, 0)
+    while i + 2 * lanes <= count {
+        let (first, second) = (a.vec(i), a.vec(i + lanes))
+        let (lost, more) = (first - lowHalves(rounded(first)), second - lowHalves(rounded(second)))
+        left = multiplyAdd(lost, lost, left)
+        right = multiplyAdd(more, more, right)
+        i += 2 * lanes
+    }
+    var sum = horizontalSum(left + right)
+    while i < count {
+        let lost = a[i] - Float(bitPattern: rounded(a[i]) << 16)
+        sum += lost * lost
+        i += 1
+    }
+    return sum
 }
 
 /// Pairs of the 16-bit numbers of `low` and `high` at the same place.

@@ -12,29 +12,40 @@ public enum Precision: String, Sendable, CaseIterable {
     package var recorded: String? { self == .float32 ? nil : rawValue }
 }
 
+extension Engine {
+    /// How products in this engine's precision read their operands.
+    package var operands: Operands { Operands(precision, kernels) }
+}
+
 /// How a product reads its operands: words of four bytes along k, a float32 or a pair of bfloat16 each. Memory for either
 /// is handed about as memory for floats.
-struct Operands: Sendable {
+package struct Operands: Sendable {
     /// Terms of the sum in a word: 1 or 2.
-    let termsPerWord: Int
+    package let termsPerWord: Int
     /// Rows of a row tile.
-    let tileRows: Int
+    package let tileRows: Int
     /// Words of which every depth has a whole number.
-    let depthBlock: Int
+    package let depthBlock: Int
     /// What `multiply` needs around it on its thread, for a stretch of many products.
-    let beginProducts: @Sendable () -> Void
-    let endProducts: @Sendable () -> Void
+    package let beginProducts: @Sendable () -> Void
+    package let endProducts: @Sendable () -> Void
     /// `GemmKernels.multiply` with its depth in words.
-    let multiply: GemmKernels.Multiply
+    package let multiply: GemmKernels.Multiply
     /// `GemmKernels.packRows` with its depth in terms.
-    let packRows: GemmKernels.PackRows
+    package let packRows: GemmKernels.PackRows
+    /// A panel `[depth][panelWidth]` of floats, as words; `depth` in terms.
+    package let packPanel: @Sendable (
+        _ source: UnsafePointer<Float>, _ depth: Int, _ out: UnsafeMutablePointer<Float>
+    ) -> Void
 
-    init(_ precision: Precision, _ kernels: KernelTable) {
+    package init(_ precision: Precision, _ kernels: KernelTable) {
         switch precision {
         case .float32:
+            let width = kernels.gemm.panelWidth
             (termsPerWord, tileRows, depthBlock) = (1, kernels.gemm.tileRows, 1)
             (beginProducts, endProducts) = ({}, {})
             (multiply, packRows) = (kernels.gemm.multiply, kernels.gemm.packRows)
+            packPanel = { source, depth, out in out.update(from: source, count: depth * width) }
         case .bfloat16:
             let bfloat16 = kernels.bfloat16
             (termsPerWord, tileRows, depthBlock) = (2, bfloat16.tileRows, bfloat16.depthBlock)
@@ -45,14 +56,18 @@ struct Operands: Sendable {
             packRows = { a, offsets, rows, depth, packed, tileStride in
                 bfloat16.packRows(a, offsets, rows, depth, packed.words, tileStride)
             }
+            packPanel = { source, depth, out in bfloat16.packPanel(source, depth, out.words) }
         }
     }
 
     /// Words that hold `terms` terms, in whole blocks.
-    func words(_ terms: Int) -> Int {
+    package func words(_ terms: Int) -> Int {
         let block = termsPerWord * depthBlock
         return (terms + block - 1) / block * depthBlock
     }
+
+    /// Rows of whole row tiles that hold `rows`.
+    package func paddedRows(_ rows: Int) -> Int { (rows + tileRows - 1) / tileRows * tileRows }
 }
 
 extension UnsafePointer<Float> {

@@ -71,6 +71,11 @@ extension Reference {
             panel: unpackPairs(panel, width: panelWidth).map(Double.init), columns: columns)
     }
 
+    /// Twin of `errorSquares`, in double precision.
+    public static func errorSquares(_ a: [Float]) -> Double {
+        a.reduce(0) { $0 + (Double($1) - Double(bfloat16($1))) * (Double($1) - Double(bfloat16($1))) }
+    }
+
     /// Twin of `transposePanel`.
     public static func transposePairs(_ source: [UInt32], rows: Int, panelWidth: Int) -> [UInt32] {
         let square = unpackPairs(source, width: panelWidth)

@@ -99,6 +99,17 @@ import Testing
         }
     }
 
+    @Test func errorSquaresAddsUpWhatRoundingTakesAway() throws {
+        try eachTable { table in
+            for count in [0, 1, table.lanes, 2 * table.lanes + 1, 200] {
+                let numbers = randomFloats(count, seed: 13)
+                let expected = Reference.errorSquares(numbers)
+                let sum = Double(table.bfloat16.errorSquares(numbers, count))
+                #expect(abs(sum - expected) <= 1e-5 * expected, "\(table.instructionSet), \(count)")
+            }
+        }
+    }
+
     @Test func multiplyMatchesTheSumForEveryRemainder() throws {
         try eachTable { table in
             let (gemm, kernels) = (table.gemm, table.bfloat16)

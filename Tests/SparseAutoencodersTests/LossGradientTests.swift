@@ -73,7 +73,34 @@ import Testing
         }
     }
 
-    @Test func gradientsDoNotDependOnThreads() throws {
+    /// Dense products round to bfloat16, so that a gradient moves by a few thousandths; everything else is float32's, and the
+    /// same activations are selected.
+    @Test(arguments: cases) func inBFloat16TheyAreFloat32sButForRounding(_ test: Case) throws {
+        var configuration = test.configuration
+        configuration.numLatents = 192
+        let autoencoder = randomAutoencoder(configuration)
+        let x = CounterRandom(seed: 3, purpose: .noise).normals([60, 24])
+        let dead = test.dead ? (0..<192).map { $0 % 4 == 1 } : []
+        func evaluate(_ set: String, _ precision: Precision) throws -> (LossReport, [Tensor]) {
+            let engine = try Engine(instructionSet: set, precision: precision)
+            let gradients = SAEGradients(for: autoencoder)
+            let report = SparseLoss(autoencoder, engine: engine)
+                .evaluate(x, positions: 10, dead: dead, gradients: gradients)
+            return (report, gradients.tensors)
+        }
+        let isDense = test.dead || (configuration.rule == .relu && configuration.prefixes.isEmpty)
+            || configuration.rule == .jumpReLU
+        for set in InstructionSet.supported {
+            let (exact, rounded) = (try evaluate(set, .float32), try evaluate(set, .bfloat16))
+            #expect(exact.0.fired == rounded.0.fired && exact.0.l0 == rounded.0.l0, "\(set)")
+            #expect(abs(exact.0.loss - rounded.0.loss) < 1e-3 * exact.0.loss, "\(set)")
+            let errors = zip(exact.1, rounded.1).map { relativeError($1.array, $0.array) }
+            #expect(errors.prefix(4).allSatisfy { $0 < 1e-2 }, "\(set): \(errors)")
+            #expect((errors[0] > 1e-5) == isDense, "\(set): \(errors)")
+        }
+    }
+
+    @Test(arguments: Precision.allCases) func gradientsDoNotDependOnThreads(_ precision: Precision) throws {
         var configuration = Self.configuration(.batchTopK) { $0.multiTopK = true }
         configuration.numLatents = 512
         let autoencoder = randomAutoencoder(configuration)
@@ -81,7 +108,7 @@ import Testing
         let dead = (0..<512).map { $0 % 8 == 1 }
         var results: [[Float]] = []
         for threads in [1, 2, 5] {
-            let engine = try Engine(threads: threads)
+            let engine = try Engine(instructionSet: InstructionSet.supported.last, threads: threads, precision: precision)
             let gradients = SAEGradients(for: autoencoder)
             _ = SparseLoss(autoencoder, engine: engine).evaluate(x, dead: dead, gradients: gradients)
             results.append(gradients.tensors.flatMap(\.array))

@@ -58,10 +58,47 @@ import Testing
         let sorted = expected(autoencoder, x, group: group, keep: keep)
         for set in InstructionSet.supported {
             for threads in [1, 3] {
-                let engine = try Engine(instructionSet: set, threads: threads)
-                let codes = autoencoder.encode(x, training: true, positions: 7, engine: engine)
-                for token in 0..<count {
-                    #expect(codes.entries(of: token).map(\.feature) == sorted[token], "\(set), token \(token)")
+                for precision in Precision.allCases {
+                    let engine = try Engine(instructionSet: set, threads: threads, precision: precision)
+                    let codes = autoencoder.encode(x, training: true, positions: 7, engine: engine)
+                    for token in 0..<count {
+                        #expect(
+                            codes.entries(of: token).map(\.feature) == sorted[token],
+                            "\(set), \(precision), token \(token)")
+                    }
+                }
+            }
+        }
+    }
+
+    /// Each feature's row beside a copy that is longer by less than bfloat16 can tell: float32 takes the longer one, whichever
+    /// of them comes first, and so must a screen in bfloat16.
+    @Test(arguments: [SelectionRule.topK, .batchTopK, .sampleTopK])
+    func roundingDoesNotDecideBetweenNeighbours(rule: SelectionRule) throws {
+        let (pairs, width, count) = (200, 130, 60)
+        let k = rule == .sampleTopK ? 20 : 5
+        let autoencoder = randomAutoencoder(
+            SAEConfiguration(inputWidth: width, numLatents: 2 * pairs, k: k, rule: rule))
+        for pair in 0..<pairs {
+            for i in 0..<width {
+                let value = autoencoder.encoderWeight.pointer[2 * pair * width + i]
+                autoencoder.encoderWeight.pointer[(2 * pair + 1) * width + i] = value * (pair % 2 == 0 ? 1.0002 : 0.9998)
+            }
+            autoencoder.encoderBias.pointer[2 * pair + 1] = autoencoder.encoderBias.pointer[2 * pair]
+        }
+        let x = CounterRandom(seed: 9, purpose: .noise).normals([count, width])
+        for token in 0..<count { for i in 0..<width { x.pointer[token * width + i] *= token % 9 == 0 ? 100 : 1 } }
+        for set in InstructionSet.supported {
+            let codes = try Precision.allCases.map { precision in
+                autoencoder.encode(
+                    x, training: true, positions: 10,
+                    engine: try Engine(instructionSet: set, threads: 2, precision: precision))
+            }
+            for token in 0..<count {
+                let (exact, rounded) = (codes[0].entries(of: token), codes[1].entries(of: token))
+                #expect(exact.map(\.feature) == rounded.map(\.feature), "\(set), token \(token)")
+                for (a, b) in zip(exact, rounded) {
+                    #expect(abs(a.value - b.value) <= 1e-5 * (1 + abs(a.value)), "\(set), token \(token)")
                 }
             }
         }

@@ -64,14 +64,15 @@ import TestSupport
             .map { $0.split(separator: ",").dropLast().joined(separator: ",") }
     }
 
-    @Test(arguments: [SelectionRule.batchTopK, .sampleTopK])
-    func interruptedRunEndsTheSame(rule: SelectionRule) throws {
+    @Test(arguments: [SelectionRule.batchTopK, .sampleTopK], Precision.allCases)
+    func interruptedRunEndsTheSame(rule: SelectionRule, precision: Precision) throws {
         let temporary = try TemporaryFolder()
         let store = try Self.makeStore(temporary.file("store"))
         func run(_ folder: String) throws -> TrainingRun {
             try TrainingRun(
                 folder: folder, hookpoint: "unet.mid", configuration: Self.configuration(rule), options: Self.options(),
-                source: StoreSource([store], keepsSamples: rule == .sampleTopK, seed: 5), interval: 5, engine: Engine())
+                source: StoreSource([store], keepsSamples: rule == .sampleTopK, seed: 5), interval: 5,
+                engine: Engine(instructionSet: "baseline", precision: precision))
         }
         try run(temporary.file("whole")).advance()
         // Thrown away between checkpoints, as a kill would; then stopped by a signal; then to the end.
@@ -92,16 +93,17 @@ import TestSupport
     @Test func otherSettingsAreRefused() throws {
         let temporary = try TemporaryFolder()
         let store = try Self.makeStore(temporary.file("store"))
-        func run(_ options: TrainingOptions) throws -> TrainingRun {
+        func run(_ options: TrainingOptions, _ precision: Precision = .float32) throws -> TrainingRun {
             try TrainingRun(
                 folder: temporary.file("run"), hookpoint: "unet.mid", configuration: Self.configuration(),
                 options: options, source: StoreSource([store], keepsSamples: false, seed: 5), interval: 5,
-                engine: Engine())
+                engine: Engine(instructionSet: "baseline", precision: precision))
         }
         try run(Self.options()).advance(6)
         var other = Self.options()
         other.learningRate = 1e-3
         #expect { try run(other) } throws: { "\($0)".contains("learning_rate") }
+        #expect { try run(Self.options(), .bfloat16) } throws: { "\($0)".contains("precision null, not \"bf16\"") }
     }
 
     /// Trains layers side by side; returns the pictures that were made.

@@ -1,4 +1,5 @@
 import Checkpoints
+import Files
 import Foundation
 import TestSupport
 import Testing
@@ -152,6 +153,31 @@ import Testing
         try #require(evaluated.status == 0, "\(evaluated.errors)")
         #expect(evaluated.output.contains("FVU") && evaluated.output.contains("Loss recovered"))
         #expect(try temporary.bytes("eval/eval.html").count > 1000)
+    }
+
+    /// LVO_ISA makes bfloat16 possible on any CPU. A training in it says so, and selects what float32 selects.
+    @Test func trainsAndEvaluatesInBFloat16() throws {
+        let temporary = try TemporaryFolder()
+        try capture(into: temporary.path)
+        let folder = temporary.file("runs/\(Self.layer)/unet.\(Self.layer)")
+        let trained = try Program.run(
+            ["sae", "train", "--activations", temporary.file("store"), "--output", temporary.file("runs")]
+                + Self.settings + ["--steps", "5", "--precision", "bf16"], environment: ["LVO_ISA": "baseline"])
+        try #require(trained.status == 0, "\(trained.errors)")
+        func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
+        #expect(try text("\(folder)/cfg.json").contains("\"precision\": \"bf16\""))
+        #expect(try text(temporary.file("runs/\(Self.layer)/curves.svg")).contains("trained in bf16"))
+        func evaluation(_ precision: String) throws -> String {
+            let result = try Program.run(
+                "sae", "eval", "--sae", folder, "--activations", temporary.file("store/\(Self.layer)"), "--precision",
+                precision, "--output", temporary.file(precision), environment: ["LVO_ISA": "baseline"])
+            try #require(result.status == 0, "\(result.errors)")
+            return try text(temporary.file("\(precision)/eval.json"))
+        }
+        let (exact, rounded) = (try evaluation("f32"), try evaluation("bf16"))
+        #expect(rounded.contains("\"precision\"") && !exact.contains("\"precision\""))
+        let densities = try [exact, rounded].map { try JSON.parse($0)["per_feature"]?["density"]?.serialized() }
+        #expect(densities[0] != nil && densities[0] == densities[1])
     }
 
     @Test func convertsBothWays() throws {

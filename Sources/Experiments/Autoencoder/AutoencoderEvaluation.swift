@@ -26,7 +26,7 @@ public struct AutoencoderEvaluation {
                 .badData, "\(store.folders[0]): activations of \(store.width) channels for an autoencoder of \(width)")
         }
         var report = AutoencoderReport(
-            name: name, layer: store.layer, evaluation: try evaluate(store, engine, check))
+            name: name, layer: store.layer, evaluation: try evaluate(store, engine, check), precision: engine.precision)
         report.neighbours = autoencoder.decoderNeighbours(engine: engine)
         report.matches = other.map { autoencoder.match($0.autoencoder, engine: engine) }
         report.other = other?.name

@@ -1,5 +1,6 @@
 import Files
 import Foundation
+import Ops
 import Reports
 import SparseAutoencoders
 
@@ -11,6 +12,8 @@ public struct AutoencoderReport {
     public let layer: String
     /// Reconstruction and sparsity, over all tokens and by time step.
     public let evaluation: SAEEvaluation
+    /// What the encoder's and, for the loss recovered, the U-Net's products were rounded to.
+    public let precision: Precision
     /// The feature whose decoder row is nearest to each feature's own, and their cosine.
     public var neighbours: [(feature: Int, cosine: Float)] = []
     /// Each feature's partner in `other`, nil where none is left.
@@ -20,8 +23,8 @@ public struct AutoencoderReport {
     /// The loss recovered in the model; nil: not measured.
     public var recovered: LossRecovered?
 
-    init(name: String, layer: String, evaluation: SAEEvaluation) {
-        (self.name, self.layer, self.evaluation) = (name, layer, evaluation)
+    init(name: String, layer: String, evaluation: SAEEvaluation, precision: Precision) {
+        (self.name, self.layer, self.evaluation, self.precision) = (name, layer, evaluation, precision)
     }
 
     /// Writes `eval.json` and `eval.html` into `folder`, which is made if it is missing.
@@ -41,6 +44,7 @@ public struct AutoencoderReport {
         var object = evaluation.json.object ?? JSONObject()
         object["autoencoder"] = .string(name)
         object["layer"] = .string(layer)
+        object["precision"] = precision.recorded.map { .string($0) }
         object["decoder_neighbours"] = cosines(neighbours.map(\.cosine))
         if let matched { object["matched"] = cosines(matched) }
         if let other { object["matched_with"] = .string(other) }
@@ -91,6 +95,7 @@ public struct AutoencoderReport {
             ("Ultra-dense features (active in more than a tenth)", share(evaluation.ultraDense)),
             ("Features with a decoder neighbour above cosine 0.9", share(neighbours.count { $0.cosine > 0.9 })),
         ]
+        if let precision = precision.recorded { rows.append(("Precision", precision)) }
         if let matched, let other {
             let mean = matched.reduce(0.0) { $0 + Double($1) } / Double(max(1, matched.count))
             rows.append(("Mean cosine with the partners in \(other)", String(format: "%.4f", mean)))

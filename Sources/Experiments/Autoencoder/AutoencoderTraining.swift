@@ -155,7 +155,7 @@ public struct AutoencoderTraining {
     }
 
     private func finish(_ run: TrainingRun) throws {
-        try TrainingCurves.write(folder: run.folder)
+        try TrainingCurves.write(folder: run.folder, precision: run.precision)
         if run.isFinished { report(.finished(folder: "\(run.folder)/\(run.hookpoint)")) }
     }
 }

@@ -1,20 +1,22 @@
 import Files
 import Foundation
+import Ops
 import Reports
 import SparseAutoencoders
 
 /// The curves of a training run as one SVG file, from its `metrics.csv`.
 enum TrainingCurves {
     /// - Throws: `Failure` if `FOLDER/metrics.csv` cannot be read or `FOLDER/curves.svg` not written.
-    static func write(folder: String) throws {
+    static func write(folder: String, precision: Precision) throws {
         let path = "\(folder)/metrics.csv"
         let lines = try TextLines.read(path).map { $0.split(separator: ",").map { Double($0) ?? .nan } }
         func points(_ column: String) -> [(x: Double, y: Double)] {
             guard let index = TrainingMetrics.columns.firstIndex(of: column) else { return [] }
             return thinned(lines.dropFirst().filter { $0.count > index }.map { (x: $0[0], y: $0[index]) })
         }
+        let note = precision.recorded.map { ", trained in \($0)" } ?? ""
         let charts = [
-            ("Reconstruction", ["fvu", "explained_variance"]), ("Features, percent", ["dead_percent", "fired_percent"]),
+            ("Reconstruction\(note)", ["fvu", "explained_variance"]), ("Features, percent", ["dead_percent", "fired_percent"]),
             ("Active features per token", ["l0"]), ("AuxK", ["auxk"]), ("Learning rate", ["learning_rate"]),
             ("Tokens per second", ["tokens_per_second"]),
         ]

@@ -2,14 +2,15 @@ import Files
 
 /// The keys of autoencoders' configurations.
 extension ConfigurationKey {
-    /// `cfg.json` of sparsify and SAeUron, and `activation`'s further values and `prefixes` of our own. `signed` kept
-    /// negative activations in early versions; with `skip_connection` or `transcode` it is not an autoencoder.
+    /// `cfg.json` of sparsify and SAeUron, and of our own `activation`'s further values, `prefixes`, and `precision`, in which
+    /// it was trained. `signed` kept negative activations in early versions; with `skip_connection` or `transcode` it is not
+    /// an autoencoder.
     package static let sparsify =
         used(
             """
             d_in expansion_factor num_latents k normalize_decoder multi_topk batch_topk sample_topk input_unit_norm
             activation prefixes
-            """) + refused("transcode skip_connection signed", unless: false)
+            """) + harmless("precision") + refused("transcode skip_connection signed", unless: false)
 
     /// `cfg.json` of SAELens 1 to 6. Up to version 2 it is the whole training configuration.
     package static let saeLens =

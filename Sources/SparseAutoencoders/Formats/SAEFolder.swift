@@ -1,6 +1,7 @@
 import Checkpoints
 import Files
 import Foundation
+import Ops
 import Tensors
 
 /// Folders that hold an autoencoder.
@@ -82,11 +83,16 @@ extension SparseAutoencoder {
 
     /// Writes `cfg.json` and `sae.safetensors` into `folder`, which is made if it is missing.
     ///
+    /// - Parameter precision: of the training's products; `cfg.json` says so unless it is float32.
     /// - Throws: `FileFailure.exists` or `.cannotWrite`.
-    public func write(folder: String, dtype: DType = .f32, overwrite: Bool = false) throws {
+    public func write(
+        folder: String, dtype: DType = .f32, trainedIn precision: Precision = .float32, overwrite: Bool = false
+    ) throws {
         try OutputFile.makeFolder(folder)
         try SafetensorsWriter.write(
             parameters, to: "\(folder)/sae.safetensors", overwrite: overwrite, dtype: dtype)
-        try configuration.json.write(to: "\(folder)/cfg.json", overwrite: overwrite)
+        var object = configuration.json.object ?? JSONObject()
+        object["precision"] = precision.recorded.map { .string($0) }
+        try JSON.object(object).write(to: "\(folder)/cfg.json", overwrite: overwrite)
     }
 }

@@ -65,8 +65,7 @@ final class LossBatch: @unchecked Sendable {
         let k = multi ? 4 * configuration.k : configuration.k
         var requests = [request(k: configuration.rule.countsK ? k : configuration.numLatents)]
         if deadCount > 0 { requests.append(request(k: auxiliaryK, dead: true)) }
-        let selection = FusedSelection(
-            panels: panels, numLatents: configuration.numLatents, engine: engine, passes: passes)
+        let selection = FusedSelection(autoencoder: autoencoder, panels: panels, engine: engine, passes: passes)
         let (codes, positives) = selection.run(centered.slice(slice), requests)
         self.positives += positives
         var reconstructions: [Reconstruction] = []

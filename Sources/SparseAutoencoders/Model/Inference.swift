@@ -16,7 +16,7 @@ extension SparseAutoencoder {
         }
         let gate = threshold.map { threshold in { threshold.pointer[$0] } }
         let panels = EncoderPanels(self, dead: [], gate: gate, engine: engine)
-        return FusedSelection(panels: panels, numLatents: numLatents, engine: engine)
+        return FusedSelection(autoencoder: self, panels: panels, engine: engine)
             .run(centered(x, engine: engine), [request]).codes[0]
     }
 

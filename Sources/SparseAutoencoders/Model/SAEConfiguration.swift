@@ -1,6 +1,6 @@
 import Files
 
-/// What `cfg.json` says of a sparse autoencoder: SAeUron's and sparsify's keys, and two of our own that their readers
+/// What `cfg.json` says of a sparse autoencoder: SAeUron's and sparsify's keys, and some of our own that their readers
 /// ignore (`activation` for the kinds they do not have, `prefixes` for Matryoshka dictionaries).
 public struct SAEConfiguration: Sendable, Equatable {
     /// Channels of the layer, `D`.

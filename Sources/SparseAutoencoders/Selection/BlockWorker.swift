@@ -14,18 +14,24 @@ final class BlockWorker: @unchecked Sendable {
 
     private let panels: EncoderPanels
     private let engine: Engine
-    /// Rows of `packed`, a multiple of the register tile's: `[depth block][row tile][depth][row]`.
-    private let packedRows: Int
-    private let packed: Tensor
+    /// The tokens for panels in float32, and those for panels in bfloat16, if there are any.
+    private let exact: TokenBlock?
+    private let rounded: (block: TokenBlock, screen: Screen)?
     private let tile: Tensor
     private var found: [Found]
 
     /// - Parameter rows: tokens of a block, a multiple of the register tile's.
-    init(panels: EncoderPanels, rows: Int, results: [SelectionResult], engine: Engine) {
+    init(
+        _ autoencoder: SparseAutoencoder, panels: EncoderPanels, rows: Int, results: [SelectionResult], engine: Engine
+    ) {
         self.panels = panels
         self.engine = engine
-        packedRows = rows
-        packed = Tensor([rows, panels.depth], in: engine.workspace)
+        func block(_ precision: Precision) -> TokenBlock {
+            TokenBlock(depth: panels.depth, rows: rows, precision: precision, engine: engine)
+        }
+        exact = panels.firstInFloat32 < panels.count ? block(.float32) : nil
+        rounded = panels.firstInFloat32 > 0
+            ? (block(.bfloat16), Screen(autoencoder, rows: rows, engine: engine)) : nil
         tile = Tensor([rows, panels.width], in: engine.workspace)
         found = results.map { result in
             let size = min(result.request.tokensPerGroup, result.tokens)
@@ -41,40 +47,22 @@ final class BlockWorker: @unchecked Sendable {
     /// Looks through the tokens `rows` of `centered`; returns how many activations are positive.
     func run(_ centered: Tensor, _ rows: Range<Int>, _ numLatents: Int) -> Int {
         let sparse = engine.kernels.sparse
-        pack(centered, rows)
+        exact?.pack(centered, rows)
+        rounded?.block.pack(centered, rows)
+        rounded?.screen.pack(centered, rows)
         for index in found.indices { begin(&found[index], rows) }
         var positives = 0
         for panel in 0..<panels.count {
-            multiply(rows.count, panel)
+            let screen = panel < panels.firstInFloat32 ? rounded?.screen : nil
+            (screen == nil ? exact : rounded?.block)?.multiply(rows.count, panels.panel(panel), into: tile.pointer)
             positives += sparse.countPositive(tile.pointer, rows.count, panels.bias(panel))
+            screen?.raise(tile.pointer, rows.count, panels.norms(panel))
             for index in found.indices where panel >= panels.firstDead || !found[index].result.request.deadOnly {
-                select(&found[index], panel, firstToken: rows.lowerBound, numLatents)
+                select(&found[index], panel, screen, centered, firstToken: rows.lowerBound, numLatents)
             }
         }
         for index in found.indices { end(&found[index]) }
         return positives
-    }
-
-    /// Depth that is multiplied at once: so much of a panel stays in the first cache while the row tiles go past.
-    private static let depthBlock = 320
-
-    private func pack(_ centered: Tensor, _ rows: Range<Int>) {
-        let (gemm, depth) = (engine.kernels.gemm, panels.depth)
-        for start in stride(from: 0, to: depth, by: Self.depthBlock) {
-            let count = min(Self.depthBlock, depth - start)
-            gemm.packRows(
-                centered.pointer, rows.map { $0 * depth + start }, rows.count, count, packed.pointer + start * packedRows,
-                gemm.tileRows * count)
-        }
-    }
-
-    private func multiply(_ rows: Int, _ panel: Int) {
-        let (gemm, width) = (engine.kernels.gemm, panels.width)
-        for start in stride(from: 0, to: panels.depth, by: Self.depthBlock) {
-            gemm.multiply(
-                packed.pointer + start * packedRows, rows, min(Self.depthBlock, panels.depth - start),
-                panels.panel(panel) + start * width, width, tile.pointer, width, start > 0)
-        }
     }
 
     private func begin(_ found: inout Found, _ rows: Range<Int>) {
@@ -89,7 +77,9 @@ final class BlockWorker: @unchecked Sendable {
         }
     }
 
-    private func select(_ found: inout Found, _ panel: Int, firstToken: Int, _ numLatents: Int) {
+    private func select(
+        _ found: inout Found, _ panel: Int, _ screen: Screen?, _ centered: Tensor, firstToken: Int, _ numLatents: Int
+    ) {
         let (sparse, columns, result) = (engine.kernels.sparse, panels.columns[panel], found.result)
         for index in found.groups.indices {
             let (group, rows, count, _) = found.groups[index]
@@ -106,9 +96,11 @@ final class BlockWorker: @unchecked Sendable {
                     source, rows.count, panels.bias(panel), gate, panels.ids(panel), columns, first,
                     UInt32(numLatents), target)
             } else {
-                found.groups[index].count += sparse.select(
-                    source, rows.count, panels.bias(panel), panels.ids(panel), columns, first, UInt32(numLatents),
-                    found.groups[index].bound, target)
+                let bound = found.groups[index].bound
+                let new = sparse.select(
+                    source, rows.count, panels.bias(panel), panels.ids(panel), columns, first, UInt32(numLatents), bound,
+                    target)
+                found.groups[index].count += screen?.settle(target, new, above: bound, centered) ?? new
             }
         }
     }

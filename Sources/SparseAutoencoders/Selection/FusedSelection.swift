@@ -6,11 +6,12 @@ import Tensors
 /// while the encoder's panels stream past; each tile of results is looked through while it is in the first cache and
 /// is then overwritten by the next. The `[tokens × latents]` matrix exists nowhere.
 struct FusedSelection {
+    let autoencoder: SparseAutoencoder
     let panels: EncoderPanels
-    let numLatents: Int
     let engine: Engine
     var passes: PassTimes?
 
+    private var numLatents: Int { autoencoder.numLatents }
     private var blockRows: Int { 8 * engine.kernels.gemm.tileRows }
 
     /// Runs over `centered [n, D]` and returns, per request, the selected activations, and how many of all n·L were
@@ -23,7 +24,7 @@ struct FusedSelection {
         }
         let blocks = (tokens + blockRows - 1) / blockRows
         let workers = (0..<min(engine.threads.count, blocks)).map { _ in
-            BlockWorker(panels: panels, rows: blockRows, results: results, engine: engine)
+            BlockWorker(autoencoder, panels: panels, rows: blockRows, results: results, engine: engine)
         }
         let positives = Scratch<Int>(blocks, engine)
         passes.measure("encoder product and selection", flops: 2 * Double(centered.count) * Double(numLatents)) {

@@ -9,6 +9,8 @@ import Tensors
 /// Killed at any time, the run goes on from its checkpoint and ends as if it had not been: at most `interval` steps are
 /// done twice. Metrics after the checkpoint are cut off when it goes on.
 public final class TrainingRun {
+    /// What the training's products are rounded to.
+    public var precision: Precision { engine.precision }
     /// Where checkpoint, metrics and result are.
     public let folder: String
     /// The result's subfolder, such as `unet.mid_block.attentions.0`.
@@ -39,10 +41,12 @@ public final class TrainingRun {
         (self.folder, self.hookpoint, self.source) = (folder, hookpoint, source)
         (self.interval, self.engine) = (interval, engine)
         try OutputFile.makeFolder(folder)
-        let settings: JSON = [
-            "configuration": configuration.json, "options": options.json, "activations": source.origin,
-            "hookpoint": .string(hookpoint),
-        ]
+        let recorded = engine.precision.recorded.map { [("precision", JSON.string($0))] } ?? []
+        let settings = JSON(
+            [
+                ("configuration", configuration.json), ("options", options.json), ("activations", source.origin),
+                ("hookpoint", .string(hookpoint)),
+            ] + recorded)
         let path = Self.checkpointPath(folder)
         if FileManager.default.fileExists(atPath: path) {
             let checkpoint = try TrainingCheckpoint(path: path)
@@ -121,6 +125,7 @@ public final class TrainingRun {
 
     private func writeResult() throws {
         if trainer.autoencoder.configuration.normalizeDecoder { trainer.autoencoder.normalizeDecoder(engine: engine) }
-        try trainer.autoencoder.write(folder: "\(folder)/\(hookpoint)", overwrite: true)
+        try trainer.autoencoder.write(
+            folder: "\(folder)/\(hookpoint)", trainedIn: engine.precision, overwrite: true)
     }
 }

@@ -29,12 +29,13 @@ struct RuntimeOptions: ParsableArguments {
     }
 }
 
-/// Which precision the U-Net computes in.
+/// Which precision the U-Net and autoencoders compute in.
 struct PrecisionOptions: ParsableArguments {
     @Option(
         help: """
-            Precision of the U-Net's products: f32; bf16, faster where the CPU has bfloat16 instructions, and refused \
-            elsewhere; auto, the fastest this CPU has. The rest of a computation is float32 in any of them.
+            Precision of the U-Net's and autoencoders' products: f32; bf16, faster where the CPU has bfloat16 \
+            instructions, and refused elsewhere; auto, the fastest this CPU has. The rest of a computation, such as which \
+            features are selected, is float32 in any of them.
             """)
     var precision = PrecisionChoice.f32
 }

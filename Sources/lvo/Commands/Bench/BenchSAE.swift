@@ -38,6 +38,7 @@ struct BenchSAE: ParsableCommand {
     @Option(help: "How many features are taken as dead; 0 leaves AuxK out.")
     var dead: Int?
 
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var options: BenchOptions
 
     private var deadCount: Int { dead ?? (auxk ? latents / 20 : 0) }
@@ -56,7 +57,7 @@ struct BenchSAE: ParsableCommand {
 
     func run() throws {
         try AutoencoderSettings.checkBatch(batch, latents: latents)
-        let engine = try options.runtime.engine()
+        let engine = try options.runtime.engine(precision)
         let configuration = SAEConfiguration(inputWidth: dIn, numLatents: latents, k: k, rule: kind)
         let x = CounterRandom(seed: 1, purpose: .noise).normals([batch, dIn])
         let autoencoder = SparseAutoencoder(configuration: configuration, firstBatch: x, seed: 0, engine: engine)
@@ -104,6 +105,7 @@ struct BenchSAE: ParsableCommand {
             "batch": .integer(batch), "kind": .string(kind.rawValue), "dead": .integer(deadCount),
             "seconds_median": .number(median), "seconds_min": .number(seconds[0]),
             "tokens_per_second": .number(Double(batch) / median), "peak_rss_bytes": .integer(peak),
+            "precision": .string(engine.precision.rawValue),
             "threads": .integer(engine.threads.count), "kernels": .string(engine.kernels.instructionSet),
             "peak_gflops": .number(table.peak), "memory_gigabytes_per_second": .number(bandwidth),
             "passes": .array(passObjects),

@@ -46,6 +46,7 @@ struct SAEEval: ParsableCommand {
         parsing: .upToNextOption, help: "Time steps at which the loss is measured. Default: 101 301 501 701 901.")
     var timesteps: [Int] = []
 
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var runtime: RuntimeOptions
 
     @Option(help: ArgumentHelp("Folder for the report; made if missing.", valueName: "dir"))
@@ -75,7 +76,7 @@ struct SAEEval: ParsableCommand {
     func run() throws { try hearingSignals(run) }
 
     private func run(_ stop: StopFlag) throws {
-        let engine = try runtime.engine()
+        let engine = try runtime.engine(precision)
         try OutputCheck.folder(output)
         for file in AutoencoderReport.files(in: output) where FileSystem.isFolder(output) {
             try OutputCheck.file(file, overwrite: overwrite)

@@ -32,6 +32,7 @@ struct SAETrain: ParsableCommand {
 
     @OptionGroup var pictures: ActivationOptions
     @OptionGroup var training: SAETrainingOptions
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var runtime: RuntimeOptions
 
     @Option(help: "Tokens in the buffer that mixes the activations of pictures. Default: 65536, or two batches.")
@@ -68,7 +69,7 @@ struct SAETrain: ParsableCommand {
     func run() throws { try hearingSignals(run) }
 
     private func run(_ stop: StopFlag) throws {
-        let engine = try runtime.engine()
+        let engine = try runtime.engine(precision)
         try OutputCheck.folder(output)
         training.seed.value()
         let progress = TrainingProgress(every: progressEvery)

@@ -18,6 +18,7 @@ extension Arguments {
         case .bfloat16PackRows: call(table.bfloat16.packRows)
         case .bfloat16PackPanel: call(table.bfloat16.packPanel)
         case .bfloat16TransposePanel: call(table.bfloat16.transposePanel)
+        case .bfloat16ErrorSquares: return Int64(call(table.bfloat16.errorSquares).bitPattern)
         case .winograd2Filter: call(table.winograd2.filter)
         case .winograd2FilterHalf: call(table.winograd2.filterHalf)
         case .winograd2FilterPairs: call(table.winograd2.filterPairs)

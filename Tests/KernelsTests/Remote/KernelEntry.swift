@@ -14,6 +14,7 @@ enum KernelEntry: Int {
     case bfloat16PackRows
     case bfloat16PackPanel
     case bfloat16TransposePanel
+    case bfloat16ErrorSquares
     case winograd2Filter
     case winograd2FilterHalf
     case winograd2FilterPairs

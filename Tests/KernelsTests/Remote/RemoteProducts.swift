@@ -93,6 +93,9 @@ extension RemoteTable {
                 server.call(
                     .bfloat16TransposePanel,
                     [.input(source, (rows + 1) / 2 * width), .int(rows), .output(out, width * width / 2)])
+            },
+            errorSquares: { [server] a, count in
+                float(server.call(.bfloat16ErrorSquares, [.input(a, count), .int(count)]))
             })
     }
 

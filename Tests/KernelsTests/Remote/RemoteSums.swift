@@ -173,4 +173,4 @@ extension RemoteTable {
 }
 
 /// The number whose bits a server gave back.
-private func float(_ result: Int64) -> Float { Float(bitPattern: UInt32(truncatingIfNeeded: result)) }
+func float(_ result: Int64) -> Float { Float(bitPattern: UInt32(truncatingIfNeeded: result)) }

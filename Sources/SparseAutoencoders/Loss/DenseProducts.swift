@@ -104,13 +104,14 @@ struct DenseProducts: Sendable {
     ) {
         let (gemm, depth, words) = (engine.kernels.gemm, a.channels, operands.words(a.channels))
         let (panelWidth, terms) = (gemm.panelWidth, operands.termsPerWord)
-        let packedRows = (a.rows + gemm.tileRows - 1) / gemm.tileRows * gemm.tileRows
-        let packed = Tensor([packedRows, Self.depthBlock], in: engine.workspace)
+        let packed = Tensor([operands.paddedRows(a.rows), Self.depthBlock], in: engine.workspace)
+        operands.beginProducts()
+        defer { operands.endProducts() }
         for start in stride(from: 0, to: words, by: Self.depthBlock) {
             let count = min(Self.depthBlock, words - start)
             operands.packRows(
                 a.pointer, (0..<a.rows).map { $0 * depth + start * terms }, a.rows,
-                min(count * terms, depth - start * terms), packed.pointer, gemm.tileRows * count)
+                min(count * terms, depth - start * terms), packed.pointer, operands.tileRows * count)
             for column in stride(from: 0, to: columns, by: panelWidth) {
                 operands.multiply(
                     packed.pointer, a.rows, count, panels.pointer + column * words + start * panelWidth,
@@ -128,7 +129,9 @@ struct DenseProducts: Sendable {
         engine.threads.forRanges(features.count, grain: 8 * gemm.tileRows) { range, _ in
             let sums = Tensor([range.count, width], in: engine.workspace)
             let matrix = Tensor([range.count, most], in: engine.workspace)
-            let packed = Tensor([8 * gemm.tileRows, Self.depthBlock], in: engine.workspace)
+            let packed = Tensor([operands.paddedRows(range.count), Self.depthBlock], in: engine.workspace)
+            operands.beginProducts()
+            defer { operands.endProducts() }
             var next = range.map { codes.feature(features[$0]).lowerBound }
             for start in stride(from: 0, to: codes.tokens, by: most) {
                 let tokens = start..<min(codes.tokens, start + most)
@@ -139,7 +142,7 @@ struct DenseProducts: Sendable {
                 let (first, count) = (start / operands.termsPerWord, operands.words(tokens.count))
                 operands.packRows(
                     matrix.pointer, range.indices.map { ($0 - range.lowerBound) * most }, range.count, tokens.count,
-                    packed.pointer, gemm.tileRows * count)
+                    packed.pointer, operands.tileRows * count)
                 for column in stride(from: 0, to: width, by: gemm.panelWidth) {
                     operands.multiply(
                         packed.pointer, range.count, count, panels.pointer + column * words + first * gemm.panelWidth,

@@ -51,12 +51,16 @@ final class BlockWorker: @unchecked Sendable {
         rounded?.block.pack(centered, rows)
         rounded?.screen.pack(centered, rows)
         for index in found.indices { begin(&found[index], rows) }
+        rounded?.block.operands.beginProducts()
+        defer { rounded?.block.operands.endProducts() }
         var positives = 0
         for panel in 0..<panels.count {
             let screen = panel < panels.firstInFloat32 ? rounded?.screen : nil
             (screen == nil ? exact : rounded?.block)?.multiply(rows.count, panels.panel(panel), into: tile.pointer)
             positives += sparse.countPositive(tile.pointer, rows.count, panels.bias(panel))
-            screen?.raise(tile.pointer, rows.count, panels.norms(panel))
+            if let screen, let operands = rounded?.block.operands {
+                screen.raise(tile.pointer, rows.count, panels.norms(panel, operands))
+            }
             for index in found.indices where panel >= panels.firstDead || !found[index].result.request.deadOnly {
                 select(&found[index], panel, screen, centered, firstToken: rows.lowerBound, numLatents)
             }

@@ -4,7 +4,7 @@ import Tensors
 /// The encoder's rows in the column panels that the matrix kernel multiplies with, the features that are dead in
 /// panels of their own after the others: the auxiliary selection looks at these alone.
 ///
-/// In bfloat16, panels of features that are not dead are rounded and end in a word of their norms (`Screen`), if the rule
+/// In bfloat16, panels of features that are not dead are rounded and end in their norms (`Screen`), if the rule
 /// counts what it keeps. The auxiliary selection keeps about half of the dead ones, too many to be multiplied again, and
 /// ReLU's and JumpReLU's may: these stay float32.
 ///
@@ -49,7 +49,7 @@ struct EncoderPanels: Sendable {
         }
         let screens = engine.precision == .bfloat16 && autoencoder.configuration.rule.countsK
         firstInFloat32 = screens ? firstDead : 0
-        screenedRows = engine.operands.words(depth) + 1
+        screenedRows = engine.operands.words(depth) + engine.operands.words(2)
         panels = Tensor([firstInFloat32 * screenedRows + (count - firstInFloat32) * depth, width], in: engine.workspace)
         (self.width, self.depth, self.columns) = (width, depth, columns)
         (self.ids, self.biases, self.gates) = (ids, biases, gates)
@@ -83,7 +83,7 @@ struct EncoderPanels: Sendable {
                 (norms[column], norms[width + column]) = Screen.norms(row, depth, engine)
             }
             engine.operands.packPanel(numbers, depth, target)
-            engine.operands.packPanel(norms, 2, target + (screenedRows - 1) * width)
+            engine.operands.packPanel(norms, 2, target + engine.operands.words(depth) * width)
         }
     }
 
@@ -91,8 +91,10 @@ struct EncoderPanels: Sendable {
         (min(panel, firstInFloat32) * screenedRows + max(0, panel - firstInFloat32) * depth) * width
     }
 
-    /// The word below a screened panel's product: its norms.
-    func norms(_ panel: Int) -> UnsafePointer<Float> { self.panel(panel) + (screenedRows - 1) * width }
+    /// What a screened panel ends in: its features' norms.
+    func norms(_ panel: Int, _ operands: Operands) -> UnsafePointer<Float> {
+        self.panel(panel) + operands.words(depth) * width
+    }
     func panel(_ index: Int) -> UnsafePointer<Float> { UnsafePointer(panels.pointer + offset(index)) }
     func ids(_ index: Int) -> UnsafePointer<UInt32> { UnsafePointer(ids.pointer + index * width) }
     func bias(_ index: Int) -> UnsafePointer<Float> { UnsafePointer(biases.pointer + index * width) }

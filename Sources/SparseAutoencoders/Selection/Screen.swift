@@ -8,7 +8,7 @@ import Tensors
 ///
 ///     Σ|δaᵢ wᵢ| + Σ|(aᵢ + δaᵢ) δwᵢ| + rounding of D sums ≤ (‖δa‖ + D·2⁻²² ‖a‖) · ‖w‖ + (1 + 2⁻⁸) ‖a‖ · ‖δw‖
 ///
-/// about 3e-3 · ‖a‖ · ‖w‖. This is one more word of the product: rows end in the norms of the token, columns in those of
+/// about 3e-3 · ‖a‖ · ‖w‖. These are two more terms of the product: rows end in the norms of the token, columns in those of
 /// the feature, all rounded up. With it the tile holds upper bounds: an activation whose bound does not pass is not selected
 /// by its float32 value either. Those that pass are multiplied again in float32, and these values are compared, kept and
 /// trained on. So rounding decides nothing (numbers below the least normal one aside, which become zero).
@@ -17,12 +17,14 @@ struct Screen {
     private let engine: Engine
     private let norms: Tensor
     private let packedNorms: Tensor
+    private let operands: Operands
 
-    /// - Parameter rows: tokens of a block, a multiple of the register tile's.
+    /// - Parameter rows: tokens of a block at most.
     init(_ autoencoder: SparseAutoencoder, rows: Int, engine: Engine) {
         (self.autoencoder, self.engine) = (autoencoder, engine)
         norms = Tensor([rows, 2], in: engine.workspace)
-        packedNorms = Tensor([rows, 1], in: engine.workspace)
+        operands = engine.operands
+        packedNorms = Tensor([operands.paddedRows(rows), operands.words(2)], in: engine.workspace)
     }
 
     /// More than a number and the sums under its root lose when bfloat16 rounds it.
@@ -45,15 +47,15 @@ struct Screen {
             norms.pointer[2 * index] = token.lost + Float(depth) * 0x1p-22 * token.of
             norms.pointer[2 * index + 1] = (1 + 0x1p-7) * token.of
         }
-        engine.operands.packRows(
+        operands.packRows(
             norms.pointer, (0..<rows.count).map { 2 * $0 }, rows.count, 2, packedNorms.pointer,
-            engine.kernels.gemm.tileRows)
+            operands.tileRows * operands.words(2))
     }
 
-    /// Makes a tile of products one of upper bounds. `columnNorms` is the panel's last word.
+    /// Makes a tile of products one of upper bounds. `columnNorms` ends the panel.
     func raise(_ tile: UnsafeMutablePointer<Float>, _ rows: Int, _ columnNorms: UnsafePointer<Float>) {
         let width = engine.kernels.gemm.panelWidth
-        engine.operands.multiply(packedNorms.pointer, rows, 1, columnNorms, width, tile, width, true)
+        operands.multiply(packedNorms.pointer, rows, operands.words(2), columnNorms, width, tile, width, true)
     }
 
     /// Of keys of upper bounds, those whose float32 value exceeds `bound`, with this value; returns their number.

@@ -4,19 +4,20 @@ import Tensors
 /// A block of tokens as the register tile reads it, rounded as its operands are: `[depth block][row tile][word][row]`.
 struct TokenBlock {
     /// Words of depth that are multiplied at once: so much of a panel stays in the first cache while the row tiles go past.
+    /// A multiple of every operands' depth block.
     static let depthBlock = 320
 
-    private let operands: Operands
+    let operands: Operands
     private let depth: Int
     private let rows: Int
     private let packed: Tensor
     private let engine: Engine
 
-    /// - Parameter rows: of the block, a multiple of the register tile's.
+    /// - Parameter rows: of the block at most.
     init(depth: Int, rows: Int, precision: Precision, engine: Engine) {
-        (self.depth, self.rows, self.engine) = (depth, rows, engine)
         operands = Operands(precision, engine.kernels)
-        packed = Tensor([rows, operands.words(depth)], in: engine.workspace)
+        (self.depth, self.rows, self.engine) = (depth, operands.paddedRows(rows), engine)
+        packed = Tensor([self.rows, operands.words(depth)], in: engine.workspace)
     }
 
     func pack(_ centered: Tensor, _ rows: Range<Int>) {
@@ -26,7 +27,7 @@ struct TokenBlock {
             operands.packRows(
                 centered.pointer, rows.map { $0 * terms + start }, rows.count, count,
                 packed.pointer + start / operands.termsPerWord * self.rows,
-                engine.kernels.gemm.tileRows * operands.words(count))
+                operands.tileRows * operands.words(count))
         }
     }
 

@@ -11,7 +11,7 @@ import Testing
     private static let prompts = "printf 'a red star\\na blue ring\\n' >prompts.txt; "
 
     /// Less and less in steps of 7 MB, down to where the system's loader gives up with 127 (whose lines are not ours);
-    /// a run that hangs is killed.
+    /// a run that hangs is killed. Swift's runtime has a line of its own for a small object that finds no memory, before ours.
     @Test(arguments: [generate, dream, train]) func tooLittleAddressSpaceIsOutOfMemory(command: String) throws {
         let result = try Program.bash(
             Self.prompts + """
@@ -21,6 +21,7 @@ import Testing
                     code=$?
                     [ $code -eq 127 ] && break
                     echo "code $code: $(grep '^lvo: .*memory' errors)"
+                    sed -i '/^Fatal error: failed to allocate/d' errors
                     [ $code -eq 0 ] || [ "$(grep -c '^lvo:\\|Fatal\\|Crash\\|rror:' errors)" -eq 1 ] || cat errors
                 done
                 """)

@@ -53,11 +53,10 @@ public enum Attention {
         let delta = call.delta(dOut, query, out, saved)
         let dQuery = Tensor(query.shape, in: engine.workspace)
         let (dKey, dValue) = (Tensor(key.shape, in: engine.workspace), Tensor(key.shape, in: engine.workspace))
-        // Ranges of keys: with eight heads, eight of them give 64 threads work from 1024 keys on. Each further one costs a
-        // buffer for its part of dQuery. By the shape alone, as the sum over ranges rounds.
-        let wanted = call.keys < 1024 ? max(1, call.keys / 256) : 8
-        let rangeKeys = ((call.keys + wanted - 1) / wanted + 63) / 64 * 64
-        let ranges = (call.keys + rangeKeys - 1) / rangeKeys
+        // Ranges of keys, at most four: they share out one sample's heads, and each further one costs a buffer for its part
+        // of dQuery and packs queries anew. Eight, for 64 threads, took 8–20 % longer on two (docs/performance.md).
+        let ranges = max(1, min(4, call.keys / 256))
+        let rangeKeys = ((call.keys + ranges - 1) / ranges + 63) / 64 * 64
         let partial = Tensor([max(0, ranges - 1), query.count / call.samples], in: engine.workspace)
         let scratch = call.scratch(engine.attention.backwardScratchCount(rangeKeys, call.head.width))
         let samplesAtOnce = ranges == 1 ? call.samples : 1

@@ -27,59 +27,30 @@ func sparseSelect(
     _ tile: UnsafePointer<Float>, _ rows: Int, _ bias: UnsafePointer<Float>, _ ids: UnsafePointer<UInt32>,
     _ columns: Int, _ firstIndex: UInt32, _ indexStride: UInt32, _ bound: UInt64, _ keys: UnsafeMutablePointer<UInt64>
 ) -> Int {
-    var (count, first) = (0, 0)
-    while first < rows {
-        let last = min(first + 4, rows)
-        if last < first + 4 || reaches(tile + first * panelWidth, bias, bound) {
-            for row in first..<last {
-                let start = firstIndex &+ UInt32(truncatingIfNeeded: row) &* indexStride
-                count += selectRow(tile + row * panelWidth, bias, ids, columns, start, bound, keys + count)
-            }
-        }
-        first = last
-    }
-    return count
-}
-
-/// The value of a key.
-@inline(__always) private func keyValue(_ key: UInt64) -> Float { Float(bitPattern: UInt32(key >> 32)) }
-
-/// Whether any activation of four rows is as large as the bound's. Most are not, and looking across the lanes costs more
-/// than comparing.
-@inline(__always)
-private func reaches(_ rows: UnsafePointer<Float>, _ bias: UnsafePointer<Float>, _ bound: UInt64) -> Bool {
-    func largest(_ column: Int) -> Vec {
-        let upper = pointwiseMax(rows.vec(column), rows.vec(panelWidth + column))
-        let lower = pointwiseMax(rows.vec(2 * panelWidth + column), rows.vec(3 * panelWidth + column))
-        return pointwiseMax(pointwiseMax(upper, lower) + bias.vec(column), Vec.zero)
-    }
-    let limit = Vec(repeating: keyValue(bound))
-    return anySet(maskBits(largest(0) .>= limit) | maskBits(largest(lanes) .>= limit))
-}
-
-@inline(__always)
-private func selectRow(
-    _ row: UnsafePointer<Float>, _ bias: UnsafePointer<Float>, _ ids: UnsafePointer<UInt32>, _ columns: Int,
-    _ start: UInt32, _ bound: UInt64, _ keys: UnsafeMutablePointer<UInt64>
-) -> Int {
-    let threshold = keyValue(bound)
+    let threshold = Float(bitPattern: UInt32(bound >> 32))
     let limit = Vec(repeating: threshold)
-    let left = pointwiseMax(row.vec(0) + bias.vec(0), Vec.zero)
-    let right = pointwiseMax(row.vec(lanes) + bias.vec(lanes), Vec.zero)
-    // An equal value with a higher index than the bound's loses; ids ascend, so the first one decides for the row.
-    let tiesLose = start &+ ids[0] > ~UInt32(truncatingIfNeeded: bound)
-    let hits =
-        tiesLose
-        ? maskBits(left .> limit) | maskBits(right .> limit) : maskBits(left .>= limit) | maskBits(right .>= limit)
-    guard anySet(hits) else { return 0 }
+    let boundIndex = ~UInt32(truncatingIfNeeded: bound)
+    let (biasLeft, biasRight) = (bias.vec(0), bias.vec(lanes))
     var count = 0
-    for column in 0..<columns {
-        let value = column < lanes ? left[column] : right[column - lanes]
-        guard value >= threshold else { continue }
-        let candidate = sparseKey(value, start &+ ids[column])
-        if candidate > bound {
-            keys[count] = candidate
-            count += 1
+    for row in 0..<rows {
+        let start = firstIndex &+ UInt32(truncatingIfNeeded: row) &* indexStride
+        let source = tile + row * panelWidth
+        let left = pointwiseMax(source.vec(0) + biasLeft, Vec.zero)
+        let right = pointwiseMax(source.vec(lanes) + biasRight, Vec.zero)
+        // An equal value with a higher index than the bound's loses; ids ascend, so the first one decides for the row.
+        let tiesLose = start &+ ids[0] > boundIndex
+        let hits =
+            tiesLose
+            ? maskBits(left .> limit) | maskBits(right .> limit) : maskBits(left .>= limit) | maskBits(right .>= limit)
+        guard anySet(hits) else { continue }
+        for column in 0..<columns {
+            let value = column < lanes ? left[column] : right[column - lanes]
+            guard value >= threshold else { continue }
+            let candidate = sparseKey(value, start &+ ids[column])
+            if candidate > bound {
+                keys[count] = candidate
+                count += 1
+            }
         }
     }
     return count

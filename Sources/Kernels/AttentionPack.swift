@@ -42,6 +42,12 @@ extension OperandWord {
 
 @inline(never) func partialRow(_ row: UnsafePointer<Float>, _ count: Int) -> Vec { row.vec(0, count) }
 
+/// A vector of a row's `width` numbers from `channel` on; zeros beyond them, where nothing is read.
+@inline(always) func rowChannels(_ row: UnsafePointer<Float>, _ channel: Int, _ width: Int) -> Vec {
+    let (source, valid) = (row + channel, width - channel)
+    return valid >= lanes ? source.vec(0) : partialRow(source, valid)
+}
+
 /// Calls `body(column, columns)` for blocks that cover `0..<width`: of a whole vector each, the last overlapping the
 /// one before it when `width` is no multiple; of `width` columns if that is less than a vector.
 @inline(always) func forEachBlock(_ width: Int, _ body: (_ column: Int, _ columns: Int) -> Void) {
@@ -94,8 +100,8 @@ func packChannelTiles<Word: OperandWord>(
     #endif
     let wholeTokens = stride >= lanes ? count - 1 : 0
     @inline(always) func channels(_ token: Int, _ channel: Int) -> Vec {
-        let (source, valid) = (rows + token * stride + channel, width - channel)
-        return (valid >= lanes || token < wholeTokens ? source.vec(0) : partialRow(source, valid)) * factor
+        let row = rows + token * stride
+        return (token < wholeTokens ? (row + channel).vec(0) : rowChannels(row, channel, width)) * factor
     }
     var channel = 0
     while channel < width {

@@ -72,9 +72,7 @@ func tilePackChannels(
     _ packed: UnsafeMutablePointer<Float>
 ) {
     @inline(always) func channels(_ token: Int, _ channel: Int) -> Vec {
-        if token >= count { return Vec.zero }
-        let (source, valid) = (rows + token * stride + channel, width - channel)
-        return (valid >= lanes ? source.vec(0) : partialRow(source, valid)) * factor
+        token < count ? rowChannels(rows + token * stride, channel, width) * factor : Vec.zero
     }
     let pairs = UInt32.words(count)
     var channel = 0

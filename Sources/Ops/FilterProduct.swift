@@ -170,8 +170,8 @@ struct FilterProduct: @unchecked Sendable {
         _ packed: UnsafePointer<Float>, _ count: Int, _ block: DepthBlock, _ weights: UnsafePointer<Float>,
         _ sums: UnsafeMutablePointer<Float>, following: (panel: Int, block: DepthBlock)?
     ) {
-        let gemm = engine.kernels.gemm
-        let step = 2 * filter.operands.tileRows
+        let width = engine.kernels.gemm.panelWidth
+        let (multiply, step) = (filter.operands.multiply, 2 * filter.operands.tileRows)
         for row in stride(from: 0, to: count, by: step) {
             if let following, following.block.segments.count == 1 {
                 let segment = following.block.segments[0]
@@ -179,9 +179,9 @@ struct FilterProduct: @unchecked Sendable {
                     piece: row / step, of: (count + step - 1) / step, panel: following.panel,
                     taps: taps[segment.tap]..<taps[segment.tap] + 1, range: segment.range, transposed: transposed)
             }
-            filter.operands.multiply(
-                packed + row * block.depth, min(step, count - row), block.depth, weights, gemm.panelWidth,
-                sums + row * gemm.panelWidth, gemm.panelWidth, block.start > 0)
+            multiply(
+                packed + row * block.depth, min(step, count - row), block.depth, weights, width, sums + row * width, width,
+                block.start > 0)
         }
     }
 

@@ -9,8 +9,6 @@ public final class RegionRecorder: Sendable {
     public struct Region: Sendable {
         /// The file and function that opened it: `FilterProduct.run()`.
         public let place: String
-        /// What the caller was doing, as far as it said: a block of the U-Net.
-        public var stage = ""
         /// Seconds that passed since the region before, on one thread.
         public let before: Double
         /// Seconds of each task.
@@ -19,8 +17,8 @@ public final class RegionRecorder: Sendable {
         public let bytes: Int
 
         /// A region as recorded, or made up.
-        public init(place: String, stage: String = "", before: Double, tasks: [Double], bytes: Int) {
-            (self.place, self.stage, self.before, self.tasks, self.bytes) = (place, stage, before, tasks, bytes)
+        public init(place: String, before: Double, tasks: [Double], bytes: Int) {
+            (self.place, self.before, self.tasks, self.bytes) = (place, before, tasks, bytes)
         }
     }
 
@@ -45,7 +43,7 @@ public final class RegionRecorder: Sendable {
             let regions = recordings[0].regions.enumerated().map { index, region in
                 let same = recordings.map { $0.regions[index] }
                 return Region(
-                    place: region.place, stage: region.stage, before: middle(same.map(\.before)),
+                    place: region.place, before: middle(same.map(\.before)),
                     tasks: region.tasks.indices.map { task in middle(same.map { $0.tasks[task] }) }, bytes: region.bytes)
             }
             return Recording(regions: regions, after: middle(recordings.map(\.after)))
@@ -56,8 +54,6 @@ public final class RegionRecorder: Sendable {
         var regions: [Region] = []
         var isOn = false
         var end = ContinuousClock.now
-        /// Regions from here on have no stage yet.
-        var unnamed = 0
     }
 
     private let state = Mutex(State())
@@ -67,14 +63,6 @@ public final class RegionRecorder: Sendable {
 
     /// Forgets what was recorded and begins anew.
     public func start() { state.withLock { $0 = State(isOn: true) } }
-
-    /// Names what happened since the last call: for a network's progress.
-    public func name(_ stage: String) {
-        state.withLock { state in
-            for i in state.unnamed..<state.regions.count { state.regions[i].stage = stage }
-            state.unnamed = state.regions.count
-        }
-    }
 
     /// Ends the recording.
     public func stop() -> Recording {

@@ -48,11 +48,10 @@ import Testing
         let recorded = engine.running(on: Threads(recording: recorder, count: 64))
         recorder.start()
         let values = linear(recorded)
-        recorder.name("a layer")
         let recording = recorder.stop()
         #expect(values == linear(engine))
         let product = try #require(recording.regions.last)
-        #expect(product.place == "FilterProduct.run" && product.stage == "a layer" && product.bytes > 0)
+        #expect(product.place == "FilterProduct.run" && product.bytes > 0)
         #expect(product.tasks.count >= 30 && product.tasks.allSatisfy { $0 >= 0 })
         let count = recording.regions.count
         _ = linear(recorded)

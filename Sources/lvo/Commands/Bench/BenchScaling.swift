@@ -123,35 +123,35 @@ private struct ScalingPass {
         name = hook.map { "step to \($0.name)" } ?? (isVAE ? "VAE decode" : "U-Net forward")
     }
 
-    /// What is run on an engine; `tick` is told every block.
-    private func body(_ engine: Engine) throws -> (_ tick: @escaping (String) -> Void) -> Void {
+    /// What is run on an engine.
+    private func body(_ engine: Engine) throws -> () -> Void {
         let latents = model.latents()
         if isVAE {
             let decoder = try folder.loadVAEDecoder(engine: engine)
-            return { _ in _ = decoder.decode(latents) }
+            return { _ = decoder.decode(latents) }
         }
         guard let hook else {
             let unet = try folder.loadUNet(engine: engine)
             let (time, text) = (unet.prepare(timestep: 501), model.text(unet))
-            return { _ in _ = unet.predict(latents, time: time, text: text) }
+            return { _ = unet.predict(latents, time: time, text: text) }
         }
         let unet = try folder.loadUNet(upTo: hook, engine: engine)
         let (time, text) = (unet.prepare(timestep: 501), model.text(unet))
-        return { tick in
-            let trace = unet.forward(latents, to: hook, time: time, text: text, progress: { tick($0.name) })
+        return {
+            let trace = unet.forward(latents, to: hook, time: time, text: text)
             let gradient = Tensor.filled(trace.activation.shape)
-            _ = unet.backward(trace, gradient: gradient, progress: { tick($0.name + " backward") })
+            _ = unet.backward(trace, gradient: gradient)
         }
     }
 
     func record(_ engine: Engine, workers: Int, repeats: Int) throws -> RegionRecorder.Recording {
         let recorder = RegionRecorder()
         let pass = try body(engine.running(on: Threads(recording: recorder, count: workers)))
-        pass { _ in }
+        pass()
         return RegionRecorder.Recording.median(
             (0..<repeats).map { _ in
                 recorder.start()
-                pass(recorder.name)
+                pass()
                 return recorder.stop()
             })
     }
@@ -159,6 +159,6 @@ private struct ScalingPass {
     /// Median seconds.
     func measure(_ engine: Engine, threads: Int, repeats: Int) throws -> Double {
         let pass = try body(engine.running(on: Threads(count: threads)))
-        return Timing(name, repeats: repeats) { pass { _ in } }.median
+        return Timing(name, repeats: repeats) { pass() }.median
     }
 }

@@ -180,7 +180,7 @@ let package = Package(
             dependencies: [
                 "Checkpoints", "Experiments", "Files", "Ops", "Pictures", "SparseAutoencoders", "StableDiffusion",
                 "Tensors", "TestSupport", "Visualization", "WorkUnits",
-            ],
+            ] + modelDependencies,
             resources: [.copy("Fixtures")]),
         .testTarget(name: "BenchmarkingTests", dependencies: ["Benchmarking", "Ops", "Parallel", "Tensors"]),
         .testTarget(

@@ -1,5 +1,10 @@
 import Experiments
+import Foundation
+#if arch(x86_64)
+import KernelsAMXModel
+#endif
 import Ops
+import StableDiffusion
 import TestSupport
 import Tensors
 import Testing
@@ -34,6 +39,22 @@ import Visualization
             #expect(a != b, "\(name): nothing was rounded")
         }
     }
+
+    #if arch(x86_64)
+    /// With AMX the decoder too is in bfloat16: every 3×3 convolution direct. On a model of the tiles, for any CPU.
+    @Test func picturesOfADecoderInBFloat16AreThoseOfFloat32() throws {
+        let latents = try Probe.noise(seeds: [1, 2], of: session(.float32))
+        func decode(_ precision: Precision) throws -> [Float] {
+            let engine = Engine(kernels: KernelsAMXModel.makeKernelTable(), threads: 2, precision: precision)
+            return try ModelFolder(EmbeddedModel.model()).loadVAEDecoder(engine: engine).decode(latents).array
+        }
+        let (exact, rounded) = (try decode(.float32), try decode(.bfloat16))
+        let square = zip(exact, rounded).map { Double($0 - $1) * Double($0 - $1) }.reduce(0, +) / Double(exact.count)
+        // Of a range of −1…1.
+        #expect(square > 0)
+        #expect(10 * log10(4 / square) > 40)
+    }
+    #endif
 
     @Test func whatWasComputedInBFloat16SaysSo() throws {
         let (exact, rounded) = (try session(.float32), try session(.bfloat16))

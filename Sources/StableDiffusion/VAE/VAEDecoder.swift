@@ -25,9 +25,14 @@ public final class VAEDecoder: Sendable {
     }
 
     /// Packs the weights of the decoder and of `post_quant_conv`.
+    ///
+    /// In bfloat16 only where that is many times as fast as float32 (AMX). Where it is twice as fast, the 3×3 convolutions of
+    /// large maps, nearly all of a decode, stay F(4×4) in float32 (`Convolution.rule`), and the rest would save 2 to 4 %
+    /// of it (docs/performance.md).
     /// - Throws: `FileFailure` for missing or misshapen tensors.
     public convenience init(config: VAEConfig, weights: WeightStore, engine: Engine) throws {
-        let build = LayerBuilder(weights: weights, engine: engine.inFloat32)
+        let pays = engine.kernels.bfloat16.speedup > 2
+        let build = LayerBuilder(weights: weights, engine: pays ? engine : engine.inFloat32)
         self.init(build, config: config)
         try build.finish()
         weights.releasePages()
@@ -38,8 +43,8 @@ public final class VAEDecoder: Sendable {
         let build = root.at("decoder")
         let widths = Array(config.widths.reversed())
         postQuantConv =
-            config.postQuantConv ? root.convolution("post_quant_conv", channels, channels, kernel: 1) : nil
-        convIn = build.convolution("conv_in", channels, widths[0])
+            config.postQuantConv ? root.inFloat32.convolution("post_quant_conv", channels, channels, kernel: 1) : nil
+        convIn = build.inFloat32.convolution("conv_in", channels, widths[0])
         middle = VAEMiddle(build.at("mid_block"), config: config)
         blocks = widths.enumerated().map { index, width in
             let block = build.at("up_blocks.\(index)")
@@ -52,7 +57,7 @@ public final class VAEDecoder: Sendable {
                 upsampler: index < widths.count - 1
                     ? block.convolution("upsamplers.0.conv", width, width) : nil)
         }
-        head = VAEHead(build, config.widths[0], config.imageChannels, groups: groups)
+        head = VAEHead(build.inFloat32, config.widths[0], config.imageChannels, groups: groups)
         self.config = config
         engine = root.engine
     }

@@ -93,10 +93,11 @@ struct BenchVAE: Benchmark {
         commandName: "vae", abstract: "Decoding latents to pictures.")
 
     @OptionGroup var options: BenchOptions
+    @OptionGroup var precision: PrecisionOptions
     @OptionGroup var model: BenchModelOptions
 
     func measure() throws -> BenchResult {
-        let engine = try options.runtime.engine()
+        let engine = try options.runtime.engine(precision)
         let report = BenchReport(engine: engine)
         let decoder = try model.folder(engine).loadVAEDecoder(engine: engine)
         let latents = model.latents()

@@ -175,7 +175,7 @@ struct Enough: Failure {
         let autoencoder = try SparseAutoencoder(folder: folder.file("mid/unet.mid"))
         var evaluation = AutoencoderEvaluation(autoencoder, name: "mine")
         evaluation.other = (autoencoder, "<itself>")
-        let report = try evaluation.run(store, engine: engine)
+        let report = try evaluation.run([store], engine: engine)
         #expect(report.json["tokens"] == 192 && report.json["layer"] == "mid")
         #expect(report.json["matched"]?["above_0.9"] == 24)
         #expect(report.json["loss_recovered"] == nil)
@@ -187,6 +187,20 @@ struct Enough: Failure {
         }
     }
 
+    @Test func severalStoresAreReadAsOne() throws {
+        let (folder, engine) = (try TemporaryFolder(), try Engine(threads: 1))
+        let store = try SomePictures.store(folder.file("store"))
+        let autoencoder = SparseAutoencoder(
+            configuration: SAEConfiguration(inputWidth: 12, numLatents: 24, k: 2), firstBatch: Tensor.zeros([4, 12]),
+            seed: 0, engine: engine)
+        let evaluation = AutoencoderEvaluation(autoencoder, name: "mine")
+        let once = try evaluation.run([store], engine: engine).json
+        let twice = try evaluation.run([store, store], engine: engine).json
+        #expect(once["tokens"] == 192 && twice["tokens"] == 384)
+        let (a, b) = (try #require(once["fvu"]?.double), try #require(twice["fvu"]?.double))
+        #expect(abs(a - b) < 1e-9 * a)
+    }
+
     @Test func aStoreOfAnotherWidthIsRefused() throws {
         let (folder, engine) = (try TemporaryFolder(), try Engine(threads: 1))
         let store = try SomePictures.store(folder.file("store"))
@@ -194,7 +208,7 @@ struct Enough: Failure {
             configuration: SAEConfiguration(inputWidth: 6, numLatents: 12, k: 2), firstBatch: Tensor.zeros([4, 6]), seed: 0,
             engine: engine)
         #expect(throws: SimpleFailure.self) {
-            _ = try AutoencoderEvaluation(narrow, name: "narrow").run(store, engine: engine)
+            _ = try AutoencoderEvaluation(narrow, name: "narrow").run([store], engine: engine)
         }
     }
 
@@ -205,7 +219,7 @@ struct Enough: Failure {
             configuration: SAEConfiguration(inputWidth: 12, numLatents: 24, k: 2), firstBatch: Tensor.zeros([4, 12]),
             seed: 0, engine: engine)
         #expect(throws: Enough.self) {
-            _ = try AutoencoderEvaluation(autoencoder, name: "").run(store, engine: engine) { throw Enough() }
+            _ = try AutoencoderEvaluation(autoencoder, name: "").run([store], engine: engine) { throw Enough() }
         }
     }
 }

@@ -18,33 +18,45 @@ public struct AutoencoderEvaluation {
         (self.autoencoder, self.name) = (autoencoder, name)
     }
 
-    /// - Parameter check: asked after every map and U-Net call; what it throws ends the evaluation.
+    /// - Parameters:
+    ///   - stores: complete, of one layer; read one after the other.
+    ///   - check: asked after every map and U-Net call; what it throws ends the evaluation.
+    /// - Precondition: at least one store.
     /// - Throws: what `check` throws; a `Failure` for a damaged store, or one of another width.
-    public func run(_ store: ActivationStore, engine: Engine, check: () throws -> Void = {}) throws -> AutoencoderReport {
-        for width in [autoencoder.inputWidth, other?.autoencoder.inputWidth ?? store.width] where width != store.width {
-            throw SimpleFailure(
-                .badData, "\(store.folders[0]): activations of \(store.width) channels for an autoencoder of \(width)")
+    public func run(
+        _ stores: [ActivationStore], engine: Engine, check: () throws -> Void = {}
+    ) throws -> AutoencoderReport {
+        let layer = stores[0].layer
+        for store in stores {
+            for width in [autoencoder.inputWidth, other?.autoencoder.inputWidth ?? store.width] where width != store.width {
+                throw SimpleFailure(
+                    .badData, "\(store.folders[0]): activations of \(store.width) channels for an autoencoder of \(width)")
+            }
         }
         var report = AutoencoderReport(
-            name: name, layer: store.layer, evaluation: try evaluate(store, engine, check), precision: engine.precision)
+            name: name, layer: layer, evaluation: try evaluate(stores, engine, check), precision: engine.precision)
         report.neighbours = autoencoder.decoderNeighbours(engine: engine)
         report.matches = other.map { autoencoder.match($0.autoencoder, engine: engine) }
         report.other = other?.name
-        report.recovered = try lossRecovered?.run(autoencoder, layer: store.layer, engine: engine, check: check)
+        report.recovered = try lossRecovered?.run(autoencoder, layer: layer, engine: engine, check: check)
         return report
     }
 
     /// Two passes over the activations: their means, then the autoencoder's errors.
-    private func evaluate(_ store: ActivationStore, _ engine: Engine, _ check: () throws -> Void) throws -> SAEEvaluation {
-        var means = ActivationMeans(width: store.width)
-        try store.forEachMap {
-            means.add($0, timestep: $1, engine: engine)
-            try check()
+    private func evaluate(_ stores: [ActivationStore], _ engine: Engine, _ check: () throws -> Void) throws -> SAEEvaluation {
+        var means = ActivationMeans(width: autoencoder.inputWidth)
+        for store in stores {
+            try store.forEachMap {
+                means.add($0, timestep: $1, engine: engine)
+                try check()
+            }
         }
         var evaluation = SAEEvaluation(autoencoder, means: means, engine: engine)
-        try store.forEachMap {
-            evaluation.add($0, timestep: $1)
-            try check()
+        for store in stores {
+            try store.forEachMap {
+                evaluation.add($0, timestep: $1)
+                try check()
+            }
         }
         return evaluation
     }

@@ -18,8 +18,10 @@ struct SAEEval: ParsableCommand {
     @Option(help: ArgumentHelp("Folder of the autoencoder (with cfg.json), or: embedded.", valueName: "dir"))
     var sae: String
 
-    @Option(help: ArgumentHelp("Store of held-out activations, see `lvo capture`.", valueName: "dir"))
-    var activations: String
+    @Option(
+        parsing: .upToNextOption,
+        help: ArgumentHelp("Held-out activations of a layer: stores or their parts, see `lvo capture`.", valueName: "dir"))
+    var activations: [String]
 
     @Option(help: ArgumentHelp("Another autoencoder of the same layer, to match features with.", valueName: "dir"))
     var against: String?
@@ -81,16 +83,26 @@ struct SAEEval: ParsableCommand {
         for file in AutoencoderReport.files(in: output) where FileSystem.isFolder(output) {
             try OutputCheck.file(file, overwrite: overwrite)
         }
-        let store = try ActivationStore(folder: activations)
+        let stores = try storesOfOneLayer()
+        let store = stores[0]
         var evaluation = try AutoencoderEvaluation(
             SAEOptions.load(sae, layer: store.layer, width: store.width), name: sae)
         evaluation.other = try against.map {
             (try SAEOptions.load($0, layer: store.layer, width: store.width), $0)
         }
         evaluation.lossRecovered = try lossRecovered(engine)
-        let report = try evaluation.run(store, engine: engine, check: stop.check)
+        let report = try evaluation.run(stores, engine: engine, check: stop.check)
         try report.write(to: output, overwrite: overwrite)
         print(report.summary)
+    }
+
+    private func storesOfOneLayer() throws -> [ActivationStore] {
+        let layers = try ActivationFolders(activations).complete()
+        guard layers.count == 1 else {
+            let names = layers.map { $0[0].layer }.joined(separator: ", ")
+            throw ValidationError("--activations: of \(names); name the folder of one of these layers")
+        }
+        return layers[0]
     }
 
     private func lossRecovered(_ engine: Engine) throws -> LossRecovered.Measurement? {

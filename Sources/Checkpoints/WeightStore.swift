@@ -76,6 +76,9 @@ public final class WeightStore: Sendable {
     /// How many tensors there are of each dtype.
     public var dtypes: [DType: Int] { weights.values.reduce(into: [:]) { $0[$1.dtype, default: 0] += 1 } }
 
+    /// Elements of all tensors.
+    package var elementCount: Int { weights.values.reduce(0) { $0 + $1.count } }
+
     /// - Throws: `FileFailure.missingTensors`, `.unsupported` for one that cannot be read or holds NaN or
     ///   infinity, or `.misshapen`.
     public func take(_ name: String, shape: [Int]) throws(FileFailure) -> Weight {

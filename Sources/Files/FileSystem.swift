@@ -29,6 +29,26 @@ public enum FileSystem {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG ? Int(status.st_size) : nil
     }
 
+    /// When a file's contents last changed, or it was last touched, in seconds since 1970; nil if there is none.
+    package static func modificationTime(_ path: String) -> Double? {
+        var status = stat()
+        guard stat(path, &status) == 0 else { return nil }
+        return Double(status.st_mtim.tv_sec) + Double(status.st_mtim.tv_nsec) * 1e-9
+    }
+
+    /// Sets a file's time to now, as far as its owner allows.
+    package static func touch(_ path: String) { utimensat(AT_FDCWD, path, nil, 0) }
+
+    /// Removes a file, as far as its owner allows.
+    package static func remove(_ path: String) { unlink(path) }
+
+    /// Bytes that this user may still write on the file system of a folder; nil where it does not tell.
+    package static func freeBytes(_ folder: String) -> Int? {
+        var status = statvfs()
+        guard statvfs(folder, &status) == 0 else { return nil }
+        return Int(status.f_bavail) * Int(status.f_frsize)
+    }
+
     /// Names of all files and folders directly in a folder, hidden ones too, sorted.
     ///
     /// - Throws: `FileFailure.cannotRead`.

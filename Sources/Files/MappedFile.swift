@@ -68,6 +68,12 @@ public final class MappedFile: @unchecked Sendable {
         madvise(UnsafeMutableRawPointer(mutating: start), bytes.count, MADV_RANDOM)
     }
 
+    /// Says that large pages serve best. A hint: many kernels and file systems keep to small ones for files.
+    package func preferLargePages() {
+        guard owner == nil, let start = bytes.baseAddress else { return }
+        madvise(UnsafeMutableRawPointer(mutating: start), bytes.count, MADV_HUGEPAGE)
+    }
+
     /// Asks the system to read a part of a mapped file that will be touched soon, without waiting for it.
     package static func prefetch(_ bytes: UnsafeRawBufferPointer) {
         guard let address = bytes.baseAddress else { return }

@@ -57,9 +57,13 @@ public final class OutputFile {
     }
 
     /// Gives the file its name.
-    public func commit() throws(FileFailure) {
+    public func commit() throws(FileFailure) { try commit(isSynced: true) }
+
+    /// - Parameter isSynced: false for what can be made again and is checked when it is read: after a power cut its name may
+    ///   point at bytes that never reached the disk.
+    package func commit(isSynced: Bool) throws(FileFailure) {
         // A rename may reach the disk before the data does.
-        guard fsync(descriptor) == 0 else { throw .cannotWrite(file: path, reason: systemError()) }
+        guard !isSynced || fsync(descriptor) == 0 else { throw .cannotWrite(file: path, reason: systemError()) }
         let status = close(descriptor)
         descriptor = -1
         guard status == 0 else { throw .cannotWrite(file: path, reason: systemError()) }
@@ -87,6 +91,13 @@ public final class OutputFile {
     package static func removeLeftovers(of path: String) {
         let (folder, prefix) = (FileSystem.parent(path), "." + FileSystem.name(path) + ".")
         for name in (try? FileSystem.entries(folder)) ?? [] where name.hasPrefix(prefix) && name.hasSuffix(".tmp") {
+            unlink("\(folder)/\(name)")
+        }
+    }
+
+    /// Removes what processes that died have left in a folder. Only for who knows that nobody else writes there.
+    package static func removeLeftovers(in folder: String) {
+        for name in (try? FileSystem.entries(folder)) ?? [] where name.hasPrefix(".") && name.hasSuffix(".tmp") {
             unlink("\(folder)/\(name)")
         }
     }

@@ -39,10 +39,18 @@ public struct Convolution: Sendable {
         precondition(
             weight.shape.count == 4 && weight.shape[2] == weight.shape[3] && [1, 3].contains(weight.shape[2]),
             "convolution weight \(weight.name) has shape \(weight.shape)")
-        precondition(stride == 1 || stride == 2, "convolution \(weight.name) of stride \(stride)")
-        precondition((bias?.count ?? weight.shape[0]) == weight.shape[0], "bias \(bias?.shape ?? []) of \(weight.shape)")
-        filter = PackedFilter(weight: weight, engine: engine)
-        size = weight.shape[2]
+        self.init(
+            filter: PackedFilter(weight: weight, engine: engine), bias: bias, stride: stride, padding: padding,
+            engine: engine)
+    }
+
+    /// - Precondition: the filter was packed for such an engine and has 1 or 9 taps; the rest as above.
+    package init(filter: PackedFilter, bias: Weight?, stride: Int = 1, padding: Padding = .symmetric, engine: Engine) {
+        precondition(filter.taps == 1 || filter.taps == 9, "convolution of \(filter.taps) taps")
+        precondition(stride == 1 || stride == 2, "convolution of stride \(stride)")
+        precondition((bias?.count ?? filter.outputs) == filter.outputs, "bias \(bias?.shape ?? []) of \(filter.outputs)")
+        self.filter = filter
+        size = filter.taps == 9 ? 3 : 1
         self.stride = stride
         self.padding = padding
         self.bias = bias?.floats()

@@ -19,8 +19,15 @@ public struct Linear: Sendable {
     ///   - bias: `[O]`.
     /// - Precondition: the shapes are these.
     public init(weight: Weight, bias: Weight? = nil, engine: Engine) {
-        filter = PackedFilter(weight: weight, engine: engine)
-        precondition(filter.taps == 1, "linear weight \(weight.name) has shape \(weight.shape)")
+        precondition(
+            weight.shape.dropFirst(2).allSatisfy { $0 == 1 }, "linear weight \(weight.name) has shape \(weight.shape)")
+        self.init(filter: PackedFilter(weight: weight, engine: engine), bias: bias, engine: engine)
+    }
+
+    /// - Precondition: the filter was packed for such an engine and has one tap.
+    package init(filter: PackedFilter, bias: Weight?, engine: Engine) {
+        precondition(filter.taps == 1, "linear layer of \(filter.taps) taps")
+        self.filter = filter
         self.bias = bias?.floats()
         self.engine = engine
     }

@@ -14,21 +14,11 @@ import Musl
 /// the operand of the gradient: one copy serves both. In bfloat16 a row of a panel holds pairs of inputs. In float32,
 /// weights in half precision stay that (and are widened in the scratch); everything else becomes float32.
 public final class PackedFilter: @unchecked Sendable {
-    /// O.
-    public let outputs: Int
-    /// I.
-    public let inputs: Int
-    /// R·S; 1 for a linear layer.
-    public let taps: Int
-    /// What this filter's products round their operands to.
-    public let precision: Precision
+    let layout: FilterLayout
     let operands: Operands
-    let panelWidth: Int
-    /// Rows of a panel per tap: inputs, or pairs of them.
-    private let panelRows: Int
-    /// Float32 weights in half precision.
-    private let isHalf: Bool
-    private let memory: UnsafeMutableRawPointer
+    private let memory: UnsafeRawPointer
+    /// What keeps the memory alive; nil if it is this filter's own.
+    private let owner: AnyObject?
     private let kernels: KernelTable
 
     /// Packs `[O, I]` or `[O, I, R, S]` in the engine's precision.
@@ -36,93 +26,51 @@ public final class PackedFilter: @unchecked Sendable {
     /// - Precondition: the weight has at least two axes.
     public init(weight: Weight, engine: Engine) {
         precondition(weight.shape.count >= 2, "weight \(weight.name) \(weight.shape) is not a filter")
-        outputs = weight.shape[0]
-        inputs = weight.shape[1]
-        taps = weight.shape.dropFirst(2).reduce(1, *)
-        precision = engine.precision
-        operands = Operands(precision, engine.kernels)
         kernels = engine.kernels
-        panelWidth = kernels.gemm.panelWidth
-        panelRows = operands.words(inputs)
-        isHalf = precision == .float32 && weight.dtype == .f16
-        let panels = (outputs + panelWidth - 1) / panelWidth
-        memory = allocateAligned(byteCount: panels * panelWidth * panelRows * taps * (isHalf ? 2 : 4))
-        let source = weight.dtype == .f16 || weight.dtype == .f32 ? weight : weight.widened()
-        engine.threads.forEach(panelCount) { panel, _ in pack(panel, source) }
+        operands = engine.operands
+        layout = FilterLayout(shape: weight.shape, isHalf: weight.dtype == .f16, engine: engine)
+        memory = UnsafeRawPointer(FilterPacking(layout, kernels).pack(weight, engine.threads))
+        owner = nil
     }
 
-    deinit { free(memory) }
+    /// A filter that was packed before for such an engine, where its bytes lie.
+    ///
+    /// - Returns: nil if a filter of that shape has another number of bytes.
+    package init?(shape: [Int], panels: UnsafeRawBufferPointer, owner: AnyObject, engine: Engine) {
+        let layouts = [true, false].map { FilterLayout(shape: shape, isHalf: $0, engine: engine) }
+        guard let layout = layouts.first(where: { $0.byteCount == panels.count }), let start = panels.baseAddress else {
+            return nil
+        }
+        (self.layout, memory, self.owner) = (layout, start, owner)
+        (kernels, operands) = (engine.kernels, engine.operands)
+    }
 
+    deinit { if owner == nil { free(UnsafeMutableRawPointer(mutating: memory)) } }
+
+    /// O.
+    public var outputs: Int { layout.outputs }
+    /// I.
+    public var inputs: Int { layout.inputs }
+    /// R·S; 1 for a linear layer.
+    public var taps: Int { layout.taps }
+    /// What this filter's products round their operands to.
+    public var precision: Precision { layout.precision }
     /// Panels, the last of which may be padded with zeros.
-    public var panelCount: Int { (outputs + panelWidth - 1) / panelWidth }
+    public var panelCount: Int { layout.panelCount }
     /// Bytes that the panels take.
-    public var byteCount: Int { panelCount * panelWidth * panelRows * taps * rowBytes / panelWidth }
-    /// Bytes of a row of a panel.
-    private var rowBytes: Int { panelWidth * (isHalf ? 2 : 4) }
+    public var byteCount: Int { layout.byteCount }
+    /// The panels; valid while this object lives.
+    package var panels: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: memory, count: byteCount) }
+    var panelWidth: Int { layout.panelWidth }
+    private var panelRows: Int { layout.panelRows }
+    private var rowBytes: Int { layout.rowBytes }
+    private var isHalf: Bool { layout.isHalf }
 
-    private func pack(_ panel: Int, _ source: Weight) {
-        let target = memory + index(panel, 0, 0) * (isHalf ? 2 : 4)
-        switch (precision, source.dtype) {
-        case (.bfloat16, .f16):
-            withGathered(panel, source, as: UInt16.self) { halves in
-                withUnsafeTemporaryAllocation(of: Float.self, capacity: inputs * panelWidth) { wide in
-                    for tap in 0..<taps {
-                        let count = inputs * panelWidth
-                        kernels.gemm.widen(halves + tap * count, count, wide.baseAddress!)
-                        packPairs(wide.baseAddress!, tap, target)
-                    }
-                }
-            }
-        case (.bfloat16, _):
-            withGathered(panel, source, as: Float.self) { numbers in
-                for tap in 0..<taps { packPairs(numbers + tap * inputs * panelWidth, tap, target) }
-            }
-        case (.float32, .f16): gather(panel, source, target.assumingMemoryBound(to: UInt16.self))
-        case (.float32, _): gather(panel, source, target.assumingMemoryBound(to: Float.self))
-        }
-    }
+    private func index(_ panel: Int, _ tap: Int, _ row: Int) -> Int { layout.index(panel, tap, row) }
 
-    private func packPairs(_ numbers: UnsafePointer<Float>, _ tap: Int, _ target: UnsafeMutableRawPointer) {
-        kernels.bfloat16.packPanel(
-            numbers, inputs, target.assumingMemoryBound(to: UInt32.self) + tap * panelRows * panelWidth)
-    }
-
-    private func withGathered<Number: BitwiseCopyable & ExpressibleByIntegerLiteral>(
-        _ panel: Int, _ source: Weight, as _: Number.Type, _ body: (UnsafePointer<Number>) -> Void
-    ) {
-        withUnsafeTemporaryAllocation(of: Number.self, capacity: taps * inputs * panelWidth) {
-            gather(panel, source, $0.baseAddress!)
-            body(UnsafePointer($0.baseAddress!))
-        }
-    }
-
-    /// A panel `[tap][i][panelWidth]` of the weights as they lie in their file.
-    private func gather<Number: BitwiseCopyable & ExpressibleByIntegerLiteral>(
-        _ panel: Int, _ source: Weight, _ target: UnsafeMutablePointer<Number>
-    ) {
-        let (rowLength, size) = (inputs * taps, MemoryLayout<Number>.size)
-        let valid = min(panelWidth, outputs - panel * panelWidth)
-        let first = source.bytes.baseAddress! + panel * panelWidth * rowLength * size
-        for tap in 0..<taps {
-            for input in 0..<inputs {
-                let column = target + (tap * inputs + input) * panelWidth
-                let element = first + (input * taps + tap) * size
-                for output in 0..<valid {
-                    column[output] = (element + output * rowLength * size).loadUnaligned(as: Number.self)
-                }
-                for output in valid..<panelWidth { column[output] = 0 }
-            }
-        }
-    }
-
-    /// Element index of `[panel][tap][row][0]`.
-    private func index(_ panel: Int, _ tap: Int, _ row: Int) -> Int {
-        ((panel * taps + tap) * panelRows + row) * panelWidth
-    }
-
-    private var halves: UnsafeMutablePointer<UInt16> { memory.assumingMemoryBound(to: UInt16.self) }
-    private var words: UnsafeMutablePointer<UInt32> { memory.assumingMemoryBound(to: UInt32.self) }
-    private var floats: UnsafeMutablePointer<Float> { memory.assumingMemoryBound(to: Float.self) }
+    private var halves: UnsafePointer<UInt16> { memory.assumingMemoryBound(to: UInt16.self) }
+    private var words: UnsafePointer<UInt32> { memory.assumingMemoryBound(to: UInt32.self) }
+    private var floats: UnsafePointer<Float> { memory.assumingMemoryBound(to: Float.self) }
 
     /// Weights `tap`, words `range` of inputs, all outputs of `panel`, as words `[range][panelWidth]`: where they lie, or,
     /// if they are in half precision, widened into `scratch`.
@@ -130,7 +78,7 @@ public final class PackedFilter: @unchecked Sendable {
         panel: Int, tap: Int, range: Range<Int>, scratch: UnsafeMutablePointer<Float>
     ) -> UnsafePointer<Float> {
         let start = index(panel, tap, range.lowerBound)
-        guard isHalf else { return UnsafePointer(floats + start) }
+        guard isHalf else { return floats + start }
         kernels.gemm.widen(halves + start, range.count * panelWidth, scratch)
         return UnsafePointer(scratch)
     }
@@ -207,14 +155,5 @@ public final class PackedFilter: @unchecked Sendable {
         case (.float32, false):
             transform.filter(floats + start, inputs * panelWidth, range.count, out, elementStride)
         }
-    }
-}
-
-extension Weight {
-    /// The same weight in float32, in memory of its own.
-    func widened() -> Weight {
-        let tensor = Tensor(shape)
-        copyFloats(into: tensor.pointer)
-        return Weight(name: name, tensor: tensor)
     }
 }

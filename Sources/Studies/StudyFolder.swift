@@ -1,3 +1,4 @@
+import Checkpoints
 import Experiments
 import Files
 import Ops
@@ -11,9 +12,10 @@ public enum StudyFolder {
     /// - Parameters:
     ///   - overrides: texts `key=value` that win over the file.
     ///   - memoryBudget: bytes the process may use.
+    ///   - packs: where the weights of large models are kept packed.
     /// - Throws: a `Failure`.
     public static func open(
-        _ path: String, overrides: [String] = [], engine: Engine, memoryBudget: Int? = nil
+        _ path: String, overrides: [String] = [], engine: Engine, memoryBudget: Int? = nil, packs: PackedStore? = nil
     ) throws -> Study {
         let yaml = FileSystem.isFolder(path) ? path + "/study.yaml" : path
         let values = try SettingsFile.read(yaml, overrides: overrides)
@@ -21,7 +23,7 @@ public enum StudyFolder {
         let settings = StudySettings(values)
         let session = try ModelSession(
             settings.reference(in: folder), engine: engine.computing(in: settings.precision), memoryBudget: memoryBudget,
-            checksums: ChecksumCache(path: folder + "/.checksums.json"))
+            checksums: ChecksumCache(path: folder + "/.checksums.json"), packs: packs)
         try check(settings, session)
         try checkLoRAs(settings, session)
         let model = NetworkModel(session, judge: settings.judge, secondAutoencoders: settings.secondAutoencoders)

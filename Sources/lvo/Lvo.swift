@@ -28,6 +28,7 @@ struct Lvo: ParsableCommand {
             Capture.self,
             SAE.self,
             Bench.self,
+            Cache.self,
             Doctor.self,
         ])
 

@@ -36,7 +36,7 @@ public struct PictureDrawing {
         generator = Generator(
             prompts: own.prompts, unet: own.unet, scheduler: scheduler, pixelFactor: own.pixelFactor)
         decoder = try session.decoder()
-        self.start = try start.map { ($0, try session.folder.loadVAEEncoder(engine: session.engine)) }
+        self.start = try start.map { ($0, try session.loadable().loadVAEEncoder(engine: session.engine)) }
     }
 
     /// The parameters with the size that is drawn. Image to image keeps the picture's, cut to what the VAE

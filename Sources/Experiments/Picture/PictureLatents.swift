@@ -25,7 +25,7 @@ public enum PictureLatents {
                         + " the same for all pictures")
             }
         }
-        let encoder = try session.folder.loadVAEEncoder(engine: session.engine)
+        let encoder = try session.loadable().loadVAEEncoder(engine: session.engine)
         let latents = try bitmaps.map { try encoder.encode($0.tensor()).latent() }
         return Tensor([latents.count] + latents[0].shape[1...], latents.flatMap(\.array))
     }

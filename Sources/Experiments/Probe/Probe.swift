@@ -76,7 +76,7 @@ public struct Probe: Sendable {
         }
         plan?.enforce(on: session.engine)
         let whole = wantsPrediction ? nil : hook
-        let unet = try whole.map(session.unet) ?? session.folder.loadUNet(engine: session.engine)
+        let unet = try whole.map(session.unet) ?? session.loadable().loadUNet(engine: session.engine)
         return result(unet, hook, plan, unet.prepare(context: context), try objective(hook, session))
     }
 

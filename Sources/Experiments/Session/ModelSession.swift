@@ -1,3 +1,4 @@
+import Checkpoints
 import Files
 import Ops
 import Parallel
@@ -22,6 +23,9 @@ public final class ModelSession {
     public let memoryBudget: Int?
     package let checksums: ChecksumCache
     let poolStore: PoolStore
+    let packs: PackedStore?
+    let smallestPacked: Int
+    var knownLoadable: ModelFolder?
     var pools: [[Int]: NaturalPool] = [:]
     var knownIdentity: ModelIdentity?
     var texts: [TextSource: EncodedText] = [:]
@@ -48,12 +52,15 @@ public final class ModelSession {
     ///   - memoryBudget: bytes the process may use; nil: what is free when it matters.
     ///   - checksums: where checksums of the model's files are remembered.
     ///   - pools: where pictures that the model drew by itself are kept.
+    ///   - packs: where the weights of large models are kept packed; nil: they are packed whenever they are loaded.
+    ///   - smallestPacked: bytes of a U-Net's weights from which on they are kept.
     /// - Throws: a `Failure` if it is not a model, or an option does not belong to it.
     public init(
         _ reference: ModelReference, engine: Engine, memoryBudget: Int? = nil, checksums: ChecksumCache = ChecksumCache(),
-        pools: PoolStore = PoolStore(folder: nil)
+        pools: PoolStore = PoolStore(folder: nil), packs: PackedStore? = nil, smallestPacked: Int = 500_000_000
     ) throws {
         poolStore = pools
+        (self.packs, self.smallestPacked) = (packs, smallestPacked)
         self.reference = reference
         self.engine = engine
         self.memoryBudget = memoryBudget
@@ -152,7 +159,7 @@ extension ModelSession {
         if let known = networks.generator { return known }
         networks.unet = nil
         networks.conditionings = [:]
-        let generator = try Generator(folder, engine: engine)
+        let generator = try Generator(loadable(), engine: engine)
         (networks.generator, networks.unet) = (generator, generator.unet)
         return generator
     }
@@ -165,7 +172,7 @@ extension ModelSession {
     /// - Throws: `MissingComponent` if the model has no VAE; a `Failure` for a damaged one.
     public func decoder() throws -> VAEDecoder {
         if let known = networks.decoder { return known }
-        let decoder = try folder.loadVAEDecoder(engine: engine)
+        let decoder = try loadable().loadVAEDecoder(engine: engine)
         networks.decoder = decoder
         return decoder
     }
@@ -175,7 +182,7 @@ extension ModelSession {
     /// - Throws: as `decoder`.
     package func pictureEncoder() throws -> VAEEncoder {
         if let known = networks.encoder { return known }
-        let encoder = try folder.loadVAEEncoder(engine: engine)
+        let encoder = try loadable().loadVAEEncoder(engine: engine)
         networks.encoder = encoder
         return encoder
     }
@@ -197,7 +204,7 @@ extension ModelSession {
         if let known = networks.unet, known.reaches(hook) { return known }
         networks.unet = nil
         networks.conditionings = [:]
-        let unet = try folder.loadUNet(upTo: hook, engine: engine)
+        let unet = try loadable().loadUNet(upTo: hook, engine: engine)
         networks.unet = unet
         return unet
     }

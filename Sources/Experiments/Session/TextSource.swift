@@ -43,7 +43,7 @@ extension ModelSession {
     }
 
     private func encode(_ source: TextSource) throws -> EncodedText {
-        let encoder = try loadedPrompts ?? PromptEncoder(folder, engine: engine)
+        let encoder = try loadedPrompts ?? PromptEncoder(loadable(), engine: engine)
         let encoded = source.emphasis
             ? try encoder.encodeEmphasized([source.prompt], clipSkip: source.clipSkip)
             : try encoder.encode([source.prompt], clipSkip: source.clipSkip)

@@ -121,22 +121,6 @@ public final class ActivationFile {
     }
 }
 
-/// FNV-1a over 8-byte words (over bytes behind the last whole word), to find damage, not forgery.
-private struct Checksum {
-    private(set) var value: UInt64 = 0xCBF2_9CE4_8422_2325
-
-    mutating func add(_ word: UInt64) { value = (value ^ word) &* 0x100_0000_01B3 }
-
-    mutating func add(_ bytes: UnsafeRawBufferPointer) {
-        var offset = 0
-        while offset + 8 <= bytes.count {
-            add(bytes.loadUnaligned(fromByteOffset: offset, as: UInt64.self))
-            offset += 8
-        }
-        for byte in bytes[offset...] { add(UInt64(byte)) }
-    }
-}
-
 extension ActivationFile {
     /// Writes a file, whole or not at all.
     ///

@@ -1,5 +1,4 @@
 import Checkpoints
-import Files
 import Ops
 import Tensors
 
@@ -7,21 +6,31 @@ import Tensors
 /// is `mid_block.resnets.0.conv1`.
 ///
 /// The layers' inits are the one place where a network's structure stands. Run against a checkpoint they load it; run
-/// against nothing (`Manifest.init(of:)`) they tell every tensor that a checkpoint must have. So no init throws: the
-/// first tensor that is missing or misshapen is remembered, nothing is read after it, and `finish` throws it.
+/// against nothing (`Manifest.init(of:)`) they tell every tensor that a checkpoint must have; run against a checkpoint and a
+/// file to write (`NetworkPacks`) they pack every filter into it. So no init throws: the first tensor that is missing or
+/// misshapen is remembered, nothing is read after it, and `finish` throws it.
 struct LayerBuilder {
     private let source: TensorSource
     private(set) var engine: Engine
     private var path = ""
 
-    /// - Parameter weights: nil to learn what the layers ask for.
-    init(weights: WeightStore?, engine: Engine) {
-        source = TensorSource(weights)
+    /// - Parameters:
+    ///   - weights: nil to learn what the layers ask for.
+    ///   - packed: filters that were packed before; those that it lacks come from `weights`.
+    init(weights: WeightStore?, packed: PackedNetwork? = nil, engine: Engine) {
+        source = TensorSource(weights, packed)
         self.engine = engine
     }
 
-    /// - Throws: `FileFailure` for the first tensor that was missing or had another shape than the layers asked for.
-    func finish() throws(FileFailure) { if let failure = source.failure { throw failure } }
+    /// Layers made of it are placeholders: their filters go into the file.
+    init(weights: WeightStore, writer: PackedFileWriter, engine: Engine) {
+        source = TensorSource(weights, writer: writer)
+        self.engine = engine
+    }
+
+    /// - Throws: `FileFailure` for the first tensor that was missing or had another shape than the layers asked for, or a
+    ///   file that could not be written.
+    func finish() throws { if let failure = source.failure { throw failure } }
 
     /// Every tensor that was asked for so far, where there are no weights.
     fileprivate var manifest: Manifest { source.manifest }
@@ -48,38 +57,47 @@ struct LayerBuilder {
         _ name: String, _ input: Int, _ output: Int, bias: Bool = true, isConvolution: Bool = false
     ) -> Linear {
         let shape = [output, input] + (isConvolution ? [1, 1] : [])
-        guard bias else { return Linear(weight: at(name).tensor("weight", shape), bias: nil, engine: engine) }
-        let (weight, bias) = pair(name, shape, output)
-        return Linear(weight: weight, bias: bias, engine: engine)
+        let (filter, bias) = at(name).filter(shape, bias: bias)
+        return Linear(filter: filter, bias: bias, engine: engine)
     }
 
     func convolution(
         _ name: String, _ input: Int, _ output: Int, kernel: Int = 3, stride: Int = 1, padding: Padding = .symmetric
     ) -> Convolution {
-        let (weight, bias) = pair(name, [output, input, kernel, kernel], output)
-        return Convolution(weight: weight, bias: bias, stride: stride, padding: padding, engine: engine)
+        let (filter, bias) = at(name).filter([output, input, kernel, kernel], bias: true)
+        return Convolution(filter: filter, bias: bias, stride: stride, padding: padding, engine: engine)
+    }
+
+    /// The filter `weight` and, if asked for, the `bias` that fits it: both of the checkpoint, or both placeholders.
+    private func filter(_ shape: [Int], bias: Bool) -> (PackedFilter, Weight?) {
+        let filter = source.filter("\(path).weight", shape, engine)
+        guard bias else { return (filter, nil) }
+        let weight = tensor("bias", [shape[0]])
+        if source.isWhole { return (filter, weight) }
+        return (
+            PackedFilter(weight: source.placeholder(path, shape), engine: engine), source.placeholder(path, [shape[0]])
+        )
     }
 
     func groupNorm(_ name: String, _ channels: Int, groups: Int, epsilon: Float) -> GroupNorm {
-        let (weight, bias) = pair(name, [channels], channels)
+        let (weight, bias) = pair(name, channels)
         // A placeholder has one channel, which is one group.
-        let isPlaceholder = source.isEmpty || weight.count != channels
         return GroupNorm(
-            weight: weight, bias: bias, groups: isPlaceholder ? 1 : groups, epsilon: epsilon, engine: engine)
+            weight: weight, bias: bias, groups: source.isWhole ? groups : 1, epsilon: epsilon, engine: engine)
     }
 
     /// - Parameter epsilon: 1e-5 is torch's default, which diffusers' transformer blocks use.
     func layerNorm(_ name: String, _ channels: Int, epsilon: Float = 1e-5) -> LayerNorm {
-        let (weight, bias) = pair(name, [channels], channels)
+        let (weight, bias) = pair(name, channels)
         return LayerNorm(weight: weight, bias: bias, epsilon: epsilon, engine: engine)
     }
 
-    /// A weight and a bias that fit each other: both from the checkpoint, or both placeholders.
-    private func pair(_ name: String, _ shape: [Int], _ output: Int) -> (weight: Weight, bias: Weight) {
+    /// A norm's weight and bias: both from the checkpoint, or both placeholders.
+    private func pair(_ name: String, _ channels: Int) -> (weight: Weight, bias: Weight) {
         let layer = at(name)
-        let (weight, bias) = (layer.tensor("weight", shape), layer.tensor("bias", [output]))
-        guard source.failure != nil else { return (weight, bias) }
-        return (source.placeholder(name, shape), source.placeholder(name, [output]))
+        let (weight, bias) = (layer.tensor("weight", [channels]), layer.tensor("bias", [channels]))
+        if source.isWhole { return (weight, bias) }
+        return (source.placeholder(name, [channels]), source.placeholder(name, [channels]))
     }
 }
 
@@ -89,40 +107,5 @@ extension Manifest {
         let builder = LayerBuilder(weights: nil, engine: .smallest)
         layers(builder)
         self = builder.manifest
-    }
-}
-
-/// Where layers get their tensors: from a checkpoint, or, where there is none, placeholders.
-private final class TensorSource {
-    private let weights: WeightStore?
-    private(set) var manifest = Manifest()
-    private(set) var failure: FileFailure?
-
-    init(_ weights: WeightStore?) { self.weights = weights }
-
-    var isEmpty: Bool { weights == nil }
-
-    func take(_ name: String, _ shape: [Int]) -> Weight {
-        guard let weights else {
-            manifest.tensor(name, shape)
-            return placeholder(name, shape)
-        }
-        guard failure == nil else { return placeholder(name, shape) }
-        do throws(FileFailure) {
-            return try weights.take(name, shape: shape)
-        } catch {
-            failure = error
-            return placeholder(name, shape)
-        }
-    }
-
-    private let zeros = Tensor.zeros([9])
-
-    /// One input, one output, kernels as they are: layers can be made of it at no cost, whatever their real size.
-    func placeholder(_ name: String, _ shape: [Int]) -> Weight {
-        let kernel = shape.dropFirst(2).reduce(1, *)
-        return Weight(
-            name: name, shape: shape.prefix(2).map { _ in 1 } + shape.dropFirst(2), dtype: .f32,
-            bytes: UnsafeRawBufferPointer(start: zeros.pointer, count: 4 * kernel), owner: zeros.storage)
     }
 }

@@ -11,6 +11,8 @@ public struct ModelFolder: Sendable {
     public let source: ModelSource
     /// The U-Net's configuration.
     public let unetConfig: UNetConfig
+    /// Where networks find their filters packed; nil: they are packed whenever a network is loaded.
+    private var packs: NetworkPacks?
 
     /// - Throws: `Failure` if there is no such folder or file, or it is not a model of this kind.
     public init(_ path: String) throws {
@@ -45,12 +47,6 @@ public struct ModelFolder: Sendable {
     /// - Throws: `FileFailure` naming file, tensor, expected and found.
     public func weights(_ component: ModelComponent) throws -> WeightStore { try source.component(component).weights }
 
-    /// Loads the U-Net, up to and including `hook`'s block if one is given.
-    /// - Throws: `FileFailure` naming the tensor that is missing or misshapen.
-    public func loadUNet(upTo hook: HookPoint? = nil, engine: Engine) throws -> UNet {
-        try UNet(config: unetConfig, weights: weights(.unet), upTo: hook, engine: engine)
-    }
-
     /// Bytes of the weights up to and including `hook`'s block, as they are kept: in float32 F16 as it is, all else as
     /// float32; in bfloat16 two bytes each.
     public func weightBytes(upTo hook: HookPoint? = nil, precision: Precision = .float32) throws -> Int {
@@ -70,29 +66,9 @@ public struct ModelFolder: Sendable {
             budget: budget)
     }
 
-    /// Loads the text encoder.
-    /// - Throws: `FileFailure` for a configuration that is not supported, or tensors that do not fit it.
-    public func loadTextEncoder(engine: Engine) throws -> TextEncoder {
-        try TextEncoder(
-            config: TextEncoderConfig(config(.textEncoder)), weights: weights(.textEncoder),
-            addedRows: source.embeddings.flatMap(\.values), engine: engine)
-    }
-
     /// The VAE's configuration.
     /// - Throws: `FileFailure` if it is missing or not supported.
     public func vaeConfig() throws -> VAEConfig { try VAEConfig(config(.vae)) }
-
-    /// Loads the half of the VAE that makes pictures of latents.
-    /// - Throws: `FileFailure` for a configuration that is not supported, or tensors that do not fit it.
-    public func loadVAEDecoder(engine: Engine) throws -> VAEDecoder {
-        try VAEDecoder(config: vaeConfig(), weights: weights(.vae), engine: engine)
-    }
-
-    /// Loads the half of the VAE that makes latents of pictures.
-    /// - Throws: as `loadVAEDecoder`.
-    public func loadVAEEncoder(engine: Engine) throws -> VAEEncoder {
-        try VAEEncoder(config: vaeConfig(), weights: weights(.vae), engine: engine)
-    }
 
     /// Pixels per latent position: the VAE's, or 8 (Stable Diffusion's) in a folder without one.
     public func pixelFactor() throws -> Int { hasComponent(.vae) ? try vaeConfig().pixelFactor : 8 }
@@ -111,5 +87,69 @@ public struct ModelFolder: Sendable {
             return pixels / factor
         }
         return (try side(pixelHeight, "height"), try side(pixelWidth, "width"))
+    }
+}
+
+/// Loading networks.
+extension ModelFolder {
+    /// The same files, with networks whose filters are packed once and kept.
+    public func keeping(_ packs: NetworkPacks?) -> ModelFolder {
+        var folder = self
+        folder.packs = packs
+        return folder
+    }
+
+    /// Loads the U-Net, up to and including `hook`'s block if one is given.
+    /// - Throws: `FileFailure` naming the tensor that is missing or misshapen.
+    public func loadUNet(upTo hook: HookPoint? = nil, engine: Engine) throws -> UNet {
+        let weights = try weights(.unet)
+        // Block by block, so that packed weights and file pages together never exceed one model.
+        func layers(_ build: LayerBuilder, _ hook: HookPoint?) -> UNet {
+            UNet(build, config: unetConfig, upTo: hook) { weights.releasePages() }
+        }
+        let whole = try packs?.network("unet", of: .unet, weights, engine) { _ = layers($0, nil) }
+        return try load(weights, whole, engine) { layers($0, hook) }
+    }
+
+    /// Loads the text encoder.
+    /// - Throws: `FileFailure` for a configuration that is not supported, or tensors that do not fit it.
+    public func loadTextEncoder(engine: Engine) throws -> TextEncoder {
+        let config = try TextEncoderConfig(config(.textEncoder))
+        return try loadWhole("text encoder", of: .textEncoder, engine) {
+            TextEncoder($0, config: config, addedRows: source.embeddings.flatMap(\.values))
+        }
+    }
+
+    /// Loads the half of the VAE that makes pictures of latents.
+    /// - Throws: `FileFailure` for a configuration that is not supported, or tensors that do not fit it.
+    public func loadVAEDecoder(engine: Engine) throws -> VAEDecoder {
+        let config = try vaeConfig()
+        return try loadWhole("vae decoder", of: .vae, engine) { VAEDecoder($0, config: config) }
+    }
+
+    /// Loads the half of the VAE that makes latents of pictures.
+    /// - Throws: as `loadVAEDecoder`.
+    public func loadVAEEncoder(engine: Engine) throws -> VAEEncoder {
+        let config = try vaeConfig()
+        return try loadWhole("vae encoder", of: .vae, engine) { VAEEncoder($0, config: config) }
+    }
+
+    /// Networks other than the U-Net compute in float32.
+    private func loadWhole<Network>(
+        _ name: String, of component: ModelComponent, _ engine: Engine, layers: (LayerBuilder) -> Network
+    ) throws -> Network {
+        let (weights, engine) = (try weights(component), engine.inFloat32)
+        let packed = try packs?.network(name, of: component, weights, engine) { _ = layers($0) }
+        return try load(weights, packed, engine, layers: layers)
+    }
+
+    private func load<Network>(
+        _ weights: WeightStore, _ packed: PackedNetwork?, _ engine: Engine, layers: (LayerBuilder) -> Network
+    ) throws -> Network {
+        let build = LayerBuilder(weights: weights, packed: packed, engine: engine)
+        let network = layers(build)
+        try build.finish()
+        weights.releasePages()
+        return network
     }
 }

@@ -20,28 +20,22 @@ public final class UNet: Sendable {
 
     /// Packs the weights of all blocks up to the one that holds `end`; all of them if it is nil.
     /// - Throws: `FileFailure` for missing or misshapen tensors.
-    public init(config: UNetConfig, weights: WeightStore, upTo end: HookPoint? = nil, engine: Engine) throws {
-        self.config = config
-        self.engine = engine
+    public convenience init(config: UNetConfig, weights: WeightStore, upTo end: HookPoint? = nil, engine: Engine) throws {
         let build = LayerBuilder(weights: weights, engine: engine)
         // Block by block, so that packed weights and file pages together never exceed one model.
-        (time, blocks) = Self.layers(config, build, upTo: end) { weights.releasePages() }
+        self.init(build, config: config, upTo: end) { weights.releasePages() }
         try build.finish()
     }
 
     /// - Parameter made: called after each block.
-    fileprivate static func layers(
-        _ config: UNetConfig, _ build: LayerBuilder, upTo end: HookPoint? = nil, made: () -> Void = {}
-    ) -> (TimeEmbedding, [UNetBlock]) {
-        let blocks = config.blocks().prefix(end.map { $0.block + 1 } ?? .max)
-        let time = TimeEmbedding(build.inFloat32, config: config)
-        return (
-            time,
-            blocks.map {
-                defer { made() }
-                return UNetBlock($0, config: config, build: build)
-            }
-        )
+    init(_ build: LayerBuilder, config: UNetConfig, upTo end: HookPoint? = nil, made: () -> Void = {}) {
+        self.config = config
+        engine = build.engine
+        time = TimeEmbedding(build.inFloat32, config: config)
+        blocks = config.blocks().prefix(end.map { $0.block + 1 } ?? .max).map {
+            defer { made() }
+            return UNetBlock($0, config: config, build: build)
+        }
     }
 
     /// Whether the weights up to and including `hook`'s block are there; nil: all of them.
@@ -138,7 +132,7 @@ struct WalkStep {
 
 extension UNetConfig {
     /// Every tensor that the U-Net's layers ask for, named as diffusers names it.
-    public var manifest: Manifest { Manifest(of: { _ = UNet.layers(self, $0) }) }
+    public var manifest: Manifest { Manifest(of: { _ = UNet($0, config: self) }) }
 }
 
 extension Tensor {

@@ -36,7 +36,8 @@ struct StudyOptions: ParsableArguments {
     /// Writes nothing.
     func open() throws -> Study {
         try StudyFolder.open(
-            path, overrides: overrides, engine: runtime.engine(), memoryBudget: memory.memory?.bytes)
+            path, overrides: overrides, engine: runtime.engine(), memoryBudget: memory.memory?.bytes,
+            packs: CacheFolder.packs())
     }
 }
 

@@ -56,7 +56,7 @@ struct ModelChangeOptions: ParsableArguments {
     func session(_ reference: ModelReference, engine: Engine, memory: MemorySize? = nil) throws -> ModelSession {
         let session = try ModelSession(
             reference, engine: engine, memoryBudget: memory?.bytes, checksums: CacheFolder.checksums,
-            pools: CacheFolder.pools)
+            pools: CacheFolder.pools, packs: CacheFolder.packs())
         try UnusedKeysOption.check(session.folder.source, allowUnused: unused.allowUnused)
         return session
     }

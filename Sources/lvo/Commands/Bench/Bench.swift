@@ -10,6 +10,6 @@ struct Bench: ParsableCommand {
             """,
         subcommands: [
             BenchKernels.self, BenchLayers.self, BenchUNet.self, BenchStep.self, BenchVAE.self, BenchSAE.self,
-            BenchScaling.self,
+            BenchScaling.self, BenchStart.self,
         ])
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Benchmarking
+import Experiments
 import Files
 import Foundation
 import Ops
@@ -47,6 +48,21 @@ struct BenchModelOptions: ParsableArguments {
     var size: String { "\(batch)×\(latent)×\(latent)" }
 }
 
+/// Where a benchmark's weights come from.
+struct BenchCacheOption: ParsableArguments {
+    @Flag(help: "Take the weights from the cache, as other commands do, rather than pack them anew.")
+    var cached = false
+
+    /// The model as networks are loaded from it.
+    func folder(_ model: BenchModelOptions, _ engine: Engine) throws -> ModelFolder {
+        let folder = try model.folder(engine)
+        guard cached else { return folder }
+        return try ModelSession(
+            ModelReference(folder.path), engine: engine, checksums: CacheFolder.checksums, packs: CacheFolder.packs()
+        ).loadable()
+    }
+}
+
 /// Seconds since a start at each block: where a pass spends its time.
 final class BlockClock {
     private(set) var seconds: [(name: String, seconds: Double)] = []
@@ -68,11 +84,12 @@ struct BenchUNet: Benchmark {
     @OptionGroup var options: BenchOptions
     @OptionGroup var precision: PrecisionOptions
     @OptionGroup var model: BenchModelOptions
+    @OptionGroup var cache: BenchCacheOption
 
     func measure() throws -> BenchResult {
         let engine = try options.runtime.engine(precision)
         let report = BenchReport(engine: engine)
-        let unet = try model.folder(engine).loadUNet(engine: engine)
+        let unet = try cache.folder(model, engine).loadUNet(engine: engine)
         let (time, text) = (unet.prepare(timestep: 501), model.text(unet))
         let size = LatentSize(batch: model.batch, height: model.latent, width: model.latent)
         let latents = model.latents()

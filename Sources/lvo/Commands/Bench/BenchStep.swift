@@ -12,6 +12,7 @@ struct BenchStep: Benchmark {
     @OptionGroup var options: BenchOptions
     @OptionGroup var precision: PrecisionOptions
     @OptionGroup var model: BenchModelOptions
+    @OptionGroup var cache: BenchCacheOption
     @OptionGroup var memory: MemoryOptions
 
     @Option(help: "Hook point where the forward pass stops.")
@@ -23,7 +24,7 @@ struct BenchStep: Benchmark {
     func measure() throws -> BenchResult {
         let engine = try options.runtime.engine(precision)
         let report = BenchReport(engine: engine)
-        let folder = try model.folder(engine)
+        let folder = try cache.folder(model, engine)
         let hook = try folder.unetConfig.hookPoint(layer)
         let size = LatentSize(batch: model.batch, height: model.latent, width: model.latent)
         let start = ContinuousClock.now

@@ -52,7 +52,8 @@ import Testing
 
     /// Beside LVO_CACHE the standard variable counts, if it holds an absolute path.
     @Test func theStandardCacheFolderIsTaken() throws {
-        let result = try Program.bash("unset LVO_CACHE; XDG_CACHE_HOME=/x/y \"$lvo\" cache; XDG_CACHE_HOME=y HOME=/h \"$lvo\" cache")
+        let result = try Program.bash(
+            "unset LVO_CACHE; XDG_CACHE_HOME=/x/y \"$lvo\" cache; XDG_CACHE_HOME=y HOME=/h \"$lvo\" cache")
         let lines = result.output.split(separator: "\n")
         #expect(lines.first?.hasSuffix("in /x/y/lvo/packed") == true, "\(result.output)")
         #expect(lines.last?.hasSuffix("/.cache/lvo/packed") == true && lines.last?.contains("in y") == false)

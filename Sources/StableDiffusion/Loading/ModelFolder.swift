@@ -115,7 +115,7 @@ extension ModelFolder {
     /// - Throws: `FileFailure` for a configuration that is not supported, or tensors that do not fit it.
     public func loadTextEncoder(engine: Engine) throws -> TextEncoder {
         let config = try TextEncoderConfig(config(.textEncoder))
-        return try loadWhole("text encoder", of: .textEncoder, engine) {
+        return try loadWhole("text encoder", of: .textEncoder, engine.inFloat32) {
             TextEncoder($0, config: config, addedRows: source.embeddings.flatMap(\.values))
         }
     }
@@ -124,21 +124,20 @@ extension ModelFolder {
     /// - Throws: `FileFailure` for a configuration that is not supported, or tensors that do not fit it.
     public func loadVAEDecoder(engine: Engine) throws -> VAEDecoder {
         let config = try vaeConfig()
-        return try loadWhole("vae decoder", of: .vae, engine) { VAEDecoder($0, config: config) }
+        return try loadWhole("vae decoder", of: .vae, VAEDecoder.engine(for: engine)) { VAEDecoder($0, config: config) }
     }
 
     /// Loads the half of the VAE that makes latents of pictures.
     /// - Throws: as `loadVAEDecoder`.
     public func loadVAEEncoder(engine: Engine) throws -> VAEEncoder {
         let config = try vaeConfig()
-        return try loadWhole("vae encoder", of: .vae, engine) { VAEEncoder($0, config: config) }
+        return try loadWhole("vae encoder", of: .vae, engine.inFloat32) { VAEEncoder($0, config: config) }
     }
 
-    /// Networks other than the U-Net compute in float32.
     private func loadWhole<Network>(
         _ name: String, of component: ModelComponent, _ engine: Engine, layers: (LayerBuilder) -> Network
     ) throws -> Network {
-        let (weights, engine) = (try weights(component), engine.inFloat32)
+        let weights = try weights(component)
         let packed = try packs?.network(name, of: component, weights, engine) { _ = layers($0) }
         return try load(weights, packed, engine, layers: layers)
     }

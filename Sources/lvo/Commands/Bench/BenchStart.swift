@@ -9,7 +9,9 @@ import StableDiffusion
 struct BenchStart: Benchmark {
     static let configuration = CommandConfiguration(
         commandName: "start", abstract: "Opening and loading a model, its weights packed anew and kept in the cache.",
-        discussion: "The warm-up puts the weights into the cache if they are not there, and the files into the system's memory.")
+        discussion: """
+            The warm-up puts the weights into the cache if they are not there, and the files into the system's memory.
+            """)
 
     @OptionGroup var options: BenchOptions
     @OptionGroup var precision: PrecisionOptions

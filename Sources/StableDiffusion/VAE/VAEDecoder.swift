@@ -24,9 +24,9 @@ public final class VAEDecoder: Sendable {
         let upsampler: Convolution?
     }
 
-    /// What it computes on for an engine: in bfloat16 only where that is many times as fast as float32 (AMX). Where it is twice as fast, the 3×3 convolutions of
-    /// large maps, nearly all of a decode, stay F(4×4) in float32 (`Convolution.rule`), and the rest would save 2 to 4 %
-    /// of it (docs/performance.md).
+    /// What it computes on: in bfloat16 only where that is many times as fast as float32 (AMX). Where it is twice as fast, the
+    /// 3×3 convolutions of large maps, nearly all of a decode, stay F(4×4) in float32 (`Convolution.rule`), and the rest would
+    /// save 2 to 4 % of it (docs/performance.md).
     static func engine(for engine: Engine) -> Engine {
         engine.kernels.bfloat16.speedup > 2 ? engine : engine.inFloat32
     }

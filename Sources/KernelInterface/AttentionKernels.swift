@@ -72,12 +72,15 @@ public struct AttentionKernels: Sendable {
         _ head: AttentionHead, _ query: UnsafePointer<Float>, _ dOut: UnsafePointer<Float>, _ queries: Int,
         _ key: UnsafePointer<Float>, _ value: UnsafePointer<Float>, _ keys: Range<Int>,
         _ softmax: UnsafePointer<Float>, _ softmaxStride: Int, _ delta: UnsafePointer<Float>,
-        _ dQuery: UnsafeMutablePointer<Float>, _ dKey: UnsafeMutablePointer<Float>,
-        _ dValue: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
+        _ dQuery: UnsafeMutablePointer<Float>?, _ dKey: UnsafeMutablePointer<Float>?,
+        _ dValue: UnsafeMutablePointer<Float>?, _ scratch: UnsafeMutablePointer<Float>
     ) -> Void
 
     /// For the keys in `keys`, over all queries: `dV = Pᵀ·dO`, `dK = scale·dSᵀ·Q`, and into `dQuery` these keys' share
-    /// of `scale·dS·K`, which the caller adds up over ranges of keys. All pointers are to token 0.
+    /// of `scale·dS·K`, which the caller adds up over ranges of keys. All pointers are to token 0, where `head.causal`;
+    /// else those of queries may be to any, and each query's share and each key's gradients have the same bits.
+    ///
+    /// Without `dQuery`, or without `dKey` and `dValue`, it computes the others alone.
     public let backward: Backward
 
     public typealias RowDots = @Sendable (

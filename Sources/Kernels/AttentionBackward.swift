@@ -43,13 +43,14 @@ func attentionBackward<Word: OperandWord>(
     _: Word.Type, _ head: AttentionHead, _ query: UnsafePointer<Float>, _ dOut: UnsafePointer<Float>, _ queries: Int,
     _ key: UnsafePointer<Float>, _ value: UnsafePointer<Float>, _ keys: Range<Int>,
     _ softmax: UnsafePointer<Float>, _ softmaxStride: Int, _ delta: UnsafePointer<Float>,
-    _ dQuery: UnsafeMutablePointer<Float>, _ dKey: UnsafeMutablePointer<Float>,
-    _ dValue: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
+    _ dQuery: UnsafeMutablePointer<Float>?, _ dKey: UnsafeMutablePointer<Float>?,
+    _ dValue: UnsafeMutablePointer<Float>?, _ scratch: UnsafeMutablePointer<Float>
 ) {
     Word.beginProducts()
     defer { Word.endProducts() }
     let (width, stride) = (head.width, head.queryStride)
     let at = BackwardScratch(Word.self, keys: keys.count, width: width)
+    let wanted = (query: dQuery != nil, keys: dKey != nil && dValue != nil)
     packKeys(Word.self, head, key, value, keys, at, scratch)
     var first = 0
     while first < queries {
@@ -64,23 +65,29 @@ func attentionBackward<Word: OperandWord>(
         var block = 0
         while block < visible {
             backwardBlock(
-                Word.self, head, first, count, keys, block, softmax + first, softmaxStride, delta + first, at, scratch)
+                Word.self, head, first, count, keys, block, softmax + first, softmaxStride, delta + first, wanted, at,
+                scratch)
             block += gradientKeys
         }
-        var panel = 0
-        while panel < count {
-            unpackTokenPanel(
-                scratch + at.dQuery + panel * width, count - panel, width, dQuery + (first + panel) * stride, stride)
-            panel += panelWidth
+        if let dQuery {
+            unpackTokens(scratch + at.dQuery, count, width, dQuery + first * stride, stride)
         }
         first += gradientQueries
     }
-    for panel in 0..<at.panels {
-        let token = keys.lowerBound + panel * panelWidth
-        let (offset, count) = (panel * panelWidth * width, keys.upperBound - token)
-        let target = token * head.keyStride
-        unpackTokenPanel(scratch + at.dKey + offset, count, width, dKey + target, head.keyStride)
-        unpackTokenPanel(scratch + at.dValue + offset, count, width, dValue + target, head.keyStride)
+    guard let dKey, let dValue else { return }
+    let target = keys.lowerBound * head.keyStride
+    unpackTokens(scratch + at.dKey, keys.count, width, dKey + target, head.keyStride)
+    unpackTokens(scratch + at.dValue, keys.count, width, dValue + target, head.keyStride)
+}
+
+/// Panels of sums to the tokens that they are of.
+@inline(always) func unpackTokens(
+    _ panels: UnsafePointer<Float>, _ count: Int, _ width: Int, _ target: UnsafeMutablePointer<Float>, _ stride: Int
+) {
+    var panel = 0
+    while panel < count {
+        unpackTokenPanel(panels + panel * width, count - panel, width, target + panel * stride, stride)
+        panel += panelWidth
     }
 }
 
@@ -106,11 +113,12 @@ func attentionBackward<Word: OperandWord>(
     (scratch + at.dKey).update(repeating: 0, count: 2 * at.panels * panelWidth * width)
 }
 
-/// The products of one block of queries with the `gradientKeys` keys from `keys.lowerBound + block`.
+/// The products of one block of queries with the `gradientKeys` keys from `keys.lowerBound + block`, of those that are
+/// wanted.
 @inline(never) func backwardBlock<Word: OperandWord>(
     _: Word.Type, _ head: AttentionHead, _ first: Int, _ count: Int, _ keys: Range<Int>, _ block: Int,
-    _ softmax: UnsafePointer<Float>, _ softmaxStride: Int, _ delta: UnsafePointer<Float>, _ at: BackwardScratch,
-    _ scratch: UnsafeMutablePointer<Float>
+    _ softmax: UnsafePointer<Float>, _ softmaxStride: Int, _ delta: UnsafePointer<Float>,
+    _ wanted: (query: Bool, keys: Bool), _ at: BackwardScratch, _ scratch: UnsafeMutablePointer<Float>
 ) {
     let width = head.width
     let (scores, products) = (scratch + at.scores, scratch + at.products)
@@ -126,13 +134,18 @@ func attentionBackward<Word: OperandWord>(
         if Word.terms > 1 { maskMissing(scores, count, blockKeys - start) }
         if head.causal { maskRows(scores, count, keys.lowerBound + block + start, first) }
         rowGradients(Word.self, scores, products, count, softmax, softmax + softmaxStride, delta)
-        multiplyWords(
-            Word.self, scratch + at.dOutChannels, width, count, scores, scratch + at.dValue + offset, true)
-        multiplyWords(
-            Word.self, scratch + at.queryChannels, width, count, products, scratch + at.dKey + offset, true)
-        transposeGradients(Word.self, products, count, transposedGradients + start / Word.terms * panelWidth)
+        if wanted.keys {
+            multiplyWords(
+                Word.self, scratch + at.dOutChannels, width, count, scores, scratch + at.dValue + offset, true)
+            multiplyWords(
+                Word.self, scratch + at.queryChannels, width, count, products, scratch + at.dKey + offset, true)
+        }
+        if wanted.query {
+            transposeGradients(Word.self, products, count, transposedGradients + start / Word.terms * panelWidth)
+        }
         start += panelWidth
     }
+    if !wanted.query { return }
     var panel = 0
     while panel < count {
         multiplyWords(

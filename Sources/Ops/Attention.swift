@@ -50,36 +50,11 @@ public enum Attention {
     ) -> (dQuery: Tensor, dKey: Tensor, dValue: Tensor) {
         let call = AttentionCall(query, key, value, heads, causal, scale, engine)
         precondition(key.shape[0] == call.samples, "attention backward: key \(key.shape) for query \(query.shape)")
-        let delta = call.delta(dOut, query, out, saved)
-        let dQuery = Tensor(query.shape, in: engine.workspace)
-        let (dKey, dValue) = (Tensor(key.shape, in: engine.workspace), Tensor(key.shape, in: engine.workspace))
-        // Ranges of keys, at most four: they share out one sample's heads, and each further one costs a buffer for its part
-        // of dQuery and packs queries anew. Eight, for 64 threads, took 8–20 % longer on two (docs/performance.md).
-        let ranges = max(1, min(4, call.keys / 256))
-        let rangeKeys = ((call.keys + ranges - 1) / ranges + 63) / 64 * 64
-        let partial = Tensor([max(0, ranges - 1), query.count / call.samples], in: engine.workspace)
-        let scratch = call.scratch(engine.attention.backwardScratchCount(rangeKeys, call.head.width))
-        let samplesAtOnce = ranges == 1 ? call.samples : 1
-        for first in stride(from: 0, to: call.samples, by: samplesAtOnce) {
-            engine.threads.forEach(samplesAtOnce * heads * ranges) { task, worker in
-                let at = first * heads + task / ranges
-                let range = task % ranges
-                let keys = range * rangeKeys..<min(call.keys, (range + 1) * rangeKeys)
-                let (q, k) = (call.queryOffset(at), call.keyOffset(at))
-                let target = range == 0
-                    ? dQuery.pointer + q : partial.pointer + (range - 1) * partial.channels + call.headOffset(at)
-                engine.attention.backward(
-                    call.head, query.pointer + q, dOut.pointer + q, call.queries, key.pointer + k, value.pointer + k,
-                    keys, saved.softmax.pointer + 2 * at * call.queries, call.queries,
-                    delta.pointer + at * call.queries, target, dKey.pointer + k, dValue.pointer + k,
-                    scratch.pointer + worker * scratch.channels)
-            }
-            for range in 0..<ranges - 1 {
-                Elementwise.addInPlace(
-                    dQuery.slice(first..<first + 1), partial.slice(range..<range + 1), engine: engine)
-            }
-        }
-        return (dQuery, dKey, dValue)
+        let gradient = AttentionGradient(
+            call: call, query: query, key: key, value: value, dOut: dOut, softmax: saved.softmax,
+            delta: call.delta(dOut, query, out, saved), engine: engine)
+        gradient.run()
+        return (gradient.dQuery, gradient.dKey, gradient.dValue)
     }
 
     /// The gradient of the query alone: for cross-attention, whose text context needs none.

@@ -70,6 +70,7 @@ import TestSupport
             run.check(run.dQuery, test.queries, gradients.dQuery, 3 * tolerance, "dQuery")
             run.check(run.dKey, test.keys, gradients.dKey, 3 * tolerance, "dKey")
             run.check(run.dValue, test.keys, gradients.dValue, 3 * tolerance, "dValue")
+            run.expectTheSameApart(query, key, value, dOut)
             if test.keys > 5 {
                 run.backward(query, key, value, dOut, split: test.keys / 2)
                 run.check(run.dQuery, test.queries, gradients.dQuery, 3 * tolerance, "dQuery in two parts")
@@ -181,6 +182,28 @@ private final class AttentionRun {
                 dQuery.pointer[i] = first == 0 ? part.pointer[i] : dQuery.pointer[i] + part.pointer[i]
             }
             #expect(part.isIntact && scratch.isIntact, "\(test.testDescription), \(table.instructionSet)")
+        }
+    }
+
+    /// Without the gradients of keys and values, or without the queries', the others have the bits that they have together.
+    func expectTheSameApart(
+        _ query: GuardedBuffer, _ key: GuardedBuffer, _ value: GuardedBuffer, _ dOut: GuardedBuffer
+    ) {
+        let delta = delta(dOut)
+        let scratch = GuardedBuffer(kernels.backwardScratchCount(test.keys, test.width))
+        let parts = [dQuery, dKey, dValue].map { GuardedBuffer($0.count) }
+        func backward(wantsQuery: Bool) {
+            kernels.backward(
+                test.head(), query.pointer, dOut.pointer, test.queries, key.pointer, value.pointer, 0..<test.keys,
+                softmax.pointer, test.queries, delta.pointer, wantsQuery ? parts[0].pointer : nil,
+                wantsQuery ? nil : parts[1].pointer, wantsQuery ? nil : parts[2].pointer, scratch.pointer)
+        }
+        backward(wantsQuery: true)
+        backward(wantsQuery: false)
+        for (part, whole) in zip(parts, [dQuery, dKey, dValue]) {
+            #expect(part.isIntact && scratch.isIntact, "\(test.testDescription), \(table.instructionSet)")
+            let same = zip(part.array, whole.array).allSatisfy { $0.bitPattern == $1.bitPattern || ($0.isNaN && $1.isNaN) }
+            #expect(same, "apart: \(test.testDescription), \(table.instructionSet)")
         }
     }
 

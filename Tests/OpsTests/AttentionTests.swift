@@ -90,6 +90,23 @@ import Testing
         }
     }
 
+    /// For many threads the gradients of keys and of queries are computed apart.
+    @Test(arguments: InstructionSet.supported, Precision.allCases)
+    func keysAndQueriesApartHaveTheBitsOfBothTogether(_ name: String, _ precision: Precision) throws {
+        func engine(_ threads: Int) throws -> Engine {
+            try Engine(instructionSet: name, threads: threads, precision: precision)
+        }
+        for tokens in [130, 600, 1100] {
+            let c = Case(queries: tokens, keys: tokens, heads: 2, width: 12)
+            let x = inputs(c, samples: 2)
+            let two = gradients(c, x, try engine(2))
+            for threads in [12, 64] {
+                let many = gradients(c, x, try engine(threads))
+                for (a, b) in zip(two.d, many.d) { expectIdentical(a.array, b.array, "\(c), \(threads) threads") }
+            }
+        }
+    }
+
     /// A context given once for all samples is the same as its copies.
     @Test func aSharedContextIsItsCopies() throws {
         let (c, engine) = (Self.cases[3], try Engine(threads: 2))

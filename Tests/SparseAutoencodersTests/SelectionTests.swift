@@ -57,7 +57,7 @@ import Testing
         let keep = rule == .batchTopK ? 3 * count : 3
         let sorted = expected(autoencoder, x, group: group, keep: keep)
         for set in InstructionSet.supported {
-            for threads in [1, 3] {
+            for threads in [1, 3, 64] {
                 for precision in Precision.allCases {
                     let engine = try Engine(instructionSet: set, threads: threads, precision: precision)
                     let codes = autoencoder.encode(x, training: true, positions: 7, engine: engine)

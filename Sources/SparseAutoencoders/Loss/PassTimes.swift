@@ -22,9 +22,6 @@ public final class PassTimes: Sendable {
     /// In the order of their first calls.
     public var passes: [Pass] { state.withLock { $0 } }
 
-    /// Forgets what was measured so far, such as a warm-up.
-    public func reset() { state.withLock { $0 = [] } }
-
     /// Runs `body` and times it. Work may be counted after the fact.
     public func measure<Result>(
         _ name: String, flops: @autoclosure () -> Double = 0, bytes: @autoclosure () -> Double = 0,

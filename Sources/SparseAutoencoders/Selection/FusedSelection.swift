@@ -2,7 +2,7 @@ import Ops
 import Tensors
 
 /// The encoder's product and the selection of its largest entries in one pass: the only dense product of a training
-/// step, 2·n·L·D operations, bound by arithmetic. A block of eight row tiles of tokens stays in the second cache
+/// step, 2·n·L·D operations, bound by arithmetic. A block of up to eight row tiles of tokens stays in the second cache
 /// while the encoder's panels stream past; each tile of results is looked through while it is in the first cache and
 /// is then overwritten by the next. The `[tokens × latents]` matrix exists nowhere.
 struct FusedSelection {
@@ -12,7 +12,17 @@ struct FusedSelection {
     var passes: PassTimes?
 
     private var numLatents: Int { autoencoder.numLatents }
-    private var blockRows: Int { 8 * engine.kernels.gemm.tileRows }
+
+    /// Eight row tiles, or fewer where threads would otherwise wait for the last blocks. Bringing the encoder's panels for a block
+    /// is counted as two tiles' work.
+    private func blockRows(_ tokens: Int) -> Int {
+        let (tileRows, threads) = (engine.kernels.gemm.tileRows, engine.threads.count)
+        func time(_ tiles: Int) -> Int {
+            let blocks = (tokens + tiles * tileRows - 1) / (tiles * tileRows)
+            return (blocks + threads - 1) / threads * (tiles + 2)
+        }
+        return tileRows * (1...7).reversed().reduce(8) { time($1) < time($0) ? $1 : $0 }
+    }
 
     /// Runs over `centered [n, D]` and returns, per request, the selected activations, and how many of all n·L were
     /// positive.
@@ -22,6 +32,7 @@ struct FusedSelection {
         let results = requests.map {
             SelectionResult($0, tokens: tokens, features: $0.deadOnly ? deadFeatures : numLatents, engine: engine)
         }
+        let blockRows = blockRows(tokens)
         let blocks = (tokens + blockRows - 1) / blockRows
         let workers = (0..<min(engine.threads.count, blocks)).map { _ in
             BlockWorker(autoencoder, panels: panels, rows: blockRows, results: results, engine: engine)

@@ -18,16 +18,16 @@ struct BenchSAE: ParsableCommand {
             """)
 
     @Option(help: "Channels of the layer.")
-    var dIn = 1280
+    var dIn = SAETrainingStep.sdSize.inputWidth
 
     @Option(help: "Features.")
-    var latents = 20480
+    var latents = SAETrainingStep.sdSize.numLatents
 
     @Option(help: "Active features per token.")
-    var k = 32
+    var k = SAETrainingStep.sdSize.k
 
     @Option(help: "Tokens of a batch.")
-    var batch = 4096
+    var batch = SAETrainingStep.sdBatch
 
     @Option(help: "Which activations are kept.")
     var kind = SelectionRule.batchTopK
@@ -58,26 +58,15 @@ struct BenchSAE: ParsableCommand {
     func run() throws {
         try AutoencoderSettings.checkBatch(batch, latents: latents)
         let engine = try options.runtime.engine(precision)
-        let configuration = SAEConfiguration(inputWidth: dIn, numLatents: latents, k: k, rule: kind)
-        let x = CounterRandom(seed: 1, purpose: .noise).normals([batch, dIn])
-        let autoencoder = SparseAutoencoder(configuration: configuration, firstBatch: x, seed: 0, engine: engine)
-        let gradients = SAEGradients(for: autoencoder)
-        let optimizer = SAEAdam(for: autoencoder, engine: engine)
-        let count = deadCount
-        let dead = count == 0 ? [] : (0..<latents).map { $0 * count / latents != ($0 + 1) * count / latents }
-        let passes = PassTimes()
-        let weights = Double(autoencoder.encoderWeight.count)
+        let training = SAETrainingStep(
+            SAEConfiguration(inputWidth: dIn, numLatents: latents, k: k, rule: kind), batch: batch, dead: deadCount,
+            engine: engine)
+        var passes = PassTimes()
         var seconds: [Double] = []
         for step in 1...options.repeats + 1 {
-            if step == 2 { passes.reset() }
+            if step == 2 { passes = PassTimes() }
             let start = ContinuousClock.now
-            passes.measure("normalise decoder", bytes: 8 * weights) { autoencoder.normalizeDecoder(engine: engine) }
-            _ = SparseLoss(autoencoder, engine: engine, passes: passes)
-                .evaluate(x, positions: min(256, batch), dead: dead, gradients: gradients)
-            let norm = passes.measure("gradient norm", bytes: 8 * weights) { gradients.norm(engine: engine) }
-            passes.measure("Adam", bytes: 2 * 28 * weights) {
-                optimizer.update(autoencoder, gradients, norm: norm, step: step, learningRate: 1e-4)
-            }
+            training.run(step: step, passes: passes)
             if step > 1 { seconds.append((ContinuousClock.now - start) / .seconds(1)) }
         }
         try report(seconds.sorted(), passes.passes, engine)

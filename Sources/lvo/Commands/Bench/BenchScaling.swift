@@ -4,13 +4,14 @@ import Files
 import Foundation
 import Ops
 import Parallel
+import SparseAutoencoders
 import StableDiffusion
 import Tensors
 
 struct BenchScaling: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "scaling",
-        abstract: "Predict the U-Net and a step on machines of many cores, from the times of this one's tasks.",
+        abstract: "Predict a pass on machines of many cores, from the times of this one's tasks.",
         discussion: """
             Runs the pass on one thread for each number of cores, with the work divided as for that many, records the time \
             of every task of every parallel region (the median of the repeats), and replays them on that many workers with \
@@ -19,9 +20,13 @@ struct BenchScaling: ParsableCommand {
             """)
 
     /// What is run.
-    enum Work: String, ExpressibleByArgument, CaseIterable { case unet, step, vae }
+    enum Work: String, ExpressibleByArgument, CaseIterable { case unet, step, vae, sae }
 
-    @Option(help: "unet: forward pass; step: forward to a layer, gradient back to the latent; vae: decoding to pictures.")
+    @Option(
+        help: """
+            unet: forward pass; step: forward to a layer, gradient back to the latent; vae: decoding to pictures; sae: a \
+            training step of the size that `lvo bench sae` has by default.
+            """)
     var work = Work.unet
 
     @Option(help: "Hook point where a step's forward pass stops.")
@@ -66,11 +71,11 @@ struct BenchScaling: ParsableCommand {
             instructionSet: RuntimeOptions.environment["LVO_ISA"],
             precision: precision.precision.resolved(instructionSet: RuntimeOptions.environment["LVO_ISA"]))
         let machine = try self.machine(engine)
-        let pass = try ScalingPass(self, folder: model.folder(engine))
+        let pass = try ScalingPass(self, engine)
         print(
             String(
-                format: "%@, %@: %@, batch %d; fork and join %.1f + %.2f µs a further core; %.0f GB/s a core, at most %.0f",
-                engine.kernels.instructionSet, engine.precision.rawValue, pass.name, model.batch, 1e6 * machine.forkJoin,
+                format: "%@, %@: %@; fork and join %.1f + %.2f µs a further core; %.0f GB/s a core, at most %.0f",
+                engine.kernels.instructionSet, engine.precision.rawValue, pass.name, 1e6 * machine.forkJoin,
                 1e6 * machine.forkJoinPerWorker, machine.bandwidthPerWorker / 1e9, machine.bandwidth / 1e9))
         let report = ScalingReport(machine: machine)
         print(report.header)
@@ -107,40 +112,49 @@ struct CoreCounts: ExpressibleByArgument {
     var defaultValueDescription: String { counts.map(String.init).joined(separator: ",") }
 }
 
-/// One pass of a network, recorded or timed on engines of its own.
+/// A pass, recorded or timed on engines of its own.
 private struct ScalingPass {
     let name: String
-    private let folder: ModelFolder
-    private let hook: HookPoint?
-    private let isVAE: Bool
-    private let model: BenchModelOptions
-
-    init(_ bench: BenchScaling, folder: ModelFolder) throws {
-        self.folder = folder
-        model = bench.model
-        hook = bench.work == .step ? try folder.unetConfig.hookPoint(bench.layer) : nil
-        isVAE = bench.work == .vae
-        name = hook.map { "step to \($0.name)" } ?? (isVAE ? "VAE decode" : "U-Net forward")
-    }
-
     /// What is run on an engine.
-    private func body(_ engine: Engine) throws -> () -> Void {
+    private let body: (Engine) throws -> () -> Void
+
+    init(_ bench: BenchScaling, _ engine: Engine) throws {
+        let model = bench.model
         let latents = model.latents()
-        if isVAE {
-            let decoder = try folder.loadVAEDecoder(engine: engine)
-            return { _ = decoder.decode(latents) }
-        }
-        guard let hook else {
-            let unet = try folder.loadUNet(engine: engine)
-            let (time, text) = (unet.prepare(timestep: 501), model.text(unet))
-            return { _ = unet.predict(latents, time: time, text: text) }
-        }
-        let unet = try folder.loadUNet(upTo: hook, engine: engine)
-        let (time, text) = (unet.prepare(timestep: 501), model.text(unet))
-        return {
-            let trace = unet.forward(latents, to: hook, time: time, text: text)
-            let gradient = Tensor.filled(trace.activation.shape)
-            _ = unet.backward(trace, gradient: gradient)
+        switch bench.work {
+        case .unet:
+            let folder = try model.folder(engine)
+            name = "U-Net forward, batch \(model.batch)"
+            body = { engine in
+                let unet = try folder.loadUNet(engine: engine)
+                let (time, text) = (unet.prepare(timestep: 501), model.text(unet))
+                return { _ = unet.predict(latents, time: time, text: text) }
+            }
+        case .step:
+            let folder = try model.folder(engine)
+            let hook = try folder.unetConfig.hookPoint(bench.layer)
+            name = "step to \(hook.name), batch \(model.batch)"
+            body = { engine in
+                let unet = try folder.loadUNet(upTo: hook, engine: engine)
+                let (time, text) = (unet.prepare(timestep: 501), model.text(unet))
+                return {
+                    let trace = unet.forward(latents, to: hook, time: time, text: text)
+                    _ = unet.backward(trace, gradient: Tensor.filled(trace.activation.shape))
+                }
+            }
+        case .vae:
+            let folder = try model.folder(engine)
+            name = "VAE decode, batch \(model.batch)"
+            body = { engine in
+                let decoder = try folder.loadVAEDecoder(engine: engine)
+                return { _ = decoder.decode(latents) }
+            }
+        case .sae:
+            name = "SAE training step, batch \(SAETrainingStep.sdBatch)"
+            body = { engine in
+                let training = SAETrainingStep(SAETrainingStep.sdSize, batch: SAETrainingStep.sdBatch, engine: engine)
+                return { training.run(step: 1, passes: PassTimes()) }
+            }
         }
     }
 

@@ -98,9 +98,9 @@ import Testing
         }
         for tokens in [130, 600, 1100] {
             let c = Case(queries: tokens, keys: tokens, heads: 2, width: 12)
-            let x = inputs(c, samples: 2)
+            let x = inputs(c, samples: 3)
             let two = gradients(c, x, try engine(2))
-            for threads in [12, 64] {
+            for threads in [12, 20, 64] {
                 let many = gradients(c, x, try engine(threads))
                 for (a, b) in zip(two.d, many.d) { expectIdentical(a.array, b.array, "\(c), \(threads) threads") }
             }

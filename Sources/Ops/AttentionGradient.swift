@@ -8,8 +8,8 @@ import Tensors
 /// their number is part of the result, as the parts of dQ are added up.
 ///
 /// *Apart*, for more threads than that gives tasks: dK and dV by smaller ranges of keys, then dQ by the same ranges as
-/// before and blocks of queries. That computes scores and their gradients twice, seven products. Every sum has the same terms in
-/// the same order either way, so that the number of threads does not show in the bits.
+/// before and blocks of queries. That computes scores and their gradients twice, seven products. Every sum has the same
+/// terms in the same order either way, so that the number of threads does not show in the bits.
 struct AttentionGradient: @unchecked Sendable {
     let call: AttentionCall
     let query, key, value, dOut, softmax, delta: Tensor
@@ -32,7 +32,8 @@ struct AttentionGradient: @unchecked Sendable {
         partial = Tensor([ranges - 1, samplesAtOnce * query.count / call.samples], in: engine.workspace)
     }
 
-    /// As many as keep threads from waiting for the last task, where that saves a tenth: each takes memory for its parts of dQ.
+    /// As many as keep threads from waiting for the last task, where that saves a tenth: each takes memory for its parts of
+    /// dQ.
     private static func samplesAtOnce(_ call: AttentionCall, _ ranges: Int, _ threads: Int) -> Int {
         func rounds(_ samples: Int) -> Int {
             (call.samples + samples - 1) / samples * ((samples * call.heads * ranges + threads - 1) / threads)
@@ -81,8 +82,8 @@ struct AttentionGradient: @unchecked Sendable {
         return .apart(keys: keys.parts, queries: blocks.parts / ranges)
     }
 
-    /// The wanted gradients of `samplesAtOnce` samples from `first` on, a task for each head, range of keys and block of queries,
-    /// both of whole 64s.
+    /// The wanted gradients of `samplesAtOnce` samples from `first` on, a task for each head, range of keys and block of
+    /// queries, both of whole 64s.
     private func pass(_ first: Int, keyRanges: Int, queryBlocks: Int, wantsQuery: Bool, wantsKeys: Bool) {
         func size(_ count: Int, _ parts: Int) -> Int { ((count + parts - 1) / parts + 63) / 64 * 64 }
         let (rangeKeys, blockQueries) = (size(call.keys, keyRanges), size(call.queries, queryBlocks))

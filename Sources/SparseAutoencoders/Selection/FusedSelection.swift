@@ -13,8 +13,8 @@ struct FusedSelection {
 
     private var numLatents: Int { autoencoder.numLatents }
 
-    /// Eight row tiles, or fewer where threads would otherwise wait for the last blocks. Bringing the encoder's panels for a block
-    /// is counted as two tiles' work.
+    /// Eight row tiles, or fewer where threads would otherwise wait for the last blocks. Bringing the encoder's panels for a
+    /// block is counted as two tiles' work.
     private func blockRows(_ tokens: Int) -> Int {
         let (tileRows, threads) = (engine.kernels.gemm.tileRows, engine.threads.count)
         func time(_ tiles: Int) -> Int {

@@ -1,6 +1,7 @@
 // What a pool of threads needs and Swift cannot say, one line each.
 #ifndef LVO_CTHREADS_H
 #define LVO_CTHREADS_H
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,4 +18,7 @@ static inline void spin_hint(void) {
 static inline long pin_this_thread(const unsigned long *mask, unsigned long bytes) {
     return syscall(SYS_sched_setaffinity, 0, bytes, mask);
 }
+
+/// Sends this process a signal when the thread that started it ends. 0, or -1 if the system refuses.
+static inline int signal_at_end_of_parent(int signal) { return prctl(PR_SET_PDEATHSIG, signal); }
 #endif

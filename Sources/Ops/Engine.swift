@@ -25,15 +25,18 @@ public final class Engine: Sendable {
     /// - Parameters:
     ///   - instructionSet: `baseline`, `avx2`, `avx512`, `avx512bf16`, `amx`, `neon`, `neonbf16`; nil takes the best here.
     ///   - threads: nil takes the detected count (`ThreadCount`).
+    ///   - pins: whether each thread but the caller's stays on one core.
     ///   - precision: `.bfloat16` only where the CPU has instructions for it, unless the instruction set is named: that
     ///     one then computes it by other instructions if need be, slowly.
     /// - Throws: `SimpleFailure(.usage)` for an instruction set that is not available here, or one without bfloat16.
-    public init(instructionSet: String? = nil, threads: Int? = nil, precision: Precision = .float32) throws {
+    public init(
+        instructionSet: String? = nil, threads: Int? = nil, pins: Bool = false, precision: Precision = .float32
+    ) throws {
         kernels = try InstructionSet.kernels(named: instructionSet)
         isForced = instructionSet != nil
         if precision == .bfloat16, !isForced, !kernels.bfloat16.isNative { throw InstructionSet.noBFloat16 }
         self.precision = precision
-        self.threads = Threads(count: threads ?? ThreadCount.detect(environment: [:]).count)
+        self.threads = Threads(count: threads ?? ThreadCount.detect(environment: [:]).count, pins: pins)
         workspace = Workspace()
     }
 

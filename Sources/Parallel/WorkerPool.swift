@@ -30,7 +30,7 @@ final class WorkerPool: Sendable {
         self.shared = shared
         threads = (1..<count).compactMap { worker in
             startThread {
-                if let cpus { pin(to: cpus[worker % cpus.count]) }
+                if let cpus { Affinity.limit(to: CollectionOfOne(cpus[worker % cpus.count])) }
                 shared.serve(worker)
             }
         }
@@ -252,11 +252,4 @@ private func startThread(_ body: @escaping @Sendable () -> Void) -> pthread_t? {
     if status == 0 { return thread }
     start.release()
     return nil
-}
-
-/// Keeps the calling thread on one CPU. Only a wish: a system that refuses changes no result.
-private func pin(to cpu: Int) {
-    var mask = [UInt](repeating: 0, count: cpu / UInt.bitWidth + 1)
-    mask[cpu / UInt.bitWidth] = 1 << UInt(cpu % UInt.bitWidth)
-    _ = pin_this_thread(mask, UInt(mask.count * MemoryLayout<UInt>.size))
 }

@@ -45,14 +45,25 @@ public enum StudyFolder {
                 _ = try place.pooling(of: session.hook(layer), latents: size, in: session.reference)
             }
         }
-        guard session.memoryBudget != nil else { return }
+        if session.memoryBudget != nil { _ = try memory(settings, session) }
+    }
+
+    /// Bytes that a process takes for a study's dreams; nil if its model does not tell.
+    ///
+    /// - Throws: `MemoryShortage` if there is no room for one.
+    public static func memory(_ study: Study) throws -> Int? {
+        try (study.model as? NetworkModel).flatMap { try memory(study.settings, $0.session) }
+    }
+
+    private static func memory(_ settings: StudySettings, _ session: ModelSession) throws -> Int? {
         let (height, width) = try session.folder.latentSize(
             pixelWidth: settings.capture.width, pixelHeight: settings.capture.height)
-        for layer in settings.layers {
-            _ = try session.memoryPlan(
+        return try settings.layers.map { layer in
+            try session.memoryPlan(
                 to: session.hook(layer),
-                LatentSize(batch: max(1, settings.dreamSeeds.count), height: height, width: width))
-        }
+                LatentSize(batch: max(1, settings.dreamSeeds.count), height: height, width: width)
+            ).totalBytes
+        }.max()
     }
 
     /// Parts of a LoRA that fit nothing are left out, so that pictures would not be what was trained.

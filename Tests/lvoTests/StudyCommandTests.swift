@@ -7,7 +7,7 @@ import TestSupport
 
 /// Studies of the embedded model, small ones, run as a user runs them.
 @Suite(.serialized) struct StudyCommandTests {
-    private static let settings = [
+    static let settings = [
         "prompt_limit=6", "capture.images_per_prompt=1", "capture.steps=3", "choose.features=718, 742",
         "choose.channels=3", "prior.steps=3", "prior.seeds=[1, 2]", "dream.seeds=[1, 2]", "dream.timesteps=[301]",
         "steer.pictures=2", "dream_features.steps=6", "dream_channels.steps=6", "dream.snapshot_every=3",
@@ -25,11 +25,11 @@ import TestSupport
         let result = try Program.run("study", "run", path)
         #expect(result.status == 0, "\(result.errors)")
         #expect(result.output == path + "/report/index.html\n")
-        return try results(path)
+        return try Self.results(path)
     }
 
     /// The files of all stages; what belongs to a process or a time is not among them.
-    private func results(
+    static func results(
         _ study: String,
         stages: [String] = ["capture", "analysis", "prior", "pool", "search", "dream", "reference", "steer", "measure", "map"]
     ) throws -> [String: Data] {
@@ -74,7 +74,7 @@ import TestSupport
             process.waitUntilExit()
             delay = delay * 1.3 + 0.05
         }
-        #expect(try results(path) == whole)
+        #expect(try Self.results(path) == whole)
     }
 
     @Test func twoProcessesShareAFolder() throws {
@@ -87,7 +87,7 @@ import TestSupport
         let runs = [try start("study", "run", path, "--threads", "1"), try start("study", "run", path)]
         runs.forEach { $0.waitUntilExit() }
         #expect(runs.map(\.terminationStatus) == [0, 0])
-        #expect(try results(path) == whole)
+        #expect(try Self.results(path) == whole)
     }
 
     @Test func aSignalEndsItWith75AndTheSameCommandContinues() throws {
@@ -121,7 +121,7 @@ import TestSupport
             #expect(result.status == 0, "\(result.errors)")
             let isWarned = result.errors.contains("are taken as they stand; emphasis: true reads them")
             #expect(isWarned != settings.contains("emphasis=true"), "\(result.errors)")
-            let files = try results(folder.path, stages: ["capture"])
+            let files = try Self.results(folder.path, stages: ["capture"])
             return try #require(files.first { $0.key.hasSuffix("activations.safetensors") }).value
         }
         let plain = try captured()
@@ -141,11 +141,11 @@ import TestSupport
         let page = try #require(result.output.split(separator: "\n").last.map(String.init))
         #expect(page == folder.file("demo/report/index.html"))
         #expect(FileManager.default.fileExists(atPath: page))
-        let before = try results(folder.file("demo"))
+        let before = try Self.results(folder.file("demo"))
         let again = try Program.run("demo", "--output", folder.file("demo"), "--preview", environment: Program.plainTerminal)
         #expect(again.errors.contains("feature 718 · ") && again.errors.contains("▀"))
         #expect(again.status == 0 && !again.errors.contains("units to do"))
-        #expect(try results(folder.file("demo")) == before)
+        #expect(try Self.results(folder.file("demo")) == before)
     }
 
     @Test func mistakesGetOneLine() throws {

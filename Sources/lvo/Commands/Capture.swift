@@ -2,6 +2,7 @@ import ArgumentParser
 import Experiments
 import Files
 import Foundation
+import Parallel
 import WorkUnits
 
 struct Capture: ParsableCommand {
@@ -25,6 +26,7 @@ struct Capture: ParsableCommand {
     var picturesPerFile = 16
 
     @OptionGroup var shard: ShardOption
+    @OptionGroup var workers: WorkersOption
 
     @Option(parsing: .unconditional, help: "Seed of the pictures' seeds; -1 draws one.")
     var seed = SeedArgument(0)
@@ -41,11 +43,13 @@ struct Capture: ParsableCommand {
         if picturesPerFile < 1 {
             throw ValidationError("--pictures-per-file \(picturesPerFile): expected at least 1")
         }
+        if workers.workers != nil, seed.isDrawn { throw ValidationError("--workers needs a --seed that all know, not -1") }
     }
 
     func run() throws { try hearingSignals(run) }
 
     private func run(_ stop: StopFlag) throws {
+        workers.begin()
         let part = try shard.part()
         try OutputCheck.folder(store)
         let session = try pictures.session(engine: runtime.engine(precision))
@@ -54,19 +58,25 @@ struct Capture: ParsableCommand {
         let capture = try Experiments.Capture(session, request, picturesPerFile: picturesPerFile, check: stop.check)
         for size in capture.sizes { print(text(size)) }
         if dryRun { return }
-        var progress = Progress(total: 0)
+        let progress = CaptureProgress(emitsEvents: workers.worker)
         defer { progress.close() }
-        let folders = try capture.run(into: store, shard: part) { event in
-            switch event {
-            case .began(let done, let files, let left):
-                if done > 0 { note("\(done) of \(files) files are there") }
-                progress = Progress(total: left)
-            case .drew(let file, let files): progress.advance("file \(file + 1) of \(files)")
-            case .waiting(let files): progress.show("other processes are at the last \(files) files")
-            }
-        }
+        if let groups = workers.groups(memory: nil) { try share(among: groups, progress, stop) }
+        // After workers it finds every file there.
+        let folders = try capture.run(into: store, shard: part, report: progress.show)
         progress.close()
         for folder in folders { print(folder) }
+    }
+
+    private func share(among groups: [CoreGroup], _ progress: CaptureProgress, _ stop: StopFlag) throws {
+        let arguments = WorkersOption.arguments()
+        let fleet = WorkerFleet(groups: groups, arguments: { _ in arguments }, stop: stop) { _, json in
+            // That one waits while others draw is no news.
+            if let event = Experiments.Capture.Event(json), json["event"] != "waiting" { progress.show(event) }
+        } say: {
+            progress.close()
+            Output.error($0 + "\n")
+        }
+        if let failure = try fleet.run() { throw failure }
     }
 
     private func text(_ size: Experiments.Capture.Size) -> String {

@@ -48,6 +48,7 @@ struct Demo: ParsableCommand {
         }
         let study = try StudyFolder.open(output, engine: runtime.engine())
         try StageJob(study: study, options: stages, stop: stop).run()
+        guard try stages.isWhole else { return }
         let page = try Report.write(study)
         try preview.show(gallery: page)
         print(page)

@@ -4,6 +4,7 @@ import Files
 import Pictures
 import StableDiffusion
 import Visualization
+import WorkUnits
 
 struct Dream: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -48,6 +49,11 @@ struct Dream: ParsableCommand {
         parsing: .unconditional, help: "Latents computed together when they are independent. Default: one per seed.")
     var batch: Int?
 
+    @OptionGroup var workers: WorkersOption
+
+    @Option(help: ArgumentHelp("Batches of one worker.", valueName: "i/n", visibility: .private))
+    var batches: String?
+
     @OptionGroup(title: "Output") var output: DreamOutputOptions
     @OptionGroup var precision: PrecisionOptions
     @OptionGroup var runtime: RuntimeOptions
@@ -61,17 +67,22 @@ struct Dream: ParsableCommand {
         if Set(seed.map(\.number)).count != seed.count { throw ValidationError("--seed has a number twice") }
         if Set(timestep).count != timestep.count { throw ValidationError("--timestep has a number twice") }
         if let batch, batch < 1 { throw ValidationError("--batch \(batch): expected at least 1") }
+        if workers.workers != nil, seed.contains(where: \.isDrawn) {
+            throw ValidationError("--workers needs seeds that all know, not -1")
+        }
         if case .file = start, size.width != nil || size.height != nil {
             throw ValidationError("-W and -H go with noise; a latent file has its own size")
         }
     }
 
     func run() throws {
+        workers.begin()
         try OutputCheck.folder(output.output)
         let session = try model.session(
             autoencoders: objective.autoencoder.sae, engine: runtime.engine(precision), memory: memory.memory)
         let experiment = try DreamExperiment(request(session), session: session)
-        let writer = try DreamWriter(experiment, output)
+        let part = try batches.map { try Shard($0) } ?? .whole
+        let writer = try DreamWriter(experiment, output, part: part, isWorker: workers.worker)
         if memory.memory != nil { note("memory plan\n\(experiment.memory)") }
         if case .pool(let count) = experiment.request.start {
             let line = ProgressLine()
@@ -81,7 +92,8 @@ struct Dream: ParsableCommand {
             }
         }
         warnAboutDropped([try session.text(experiment.request.text).dropped])
-        try writer.run()
+        let groups = workers.groups(most: experiment.batches.count, memory: experiment.memory.totalBytes)
+        try groups.map(writer.share) ?? writer.run()
     }
 
     private func request(_ session: ModelSession) throws -> DreamRequest {

@@ -44,41 +44,16 @@ struct StudyOptions: ParsableArguments {
 /// Options for running stages and reporting on them.
 struct StageOptions: ParsableArguments {
     @OptionGroup var shard: ShardOption
+    @OptionGroup var workers: WorkersOption
 
     @Flag(help: "Tell what happens as lines of JSON on standard output.")
     var json = false
 
     func part() throws -> Shard { try shard.part() }
-}
 
-/// Runs stages until they are done, a signal comes, or a disk is full.
-struct StageJob {
-    let study: Study
-    let options: StageOptions
-    let stop: StopFlag
-
-    /// - Parameter names: of the stages, in their order.
-    func run(_ names: [StageName] = StageName.allCases) throws {
-        try study.writeSettings()
-        if names.contains(.capture), let network = study.model as? NetworkModel {
-            try warnAboutPrompts(
-                study.prompts.map(\.text), isEmphasized: study.settings.emphasis, network.session.folder,
-                inStudy: true)
-        }
-        let progress = StageProgress(emitsEvents: options.json)
-        let runner = try StageRunner(study: study.folder, shard: options.part(), stop: stop) { progress.show($0) }
-        var failed = 0
-        for name in names {
-            if let stage = study.stage(name) {
-                failed += try runner.run(stage)
-            } else if names.count == 1 {
-                note("\(study.folder): the settings want no stage \(name.rawValue); there is nothing to do")
-            }
-        }
-        if failed > 0 {
-            throw SimpleFailure(
-                .internalError, "\(study.folder): \(failed) units failed; failed/ holds their errors, a new run tries again")
-        }
+    /// Whether the gallery is this process's to write: it needs everything, so parts and workers leave it.
+    var isWhole: Bool {
+        get throws { try !workers.worker && part() == .whole }
     }
 }
 
@@ -95,8 +70,7 @@ struct StudyRun: ParsableCommand {
     private func run(_ stop: StopFlag) throws {
         let study = try study.open()
         try StageJob(study: study, options: stages, stop: stop).run()
-        // Shards leave the gallery to a run of the whole: it needs everything.
-        guard try stages.part() == .whole else { return }
+        guard try stages.isWhole else { return }
         let page = try Report.write(study)
         try preview.show(gallery: page)
         print(page)

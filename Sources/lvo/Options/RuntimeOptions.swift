@@ -9,6 +9,9 @@ struct RuntimeOptions: ParsableArguments {
     @Option(help: "Threads. Default: LVO_THREADS, else physical cores within affinity mask and cgroup quota.")
     var threads: Int?
 
+    @Flag(help: "Keep each thread on a core of its own: for processes that share a machine by cores.")
+    var pin = false
+
     static var environment: [String: String] { ProcessInfo.processInfo.environment }
 
     func validate() throws {
@@ -25,7 +28,7 @@ struct RuntimeOptions: ParsableArguments {
         return try Engine(
             instructionSet: environment["LVO_ISA"],
             threads: threads ?? ThreadCount.detect(environment: environment).count,
-            precision: precision?.precision.resolved(instructionSet: environment["LVO_ISA"]) ?? .float32)
+            pins: pin, precision: precision?.precision.resolved(instructionSet: environment["LVO_ISA"]) ?? .float32)
     }
 }
 

@@ -7,7 +7,8 @@ import Testing
     /// A machine of two domains with interleaved numbers, hyper-threads, and `cores` physical cores.
     private func machine(_ cores: Int) throws -> Machine {
         var recorded = RecordedMachine(testDescription: "two domains")
-        try recorded.topology(online: "0-\(2 * cores - 1)", mask: "0-\(2 * cores - 1)") { "\($0 % cores),\($0 % cores + cores)" }
+        let all = "0-\(2 * cores - 1)"
+        try recorded.topology(online: all, mask: all) { "\($0 % cores),\($0 % cores + cores)" }
         recorded.files["/sys/devices/system/node/online"] = "0-1"
         for node in 0...1 {
             let cpus = (0..<2 * cores).filter { $0 % 2 == node }.map(String.init)

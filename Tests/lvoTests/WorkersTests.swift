@@ -119,7 +119,8 @@ import Testing
     /// Records tell threads, times and memory; pictures, latents and the sheet are those of one process.
     @Test func dreamsAreShared() throws {
         let result = try Program.bash("""
-            dream="$lvo dream --model embedded --layer mid_block.attentions.0 --channel 1 2 --timestep 100 500 --seed 1 2 --preset tuned --steps 3"
+            dream="$lvo dream --model embedded --layer mid_block.attentions.0 --preset tuned --steps 3"
+            dream="$dream --channel 1 2 --timestep 100 500 --seed 1 2"
             $dream --sheet alone/sheet.png --output alone >names 2>/dev/null || exit 1
             sed s/alone/shared/ names | sort >expected
             $dream --sheet shared/sheet.png --output shared --workers 2 2>errors | sort | diff expected - || exit 2

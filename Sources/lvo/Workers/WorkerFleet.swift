@@ -78,7 +78,8 @@ final class WorkerFleet {
     }
 
     private func ready() -> [Int32] {
-        var entries = workers.flatMap { $0.process?.descriptors ?? [] }.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
+        let open = workers.flatMap { $0.process?.descriptors ?? [] }
+        var entries = open.map { pollfd(fd: $0, events: Int16(POLLIN), revents: 0) }
         guard poll(&entries, nfds_t(entries.count), 200) > 0 else { return [] }
         return entries.filter { $0.revents != 0 }.map(\.fd)
     }

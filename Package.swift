@@ -52,6 +52,8 @@ let package = Package(
     products: [
         .executable(name: "lvo", targets: ["lvo"]),
         .library(name: "LVO", targets: ["LVO"]),
+        // tools/c-library makes liblvo.so of it (docs/c-interface.md).
+        .library(name: "lvoc", type: .dynamic, targets: ["CInterface"]),
         // For Benchmarks/, which verifies what it times.
         .library(name: "Benchmarking", targets: ["Benchmarking", "ReferenceKernels"]),
     ],
@@ -128,6 +130,13 @@ let package = Package(
                 "Checkpoints", "Experiments", "Files", "Ops", "Optimizers", "Pictures", "SparseAutoencoders",
                 "StableDiffusion", "Tensors", "Visualization",
             ]),
+        .systemLibrary(name: "CLVO"),
+        .target(
+            name: "CInterface",
+            dependencies: [
+                "Checkpoints", "CLVO", "Experiments", "Files", "Ops", "Optimizers", "Parallel", "Pictures", "SparseAutoencoders",
+                "StableDiffusion", "Tensors", "Visualization",
+            ]),
         .executableTarget(
             name: "lvo",
             dependencies: [
@@ -185,6 +194,12 @@ let package = Package(
         .testTarget(name: "BenchmarkingTests", dependencies: ["Benchmarking", "Ops", "Parallel", "Tensors"]),
         .testTarget(
             name: "DiagnosisTests", dependencies: ["Diagnosis", "Files", "Ops", "Parallel", "TestSupport", "Tensors"]),
+        .testTarget(
+            name: "CInterfaceTests",
+            dependencies: [
+                "CInterface", "CLVO", "Experiments", "Files", "Ops", "Pictures", "SparseAutoencoders", "StableDiffusion",
+                "Tensors", "TestSupport", "Visualization",
+            ]),
         .testTarget(name: "TensorsTests", dependencies: ["Tensors"]),
         .testTarget(name: "OptimizersTests", dependencies: ["Optimizers", "Tensors"]),
         .testTarget(name: "ReportsTests", dependencies: ["Files", "Reports", "TestSupport"]),

@@ -65,7 +65,8 @@ struct DreamCommand {
         var words: [String] = []
         for (option, values) in [("--channel", channels), ("--feature", features), ("--direction", directions)]
         where !values.isEmpty { words += [option] + values }
-        if !features.isEmpty, let root = experiment.session.reference.autoencoders { words += ["--sae", root] }
+        let root = experiment.request.autoencoders ?? experiment.session.reference.autoencoders
+        if !features.isEmpty, let root { words += ["--sae", root] }
         let weights = objective.terms.map(\.weight)
         if weights == [1] { return words }
         if weights == [-1] { return words + ["--minimize"] }

@@ -40,16 +40,17 @@ extension DreamExperiment {
     ///   - snapshotEvery: steps between snapshots; nil: start and end only.
     ///   - state: the state at which an earlier attempt was stopped; anything else is ignored.
     ///   - observe: called after every step; may throw to stop.
-    /// - Throws: a `Failure` for a part of the model that cannot be loaded; what `observe` throws.
+    ///   - check: called while a pool is searched for starts; may throw to stop.
+    /// - Throws: a `Failure` for a part of the model that cannot be loaded; what `check` and `observe` throw.
     public func run(
         _ items: [DreamItem], snapshotEvery: Int? = nil, state: [String: Tensor]? = nil,
-        observe: (DreamMoment) throws -> Void = { _ in }
+        observe: (DreamMoment) throws -> Void = { _ in }, check: () throws -> Void = {}
     ) throws -> DreamOutcome {
         let clock = ContinuousClock()
         let begin = clock.now
         func seconds() -> Double { (clock.now - begin) / .seconds(1) }
         let (dreamer, timestep) = (try dreamer(), items[0].timestep)
-        let starts = try self.starts(items, dreamer: dreamer)
+        let starts = try self.starts(items, dreamer: dreamer, check: check)
         let start = Self.joined(starts.map(\.latent))
         let objectives = items.map(objective)
         var course = DreamCourse(

@@ -50,6 +50,8 @@ public struct DreamRequest: Sendable {
     public var batch: Int?
     /// The mapping from values to colours.
     public var display: DisplayRange
+    /// Where the objectives' autoencoder was read from, for the repeating command; nil: where the session's are.
+    public var autoencoders: String?
 
     /// Nothing is checked here: `DreamExperiment` does it, for it knows the model.
     public init(

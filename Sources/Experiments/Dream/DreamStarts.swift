@@ -17,7 +17,7 @@ final class FoundStarts {
 
 extension DreamExperiment {
     /// The starts of a batch.
-    func starts(_ items: [DreamItem], dreamer: Dreamer) throws -> [ItemStart] {
+    func starts(_ items: [DreamItem], dreamer: Dreamer, check: () throws -> Void) throws -> [ItemStart] {
         switch request.start {
         case .noise:
             let channels = session.folder.unetConfig.inChannels
@@ -32,7 +32,7 @@ extension DreamExperiment {
             }
         case .pool(let count):
             let pool = try session.pool(count, size: size)
-            let best = try starts(in: pool, timestep: items[0].timestep, dreamer: dreamer)
+            let best = try starts(in: pool, timestep: items[0].timestep, dreamer: dreamer, check: check)
             return items.map { item in
                 let starts = best[item.objective]
                 let index = starts[item.seed % starts.count].index
@@ -41,12 +41,14 @@ extension DreamExperiment {
         }
     }
 
-    private func starts(in pool: NaturalPool, timestep: Int, dreamer: Dreamer) throws -> [[PoolStart]] {
+    private func starts(
+        in pool: NaturalPool, timestep: Int, dreamer: Dreamer, check: () throws -> Void
+    ) throws -> [[PoolStart]] {
         if let known = found.byTimestep[timestep] { return known }
         let starts = try PoolSearch(pool, dreamer: dreamer)
             .starts(
                 request.objectives, timestep: timestep, spread: request.settings.timestepSpread,
-                count: request.seeds.count)
+                count: request.seeds.count, check: check)
         found.byTimestep[timestep] = starts
         return starts
     }

@@ -32,6 +32,7 @@ public final class ModelSession {
     private var autoencoders: [String: SparseAutoencoder] = [:]
     private var encoders: [String: FeatureEncoder] = [:]
     private var plans: [PlanKey: MemoryPlan] = [:]
+    private var fitting: Set<PlanKey> = []
     private var networks = Networks()
 
     private struct Networks {
@@ -165,7 +166,7 @@ extension ModelSession {
     }
 
     /// The text encoder, if pictures are drawn.
-    var loadedPrompts: PromptEncoder? { networks.generator?.prompts }
+    package var loadedPrompts: PromptEncoder? { networks.generator?.prompts }
 
     /// From latents to pixels.
     ///
@@ -235,6 +236,36 @@ extension ModelSession {
         }
         plans[key] = plan
         return plan
+    }
+
+    /// - Throws: `MemoryShortage` if a forward pass to a hook point, without what gradients need, cannot be held.
+    package func checkForward(to hook: HookPoint, _ size: LatentSize) throws {
+        let key = PlanKey(hook: hook, size: [size.batch, size.height, size.width], whole: false)
+        guard !fitting.contains(key), plans[key] == nil, let budget = memoryBudget ?? Self.allowance else { return }
+        let weights = try folder.weightBytes(upTo: hook, precision: engine.precision)
+        let activations = folder.unetConfig.forwardBytes(to: hook, size)
+        guard weights + activations + MemoryPlan.overheadBytes <= budget else {
+            throw MemoryShortage(
+                hook: hook.name, size: size, budget: budget, weightBytes: weights, activationBytes: activations,
+                isWhatIsFree: memoryBudget == nil)
+        }
+        fitting.insert(key)
+    }
+
+    /// - Throws: `SimpleFailure`: `.badData` for a VAE that does not make RGB pictures of this U-Net's latents,
+    ///   `.outOfMemory` if it cannot hold one of that many pixels.
+    package func checkPicture(height: Int, width: Int) throws {
+        let config = try folder.vaeConfig()
+        guard config.imageChannels == 3, config.latentChannels == folder.unetConfig.inChannels else {
+            throw SimpleFailure(
+                .badData, "\(folder.path): its VAE makes \(config.imageChannels) channels of \(config.latentChannels), "
+                    + "expected 3 of \(folder.unetConfig.inChannels)")
+        }
+        let needed = config.workingBytes(height: height, width: width)
+        guard let free = memoryBudget ?? Machine().availableMemory, needed > free else { return }
+        throw SimpleFailure(
+            .outOfMemory, "a picture of \(width)×\(height) pixels takes about \(formatBytes(needed)) in the VAE, and "
+                + "\(formatBytes(free)) may be used; choose a smaller size")
     }
 
     /// The most memory that this process can hold without swapping, in bytes: its own and the free; nil if

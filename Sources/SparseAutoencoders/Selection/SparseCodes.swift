@@ -35,6 +35,21 @@ public struct SparseCodes: Sendable {
         featureStart = Self.listByFeature(tokenStart, features, tokens, numLatents, (entries, entryTokens), engine)
     }
 
+    /// Activations that are given, in any order.
+    ///
+    /// - Precondition: tokens and features are in range, and `tokens` · `numLatents` < 2³².
+    package init(
+        _ entries: [(token: Int, feature: Int, value: Float)], tokens: Int, numLatents: Int, engine: Engine
+    ) {
+        let keys = Scratch<UInt64>(entries.count, engine)
+        for (place, entry) in entries.enumerated() {
+            let index = UInt32(entry.token * numLatents + entry.feature)
+            keys.pointer[place] = UInt64(entry.value.bitPattern) << 32 | UInt64(~index)
+        }
+        self.init(
+            keys: SelectedKeys(keys: keys, count: entries.count), tokens: tokens, numLatents: numLatents, engine: engine)
+    }
+
     private init(_ codes: SparseCodes, keys: SelectedKeys, engine: Engine) {
         self.init(keys: keys, tokens: codes.tokens, numLatents: codes.numLatents, engine: engine)
     }

@@ -41,7 +41,7 @@ public struct UNetConfig: Sendable, Equatable {
     public let sampleSize: Int
 
     /// Of a latent: 32,768 pixels with Stable Diffusion's VAE.
-    static let largestSide = 4096
+    package static let largestSide = 4096
 
     /// Stable Diffusion 1.5.
     public static let sd15 = UNetConfig(

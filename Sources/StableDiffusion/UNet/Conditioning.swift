@@ -4,9 +4,9 @@ import Tensors
 /// Everything in the U-Net that depends on the time step alone: each resnet's channel bias. Computed once per step
 /// number, not per optimization step.
 public struct TimeConditioning: Sendable {
-    /// 0…999.
-    public let timestep: Float
-    /// Per resnet: `[1, Cout]`.
+    /// 0…999: one for all samples, or one each.
+    public let timesteps: [Float]
+    /// Per resnet: `[1 or B, Cout]`.
     let biases: [Tensor]
 }
 
@@ -35,12 +35,15 @@ struct TimeEmbedding: Sendable {
         engine = build.engine
     }
 
-    /// `silu(temb)`, `[1, timeWidth]`.
-    func forward(_ timestep: Float) -> Tensor {
-        let sinusoid = timeEmbedding(
-            timestep: timestep, dimensions: config.widths[0], flipSinToCos: config.flipSinToCos,
-            freqShift: config.freqShift)
-        let hidden = Activation.silu.forward(linear1.forward(Tensor([1, sinusoid.count], sinusoid)), engine: engine)
+    /// `silu(temb)`, `[timesteps, timeWidth]`.
+    func forward(_ timesteps: [Float]) -> Tensor {
+        let sinusoids = timesteps.flatMap {
+            timeEmbedding(
+                timestep: $0, dimensions: config.widths[0], flipSinToCos: config.flipSinToCos,
+                freqShift: config.freqShift)
+        }
+        let input = Tensor([timesteps.count, sinusoids.count / timesteps.count], sinusoids)
+        let hidden = Activation.silu.forward(linear1.forward(input), engine: engine)
         return Activation.silu.forward(linear2.forward(hidden), engine: engine)
     }
 }

@@ -95,7 +95,14 @@ public struct MemoryPlan: Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// A budget that cannot hold a backward pass even if every block is recomputed.
+extension UNetConfig {
+    /// The largest sum of activations alive at once in a forward pass to a hook point, with a fifth as in `MemoryPlan`.
+    package func forwardBytes(to hook: HookPoint, _ size: LatentSize) -> Int {
+        ActivationModel(blocks: Array(blocks()[...hook.block]), size: size).forwardPeak
+    }
+}
+
+/// A budget that cannot hold a pass: a backward one even if every block is recomputed.
 public struct MemoryShortage: Failure, Equatable {
     /// The hook point's name.
     public let hook: String
@@ -109,6 +116,13 @@ public struct MemoryShortage: Failure, Equatable {
     public let activationBytes: Int
     /// Whether the budget is what the machine has free, not what somebody asked for.
     public var isWhatIsFree = false
+
+    package init(
+        hook: String, size: LatentSize, budget: Int, weightBytes: Int, activationBytes: Int, isWhatIsFree: Bool = false
+    ) {
+        (self.hook, self.size, self.budget) = (hook, size, budget)
+        (self.weightBytes, self.activationBytes, self.isWhatIsFree) = (weightBytes, activationBytes, isWhatIsFree)
+    }
 
     /// `.usage`: exit status 2.
     public var kind: FailureKind { .usage }
@@ -204,6 +218,20 @@ struct ActivationModel {
             }
             if !forward { alive += 2 * output(i) + pendingSkipGradients(before: i) }
             peak = max(peak, alive)
+        }
+        return peak + peak / 5
+    }
+
+    /// The same of the walk forward alone, which keeps nothing but skips.
+    var forwardPeak: Int {
+        var peak = 0
+        for moment in blocks.indices {
+            let skips = (0..<moment).filter { made in
+                blocks[made].isSkipSource && !blocks[..<moment].contains { $0.skipSource == made }
+            }
+            let input = moment > 0 ? output(moment - 1) : 0
+            let alive = working(moment) + kept(moment) + input + output(moment)
+            peak = max(peak, skips.reduce(alive) { $0 + output($1) })
         }
         return peak + peak / 5
     }

@@ -43,12 +43,17 @@ public final class UNet: Sendable {
 
     /// The time step's share of the computation.
     /// - Parameter timestep: 0…999; fractional values are allowed (Euler's schedule has them).
-    public func prepare(timestep: Float) -> TimeConditioning {
-        let embedding = time.forward(timestep)
+    public func prepare(timestep: Float) -> TimeConditioning { prepare(timesteps: [timestep]) }
+
+    /// The same for samples at time steps of their own.
+    /// - Parameter timesteps: one for all samples, or one each.
+    /// - Precondition: there is at least one.
+    public func prepare(timesteps: [Float]) -> TimeConditioning {
+        let embedding = time.forward(timesteps)
         let biases = blocks.compactMap { block -> Tensor? in
             if case .resnet(let layers) = block.layers { layers.timeBias(embedding) } else { nil }
         }
-        return TimeConditioning(timestep: timestep, biases: biases)
+        return TimeConditioning(timesteps: timesteps, biases: biases)
     }
 
     /// The text's share of the computation.
@@ -65,13 +70,13 @@ public final class UNet: Sendable {
     }
 
     /// Walks the blocks up to `end`, calling `record` after each with its vector-Jacobian product, if
-    /// `differentiated`.
+    /// `differentiated`. What `record` throws ends the walk.
     func walk(
         _ latent: Tensor, through end: HookPoint?, time: TimeConditioning, text: TextConditioning,
         observing hooks: [HookPoint] = [], visit: @escaping HookVisitor = { _, _ in nil },
         differentiated: Bool = false,
-        record: (_ step: WalkStep, _ vjp: @escaping VectorJacobianProduct) -> Void = { _, _ in }
-    ) -> Tensor {
+        record: (_ step: WalkStep, _ vjp: @escaping VectorJacobianProduct) throws -> Void
+    ) rethrows -> Tensor {
         let last = end?.block ?? config.blocks().count - 1
         check(latent, time, text, last)
         let batch = latent.shape[0]
@@ -100,7 +105,7 @@ public final class UNet: Sendable {
                 }
             let input = x
             let (y, vjp) = call.forward(input)
-            record(WalkStep(index: index, description: description, call: call, input: input), vjp)
+            try record(WalkStep(index: index, description: description, call: call, input: input), vjp)
             x = blockEnd == .output ? observer.see(.output, y) ?? y : y
             if description.isSkipSource { skips.append(x) }
         }
@@ -114,6 +119,9 @@ public final class UNet: Sendable {
         precondition(
             text.batch == 1 || text.batch == latent.shape[0],
             "context batch \(text.batch) with latent batch \(latent.shape[0])")
+        precondition(
+            time.timesteps.count == 1 || time.timesteps.count == latent.shape[0],
+            "\(time.timesteps.count) time steps with latent batch \(latent.shape[0])")
         precondition(last < blocks.count, "U-Net loaded up to \(blocks.last?.description.name ?? "nothing")")
         func count(_ kind: BlockDescription.Kind) -> Int { blocks.count { $0.description.kind == kind } }
         precondition(
@@ -136,9 +144,9 @@ extension UNetConfig {
 }
 
 extension Tensor {
-    /// `[1, C]` as `[count, C]`.
+    /// `[1, C]` as `[count, C]`; one that has as many rows already as it is.
     fileprivate func repeated(_ count: Int, in workspace: Workspace) -> Tensor {
-        if count == 1 { return self }
+        if shape[0] == count { return self }
         let result = Tensor([count, channels], in: workspace)
         for row in 0..<count { (result.pointer + row * channels).update(from: pointer, count: channels) }
         return result

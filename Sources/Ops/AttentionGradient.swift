@@ -28,17 +28,8 @@ struct AttentionGradient: @unchecked Sendable {
         dQuery = Tensor(query.shape, in: engine.workspace)
         (dKey, dValue) = (Tensor(key.shape, in: engine.workspace), Tensor(key.shape, in: engine.workspace))
         ranges = max(1, min(4, call.keys / 256))
-        samplesAtOnce = ranges == 1 ? call.samples : Self.samplesAtOnce(call, ranges, engine.threads.count)
-        partial = Tensor([ranges - 1, samplesAtOnce * query.count / call.samples], in: engine.workspace)
-    }
-
-    /// As many as keep threads from waiting for the last task, where that saves a tenth: each takes memory for its parts of
-    /// dQ.
-    private static func samplesAtOnce(_ call: AttentionCall, _ ranges: Int, _ threads: Int) -> Int {
-        func rounds(_ samples: Int) -> Int {
-            (call.samples + samples - 1) / samples * ((samples * call.heads * ranges + threads - 1) / threads)
-        }
-        return (1...max(1, call.samples)).reduce(1) { 10 * rounds($1) < 9 * rounds($0) ? $1 : $0 }
+        samplesAtOnce = ranges == 1 ? call.samples : 1
+        partial = Tensor([ranges - 1, query.count / call.samples], in: engine.workspace)
     }
 
     /// Parts that keys and queries are divided into: one pass for everything, or one for each.
@@ -56,10 +47,9 @@ struct AttentionGradient: @unchecked Sendable {
                 pass(first, keyRanges: keys, queryBlocks: 1, wantsQuery: false, wantsKeys: true)
                 pass(first, keyRanges: ranges, queryBlocks: queries, wantsQuery: true, wantsKeys: false)
             }
-            let samples = min(samplesAtOnce, call.samples - first)
             for range in 0..<ranges - 1 {
-                let part = partial.slice(range..<range + 1).reshaped([samplesAtOnce, call.queries, query.channels])
-                Elementwise.addInPlace(dQuery.slice(first..<first + samples), part.slice(0..<samples), engine: engine)
+                Elementwise.addInPlace(
+                    dQuery.slice(first..<first + 1), partial.slice(range..<range + 1), engine: engine)
             }
         }
     }
@@ -88,8 +78,7 @@ struct AttentionGradient: @unchecked Sendable {
         func size(_ count: Int, _ parts: Int) -> Int { ((count + parts - 1) / parts + 63) / 64 * 64 }
         let (rangeKeys, blockQueries) = (size(call.keys, keyRanges), size(call.queries, queryBlocks))
         let scratch = call.scratch(engine.attention.backwardScratchCount(rangeKeys, call.head.width))
-        let samples = min(samplesAtOnce, call.samples - first)
-        engine.threads.forEach(samples * call.heads * keyRanges * queryBlocks) { task, worker in
+        engine.threads.forEach(samplesAtOnce * call.heads * keyRanges * queryBlocks) { task, worker in
             let (block, range) = (task % queryBlocks, task / queryBlocks % keyRanges)
             let at = first * call.heads + task / (queryBlocks * keyRanges)
             let start = block * blockQueries
@@ -99,7 +88,7 @@ struct AttentionGradient: @unchecked Sendable {
             let (q, k) = (call.queryOffset(at) + start * call.head.queryStride, call.keyOffset(at))
             let part = range == 0
                 ? dQuery.pointer + q
-                : partial.pointer + (range - 1) * partial.channels + q - call.queryOffset(first * call.heads)
+                : partial.pointer + (range - 1) * partial.channels + call.headOffset(at) + start * call.head.queryStride
             engine.attention.backward(
                 call.head, query.pointer + q, dOut.pointer + q, queries, key.pointer + k, value.pointer + k, keys,
                 softmax.pointer + 2 * at * call.queries + start, call.queries, delta.pointer + at * call.queries + start,

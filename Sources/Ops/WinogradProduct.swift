@@ -7,8 +7,7 @@ import Tensors
 /// Tiles are taken in groups of `groupTiles`. First every task transforms a few tiles of input into packed rows; then
 /// every task takes one panel of outputs and one group, and for each `depthBlock` channels transforms the panel's
 /// weights into scratch and multiplies. Transformed weights and products never leave a core's second-level cache;
-/// transformed input is written once and read back by every panel, at most `maxTransformed` floats at a time for every eight
-/// threads, which have a shared cache to themselves.
+/// transformed input is written once and read back by every panel, at most `maxTransformed` floats at a time.
 struct WinogradProduct: @unchecked Sendable {
     let engine: Engine
     let kernels: WinogradKernels
@@ -54,7 +53,7 @@ struct WinogradProduct: @unchecked Sendable {
         let groupRows = (min(groupTiles, tiles) + gemm.tileRows - 1) / gemm.tileRows
         let groupSize = transformedSize(groupRows, depth)
         let groups = (tiles + groupTiles - 1) / groupTiles
-        let together = max(1, min(groups, Self.maxTransformed * max(1, engine.threads.count / 8) / groupSize))
+        let together = max(1, min(groups, Self.maxTransformed / groupSize))
         let transformed = Tensor([together, groupSize], in: engine.workspace)
         let workers = Scratch(engine: engine, kernels: kernels, filter: filter)
         for first in stride(from: 0, to: groups, by: together) {

@@ -1,6 +1,7 @@
 """Drawing and dreaming: results, steering, recordings, callbacks, and Ctrl-C."""
 
 import _thread
+import signal
 import threading
 import time
 import unittest
@@ -86,6 +87,9 @@ class DrawingTests(unittest.TestCase):
             self.model.draw(PROMPT, steps=2, callback=lambda step: self.model.encode_prompt("from within"))
 
     def test_an_interrupt_stops_at_the_next_step(self):
+        # A process that was started in the background ignores interrupts.
+        previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.addCleanup(signal.signal, signal.SIGINT, previous)
         started = threading.Event()
         threading.Thread(target=lambda: (started.wait(30), _thread.interrupt_main())).start()
         with self.assertRaises(KeyboardInterrupt):

@@ -5,7 +5,6 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from . import library
 from .arrays import floats
 from .errors import InvalidArgument
 from .generation import target
@@ -132,22 +131,8 @@ def dream(
         if start is None
         else floats(start, "start", (None, *model.latent_shape[:1], None, None), batch=True)
     )
-    shape = None if latents is None else library.extents(latents.shape)
-
-    def work(step: Any) -> int:
-        return library.made(
-            "model_dream",
-            model.pointer,
-            library.settings(settings),
-            None if latents is None else latents.ctypes.data,
-            shape,
-            library.pointers([one.pointer for one in saes]),
-            len(saes),
-            step,
-            None,
-        )
-
-    return Dream(run(model, work, callback, progress, "dreaming"))
+    extents = () if latents is None else latents.shape
+    return Dream(run("model_dream", model, settings, saes, latents, extents, callback, progress, "dreaming"))
 
 
 def _objectives(

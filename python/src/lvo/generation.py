@@ -147,22 +147,9 @@ class Drawing(Handle):
             "record": [target(one._asdict(), saes) for one in records],
         }
         start = None if picture is None else pixels(picture)
-        shape = None if start is None else library.extents(start.shape[:2])
-
-        def work(step: Any) -> int:
-            return library.made(
-                "model_generate",
-                self.pointer,
-                library.settings(settings),
-                None if start is None else start.ctypes.data,
-                shape,
-                library.pointers([sae.pointer for sae in saes]),
-                len(saes),
-                step,
-                None,
-            )
-
-        return Generation(run(self, work, callback, progress, "drawing"), len(records))
+        extents = () if start is None else start.shape[:2]
+        result = run("model_generate", self, settings, saes, start, extents, callback, progress, "drawing")
+        return Generation(result, len(records))
 
     def encode(self, pictures: Any, *, seed: Optional[int] = None) -> np.ndarray:
         """Latents [B, 4, H/8, W/8] (by the VAE's factor) of a picture or a list of them: Pillow's, files,

@@ -4,8 +4,11 @@ step."""
 import json
 import queue
 import threading
-from typing import Any, Callable, Dict, NamedTuple, Optional
+from typing import Any, Callable, Dict, NamedTuple, Optional, Sequence, Tuple
 
+import numpy as np
+
+from . import library
 from .errors import Cancelled
 from .handle import Handle, Result
 from .library import Progress
@@ -24,17 +27,36 @@ Callback = Callable[[Step], Any]
 
 
 def run(
+    call: str,
     handle: Handle,
-    work: Callable[[Any], int],
+    settings: Dict[str, Any],
+    saes: Sequence[Handle],
+    start: Optional[np.ndarray],
+    extents: Tuple[int, ...],
     callback: Optional[Callback],
     progress: Optional[bool],
     name: str,
 ) -> Result:
-    """Runs `work`, which calls the library with the progress function that it is given, and makes a result.
+    """Runs a call that tells of its steps, and makes a result. `start`: what it begins from, of these
+    `extents`.
 
     In the main thread the library works in another one: there Python's signals would wait for its end. An
     exception of the callback, KeyboardInterrupt too, stops the work at its next step and is raised here.
     """
+
+    def work(step: Any) -> int:
+        return library.made(
+            call,
+            handle.pointer,
+            library.settings(settings),
+            None if start is None else start.ctypes.data,
+            None if start is None else library.extents(extents),
+            library.pointers([sae.pointer for sae in saes]),
+            len(saes),
+            step,
+            None,
+        )
+
     observer = _Observer(handle, callback, bar(progress, name))
     try:
         if threading.current_thread() is threading.main_thread():

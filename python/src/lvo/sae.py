@@ -1,7 +1,7 @@
 """Sparse autoencoders."""
 
 import os
-from typing import Any, Dict, Iterable, Optional, Tuple, Union
+from typing import Any, Dict, Iterable, List, Optional, Tuple, Union
 
 import numpy as np
 
@@ -95,18 +95,7 @@ class SAE(Handle):
         """Reconstructions [..., D] of features [..., L]. `x`, what was encoded, is needed with
         `input_unit_norm` alone."""
         rows, before = self._rows(features, self.features, "features")
-        out = np.empty((len(rows), self.width), np.float32)
-        like = None if x is None else self._rows(x, self.width, "x")[0]
-        library.call(
-            "sae_decode",
-            self.pointer,
-            rows.ctypes.data,
-            library.extents(rows.shape),
-            _address(like, out.shape),
-            out.ctypes.data,
-            out.size,
-        )
-        return out.reshape(*before, self.width)
+        return self._decoded("sae_decode", [rows], x).reshape(*before, self.width)
 
     def decode_top(self, indices: Any, values: Any, x: Any = None) -> np.ndarray:
         """Reconstructions [..., D] of what `encode_top` gives."""
@@ -114,19 +103,22 @@ class SAE(Handle):
         chosen = np.ascontiguousarray(np.asarray(indices).reshape(-1, rows.shape[1]), np.int32)
         if chosen.shape != rows.shape:
             raise InvalidArgument(f"indices: shape {list(np.shape(indices))}, expected that of values")
-        out = np.empty((len(rows), self.width), np.float32)
+        return self._decoded("sae_decode_top", [chosen, rows], x).reshape(*before, self.width)
+
+    def _decoded(self, call: str, codes: List[np.ndarray], x: Any) -> np.ndarray:
+        """The reconstruction of each row of codes."""
+        out = np.empty((len(codes[0]), self.width), np.float32)
         like = None if x is None else self._rows(x, self.width, "x")[0]
         library.call(
-            "sae_decode_top",
+            call,
             self.pointer,
-            chosen.ctypes.data,
-            rows.ctypes.data,
-            library.extents(rows.shape),
+            *(code.ctypes.data for code in codes),
+            library.extents(codes[0].shape),
             _address(like, out.shape),
             out.ctypes.data,
             out.size,
         )
-        return out.reshape(*before, self.width)
+        return out
 
     @property
     def parameters(self) -> Dict[str, np.ndarray]:

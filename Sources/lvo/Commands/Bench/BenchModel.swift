@@ -98,10 +98,7 @@ struct BenchUNet: Benchmark {
         ) {
             _ = unet.predict(latents, time: time, text: text)
         }
-        print(report.header)
-        print(report.line(measurement))
-        print("peak memory \(formatBytes(Machine.peakMemory ?? 0))")
-        return BenchResult(report: report, timings: [measurement])
+        return report.show([measurement])
     }
 }
 
@@ -121,9 +118,6 @@ struct BenchVAE: Benchmark {
         let measurement = Timing("VAE decode, \(model.size)", repeats: options.repeats) {
             _ = decoder.decode(latents)
         }
-        print(report.header)
-        print(report.line(measurement))
-        print("peak memory \(formatBytes(Machine.peakMemory ?? 0))")
-        return BenchResult(report: report, timings: [measurement])
+        return report.show([measurement])
     }
 }

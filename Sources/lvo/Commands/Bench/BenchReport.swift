@@ -4,6 +4,7 @@ import Files
 import Foundation
 import Ops
 import Parallel
+import StableDiffusion
 import Tensors
 
 /// Options of every benchmark.
@@ -65,6 +66,14 @@ struct BenchReport {
         let rate = m.flops > 0 ? String(format: "%9.1f %7.0f%%", m.gflops, 100 * m.gflops / peak) : "        –        –"
         let bandwidth = m.bytes > 0 ? String(format: "%8.1f", m.bytes / m.median / 1e9) : "       –"
         return String(format: "%11.6f %10.6f ", m.median, m.minimum) + rate + " " + bandwidth + "   " + m.name
+    }
+
+    /// Prints the table, what there is to say about loading, and the peak of memory so far.
+    func show(_ timings: [Timing], loading: Duration? = nil) -> BenchResult {
+        print(header)
+        for timing in timings { print(line(timing)) }
+        print((loading.map { "loading \($0), " } ?? "") + "peak memory \(formatBytes(Machine.peakMemory ?? 0))")
+        return BenchResult(report: self, timings: timings)
     }
 
     /// One measurement's JSON object; `seconds_median` and `peak_rss_bytes` are what comparisons read.

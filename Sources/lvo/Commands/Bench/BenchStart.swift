@@ -3,7 +3,6 @@ import Benchmarking
 import Experiments
 import Files
 import Ops
-import Parallel
 import StableDiffusion
 
 struct BenchStart: Benchmark {
@@ -36,9 +35,6 @@ struct BenchStart: Benchmark {
             try time("opening and whole U-Net", isKept: isKept) { _ = try $0.unet(upTo: nil) }
             try time("opening and VAE decoder", isKept: isKept) { _ = try $0.decoder() }
         }
-        print(report.header)
-        for timing in timings { print(report.line(timing)) }
-        print("peak memory \(formatBytes(Machine.peakMemory ?? 0))")
-        return BenchResult(report: report, timings: timings)
+        return report.show(timings)
     }
 }

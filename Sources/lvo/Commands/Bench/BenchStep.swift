@@ -1,7 +1,6 @@
 import ArgumentParser
 import Benchmarking
 import Ops
-import Parallel
 import StableDiffusion
 import Tensors
 
@@ -39,11 +38,9 @@ struct BenchStep: Benchmark {
         ) {
             step.run()
         }
-        print(report.header)
-        print(report.line(measurement))
-        print("loading \(loading), peak memory \(formatBytes(Machine.peakMemory ?? 0))")
+        let result = report.show([measurement], loading: loading)
         if profile { printProfile(step, unet.config, size) }
-        return BenchResult(report: report, timings: [measurement])
+        return result
     }
 
     private func printProfile(_ step: Step, _ config: UNetConfig, _ size: LatentSize) {

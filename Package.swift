@@ -20,10 +20,10 @@ let kernelTargets: [Target] = [
     kernels("KernelsAVX512", defines: ["LVO_AVX512"], machine: ["-march=skylake-avx512"]),
     kernels(
         "KernelsAVX512BF16", defines: ["LVO_AVX512", "LVO_AVX512BF16"],
-        machine: ["-march=skylake-avx512", "-mavx512bf16"]),
+        machine: ["-march=skylake-avx512", "-mavx512bf16", "-mavx512vnni"]),
     kernels(
         "KernelsAMX", defines: ["LVO_AVX512", "LVO_AVX512BF16", "LVO_AMX"],
-        machine: ["-march=skylake-avx512", "-mavx512bf16", "-mamx-tile", "-mamx-bf16"]),
+        machine: ["-march=skylake-avx512", "-mavx512bf16", "-mavx512vnni", "-mamx-tile", "-mamx-bf16"]),
 ]
 /// For tests on any CPU: the code of `KernelsAMX` on a model of the tile instructions (Sources/Kernels/TileModel.swift).
 let modelTargets: [Target] = [

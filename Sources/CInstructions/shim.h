@@ -1,4 +1,4 @@
-// Instructions that Swift cannot say, one line each: Swift has no bfloat16, so vectors of it cross the border as vectors of
+// Instructions that Swift cannot say, or says in a call, one line each: Swift has no bfloat16, so vectors of it cross the border as vectors of
 // pairs, the first of a pair in the low half of a 32-bit word; and it has no tiles, whose numbers are part of an instruction.
 #ifndef LVO_CINSTRUCTIONS_H
 #define LVO_CINSTRUCTIONS_H
@@ -6,12 +6,27 @@
 #if defined(__AVX512BF16__)
 typedef float floats16 __attribute__((ext_vector_type(16)));
 typedef unsigned pairs16 __attribute__((ext_vector_type(16)));
+typedef int integers16 __attribute__((ext_vector_type(16)));
+typedef int lvo_v16si __attribute__((vector_size(64)));
 typedef float lvo_v16sf __attribute__((vector_size(64)));
 typedef __bf16 lvo_v32bf __attribute__((vector_size(64)));
+typedef short lvo_v32hi __attribute__((vector_size(64)));
 
 /// VDPBF16PS: `sums + a.second·b.second + a.first·b.first` per lane.
 static inline floats16 dot_bfloat16_pairs(floats16 sums, pairs16 a, pairs16 b) {
     return (floats16)__builtin_ia32_dpbf16ps_512((lvo_v16sf)sums, (lvo_v32bf)a, (lvo_v32bf)b);
+}
+
+/// VPERMW: halves of words, one of the first eight words and one of the last eight in turn.
+static inline pairs16 interleave_halves(pairs16 words) {
+    const lvo_v32hi order = {0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23,
+                             8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    return (pairs16)__builtin_ia32_permvarhi512((lvo_v32hi)words, order);
+}
+
+/// VPDPWSSD: the same of pairs of signed integers of 16 bits, summed in 32.
+static inline integers16 dot_int16_pairs(integers16 sums, pairs16 a, pairs16 b) {
+    return (integers16)__builtin_ia32_vpdpwssd512((lvo_v16si)sums, (lvo_v16si)a, (lvo_v16si)b);
 }
 
 /// VCVTNE2PS2BF16: 32 floats rounded to bfloat16, those of `first` before those of `second`.

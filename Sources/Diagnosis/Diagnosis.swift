@@ -35,14 +35,15 @@ public struct Diagnosis: Sendable {
         host = HostFacts(environment: environment)
         forcedSet = environment["LVO_ISA"]
         let count = host.threads.count
-        let (checks, stored) = (OperationCheck.all(), try StoredGradient())
+        let stored = try StoredGradient()
+        let checks = Dictionary(uniqueKeysWithValues: Precision.allCases.map { ($0, OperationCheck.all(in: $0)) })
         var operations: [OperationCheck.Result] = []
         var gradients: [StoredGradient.Result] = []
         var tiles: [TileSpeed] = []
         for set in InstructionSet.supported {
             for precision in Precision.allCases {
                 let engine = try Engine(instructionSet: set, threads: count, precision: precision)
-                let results = checks.map { $0.result(engine) }
+                let results = (checks[precision] ?? []).map { $0.result(engine) }
                 let gradient = try stored.result(instructionSet: set, precision: precision, threads: count)
                 let tile = try TileSpeed(instructionSet: set, precision: precision)
                 operations += results

@@ -8,22 +8,24 @@ import Tensors
 package struct OperationCheck {
     /// In words, with its sizes where they matter.
     package let name: String
-    /// Largest ‖error‖/‖expected‖ that rounding explains, by precision.
+    /// Largest ‖error‖/‖expected‖ that rounding explains, for each precision that has the operation.
     let bounds: [Precision: Double]
     /// What the twin gives.
     package let expected: [Double]
     /// What the engine gives, in the same order.
     let run: (Engine) -> [Float]
 
-    /// - Parameters:
-    ///   - bound: in float32: some units of 6e-8 times the root of the terms in a sum.
-    ///   - inBFloat16: nil: the same, as no operand is rounded on the way.
+    /// - Parameter bounds: in float32 some units of 6e-8 times the root of the terms in a sum.
     package init(
-        _ name: String, bound: Double, inBFloat16: Double? = nil, expected: [Double], run: @escaping (Engine) -> [Float]
+        _ name: String, bounds: [Precision: Double], expected: [Double], run: @escaping (Engine) -> [Float]
     ) {
-        self.name = name
-        bounds = [.float32: bound, .bfloat16: inBFloat16 ?? bound]
+        (self.name, self.bounds) = (name, bounds)
         (self.expected, self.run) = (expected, run)
+    }
+
+    /// An operation whose operands are not rounded on the way: one bound for every precision.
+    package init(_ name: String, bound: Double, expected: [Double], run: @escaping (Engine) -> [Float]) {
+        self.init(name, bounds: [.float32: bound, .bfloat16: bound], expected: expected, run: run)
     }
 
     /// Runs it on an engine.
@@ -45,8 +47,10 @@ package struct OperationCheck {
         package var isRight: Bool { error <= bound }
     }
 
-    /// All of them: layers forward and backward, and the sparse rows of an autoencoder.
-    package static func all() -> [OperationCheck] { products() + attention() + rows() + activations() + sparse() }
+    /// All that a precision has: layers forward and backward, and the sparse rows of an autoencoder.
+    package static func all(in precision: Precision) -> [OperationCheck] {
+        (products() + attention() + rows() + activations() + sparse()).filter { $0.bounds[precision] != nil }
+    }
 
     /// Reproducible numbers of up to `scale` that bfloat16 holds.
     static func numbers(_ shape: [Int], seed: UInt64, scale: Float = 1) -> Tensor {

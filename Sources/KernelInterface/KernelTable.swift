@@ -14,6 +14,8 @@ public struct KernelTable: Sendable {
     /// F(2×2, 3×3) and F(4×4, 3×3).
     public let winograd2: WinogradKernels
     public let winograd4: WinogradKernels
+    /// F(4×4, 3×3) where products' operands are rounded.
+    public let integerWinograd: IntegerWinogradKernels
     public let elementwise: ElementwiseKernels
     public let norm: NormKernels
     public let attention: AttentionKernels
@@ -23,8 +25,9 @@ public struct KernelTable: Sendable {
 
     public init(
         instructionSet: String, lanes: Int, gemm: GemmKernels, bfloat16: BFloat16Kernels,
-        winograd2: WinogradKernels, winograd4: WinogradKernels, elementwise: ElementwiseKernels, norm: NormKernels,
-        attention: AttentionKernels, attentionBFloat16: AttentionKernels, sparse: SparseKernels
+        winograd2: WinogradKernels, winograd4: WinogradKernels, integerWinograd: IntegerWinogradKernels,
+        elementwise: ElementwiseKernels, norm: NormKernels, attention: AttentionKernels,
+        attentionBFloat16: AttentionKernels, sparse: SparseKernels
     ) {
         self.instructionSet = instructionSet
         self.lanes = lanes
@@ -32,6 +35,7 @@ public struct KernelTable: Sendable {
         self.bfloat16 = bfloat16
         self.winograd2 = winograd2
         self.winograd4 = winograd4
+        self.integerWinograd = integerWinograd
         self.elementwise = elementwise
         self.norm = norm
         self.attention = attention

@@ -19,10 +19,6 @@ public struct WinogradKernels: Sendable {
         _ taps: UnsafePointer<UInt16>, _ tapStride: Int, _ depth: Int, _ out: UnsafeMutablePointer<Float>,
         _ elementStride: Int
     ) -> Void
-    public typealias FilterPairs = @Sendable (
-        _ taps: UnsafePointer<UInt32>, _ tapStride: Int, _ depth: Int, _ out: UnsafeMutablePointer<Float>,
-        _ elementStride: Int
-    ) -> Void
 
     /// `out[e · elementStride + k · panelWidth + column] = (G g Gᵀ)[e]` with
     /// `g[r][s] = taps[(3r + s)·tapStride + k·panelWidth + column]` for k in
@@ -30,8 +26,6 @@ public struct WinogradKernels: Sendable {
     public let filter: Filter
     /// The same from half precision.
     public let filterHalf: FilterHalf
-    /// The same from panels of bfloat16 pairs (`BFloat16Kernels`), `[tap][pair of k][panelWidth]`; tapStride in pairs.
-    public let filterPairs: FilterPairs
 
     public typealias Input = @Sendable (
         _ x: UnsafePointer<Float>, _ offsets: UnsafePointer<Int>, _ tiles: Int, _ depth: Int,
@@ -57,13 +51,12 @@ public struct WinogradKernels: Sendable {
 
     public init(
         outputSize: Int, filter: @escaping Filter, filterHalf: @escaping FilterHalf,
-        filterPairs: @escaping FilterPairs, input: @escaping Input, output: @escaping Output
+        input: @escaping Input, output: @escaping Output
     ) {
         self.outputSize = outputSize
         elements = (outputSize + 2) * (outputSize + 2)
         self.filter = filter
         self.filterHalf = filterHalf
-        self.filterPairs = filterPairs
         self.input = input
         self.output = output
     }

@@ -15,11 +15,15 @@ import CInstructions
 
 /// Lane by lane the pair (low, high).
 @inline(always) func lanePairs(_ low: Vec, _ high: Vec) -> PairVec {
-    let numbers = unsafeBitCast(neighbourPairs(low, high), to: ShortVec.self)
-    var pairs = ShortVec.zero
+    #if LVO_NEONBF16
+    let numbers = unsafeBitCast(neighbourPairs(low, high), to: SIMD8<UInt16>.self)
+    var pairs = SIMD8<UInt16>.zero
     pairs.evenHalf = numbers.lowHalf
     pairs.oddHalf = numbers.highHalf
     return unsafeBitCast(pairs, to: PairVec.self)
+    #else
+    interleave_halves(neighbourPairs(low, high))
+    #endif
 }
 
 #if LVO_NEONBF16
@@ -31,17 +35,21 @@ import CInstructions
 #endif
 #else
 /// 2·lanes consecutive floats, rounded, as `lanes` pairs of neighbours.
-@inline(always) func neighbourPairs(_ first: Vec, _ second: Vec) -> PairVec {
-    let (a, b) = (rounded(first), rounded(second))
-    var pairs = PairVec.zero
-    pairs.lowHalf = a.evenHalf | a.oddHalf &<< 16
-    pairs.highHalf = b.evenHalf | b.oddHalf &<< 16
-    return pairs
-}
+@inline(always) func neighbourPairs(_ first: Vec, _ second: Vec) -> PairVec { neighbours(rounded(first), rounded(second)) }
 
 /// Lane by lane the pair (low, high).
 @inline(always) func lanePairs(_ low: Vec, _ high: Vec) -> PairVec { rounded(low) | rounded(high) &<< 16 }
 #endif
+
+/// The low halves of 2·lanes consecutive words as `lanes` pairs of neighbours.
+@inline(always) func neighbours(_ first: PairVec, _ second: PairVec) -> PairVec {
+    var even = PairVec.zero, odd = PairVec.zero
+    even.lowHalf = first.evenHalf
+    even.highHalf = second.evenHalf
+    odd.lowHalf = first.oddHalf
+    odd.highHalf = second.oddHalf
+    return even & 0xFFFF | odd &<< 16
+}
 
 /// The nearest bfloat16 of each lane, in the low half of a word: `rounded` of one number, lane by lane.
 @inline(always) func rounded(_ values: Vec) -> PairVec {

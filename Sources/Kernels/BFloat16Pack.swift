@@ -94,14 +94,12 @@ func bfloat16ErrorSquares(_ a: UnsafePointer<Float>, _ count: Int) -> Float {
     return sum
 }
 
-/// Pairs of the 16-bit numbers of `low` and `high` at the same place.
+/// Pairs of the 16-bit numbers of `low` and `high` at the same place. By operations on words: what Swift says of 32 halves
+/// at a time becomes a call for each, which made gradients' weights wait (a step 1.15 times as long).
 @inline(always) func storeZipped(_ low: Vec, _ high: Vec, _ out: UnsafeMutablePointer<UInt32>) {
-    let (a, b) = (unsafeBitCast(low, to: ShortVec.self), unsafeBitCast(high, to: ShortVec.self))
-    var left = ShortVec.zero, right = ShortVec.zero
-    left.evenHalf = a.lowHalf
-    left.oddHalf = b.lowHalf
-    right.evenHalf = a.highHalf
-    right.oddHalf = b.highHalf
+    let (a, b) = (unsafeBitCast(low, to: PairVec.self), unsafeBitCast(high, to: PairVec.self))
+    let (first, second) = (a & 0xFFFF | b &<< 16, a &>> 16 | b & 0xFFFF_0000)
+    let (left, right) = zipped(unsafeBitCast(first, to: Vec.self), unsafeBitCast(second, to: Vec.self))
     out.store(unsafeBitCast(left, to: PairVec.self))
     (out + lanes).store(unsafeBitCast(right, to: PairVec.self))
 }

@@ -29,6 +29,7 @@ public func makeKernelTable() -> KernelTable {
         bfloat16: makeBFloat16Kernels(),
         winograd2: makeWinograd2(),
         winograd4: makeWinograd4(),
+        integerWinograd: makeIntegerWinograd(),
         elementwise: makeElementwiseKernels(), norm: makeNormKernels(), attention: makeAttentionKernels(Float.self),
         attentionBFloat16: makeAttentionKernels(UInt32.self),
         sparse: sparseKernels())

@@ -6,21 +6,18 @@
 typealias Vec = SIMD16<Float>
 typealias IntVec = SIMD16<Int32>
 typealias PairVec = SIMD16<UInt32>
-typealias ShortVec = SIMD32<UInt16>
 typealias HalfVec = SIMD16<Float16>
 typealias HalfBits = SIMD16<UInt16>
 #elseif LVO_AVX2
 typealias Vec = SIMD8<Float>
 typealias IntVec = SIMD8<Int32>
 typealias PairVec = SIMD8<UInt32>
-typealias ShortVec = SIMD16<UInt16>
 typealias HalfVec = SIMD8<Float16>
 typealias HalfBits = SIMD8<UInt16>
 #else
 typealias Vec = SIMD4<Float>
 typealias IntVec = SIMD4<Int32>
 typealias PairVec = SIMD4<UInt32>
-typealias ShortVec = SIMD8<UInt16>
 typealias HalfVec = SIMD4<Float16>
 typealias HalfBits = SIMD4<UInt16>
 #endif

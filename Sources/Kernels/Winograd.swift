@@ -12,50 +12,19 @@
     }
 }
 
-/// `WinogradKernels.filterPairs`: the first and then the second number of each pair.
-@inline(__always) func winogradFilterPairs<S: WinogradScheme>(
-    _: S.Type, _ taps: UnsafePointer<UInt32>, _ tapStride: Int, _ depth: Int, _ out: UnsafeMutablePointer<Float>,
-    _ elementStride: Int
-) {
-    var word = 0
-    while word < (depth + 1) / 2 * panelWidth {
-        let source = taps + word
-        let target = out + 2 * word - word % panelWidth
-        S.filter(
-            { lowHalves(UInt32.vector(source + $0 * tapStride)) }, { target.store($1, $0 * elementStride) })
-        if 2 * (word / panelWidth) + 1 < depth {
-            S.filter(
-                { highHalves(UInt32.vector(source + $0 * tapStride)) },
-                { target.store($1, $0 * elementStride + panelWidth) })
-        }
-        word += lanes
-    }
-}
-
 /// `WinogradKernels.input`.
 @inline(__always) func winogradInput<S: WinogradScheme>(
     _: S.Type, _ x: UnsafePointer<Float>, _ offsets: UnsafePointer<Int>, _ tiles: Int, _ depth: Int,
     _ scratch: UnsafeMutablePointer<Float>, _ out: UnsafeMutablePointer<Float>, _ elementStride: Int
 ) {
-    let points = S.points, elements = points * points
-    let gathered = scratch, transformed = scratch + elements * lanes
+    let transformed = scratch + S.elements * lanes
     var k = 0
     while k < depth {
         for tile in 0..<tiles {
-            for element in 0..<elements {
-                let offset = offsets[tile * elements + element]
-                gathered.store(offset >= 0 ? (x + offset).vec(k) : Vec.zero, element * lanes)
-            }
-            for column in 0..<points {
-                S.input(gathered + column * lanes, points * lanes, gathered + column * lanes, points * lanes)
-            }
-            for row in 0..<points {
-                S.input(
-                    gathered + row * points * lanes, lanes,
-                    transformed + (row * points * tileRows + tile) * lanes, tileRows * lanes)
-            }
+            transformTile(
+                S.self, x + k, offsets + tile * S.elements, scratch, transformed + tile * lanes, tileRows * lanes)
         }
-        for element in 0..<elements {
+        for element in 0..<S.elements {
             let source = transformed + element * tileRows * lanes
             let target = out + element * elementStride + k * tileRows
             var first = 0
@@ -67,6 +36,23 @@
             }
         }
         k += lanes
+    }
+}
+
+/// `Bᵀ d B` of one vector of channels: element e to `out + e · outStride`. `gathered` has room for the pixels.
+@inline(__always) func transformTile<S: WinogradScheme>(
+    _: S.Type, _ x: UnsafePointer<Float>, _ offsets: UnsafePointer<Int>, _ gathered: UnsafeMutablePointer<Float>,
+    _ out: UnsafeMutablePointer<Float>, _ outStride: Int
+) {
+    for element in 0..<S.elements {
+        let offset = offsets[element]
+        gathered.store(offset >= 0 ? (x + offset).vec(0) : Vec.zero, element * lanes)
+    }
+    for column in 0..<S.points {
+        S.input(gathered + column * lanes, S.points * lanes, gathered + column * lanes, S.points * lanes)
+    }
+    for row in 0..<S.points {
+        S.input(gathered + row * S.points * lanes, lanes, out + row * S.points * outStride, outStride)
     }
 }
 

@@ -15,6 +15,7 @@ protocol WinogradScheme {
 
 extension WinogradScheme {
     @inline(__always) static var points: Int { outputSize + 2 }
+    @inline(__always) static var elements: Int { points * points }
 }
 
 /// F(4×4, 3×3) at the points 0, ±1, ±2, ∞. Matrices of Lavin & Gray.

@@ -10,7 +10,6 @@ func makeWinograd4() -> WinogradKernels {
         filterHalf: { taps, stride, depth, out, elementStride in
             winogradFilter(Winograd4.self, depth, out, elementStride) { widened(taps + $0 * stride + $1) }
         },
-        filterPairs: { winogradFilterPairs(Winograd4.self, $0, $1, $2, $3, $4) },
         input: { winogradInput(Winograd4.self, $0, $1, $2, $3, $4, $5, $6) },
         output: { winogradOutput(Winograd4.self, $0, $1, $2, $3, $4, $5, $6, $7) })
 }
@@ -25,7 +24,6 @@ func makeWinograd2() -> WinogradKernels {
         filterHalf: { taps, stride, depth, out, elementStride in
             winogradFilter(Winograd2.self, depth, out, elementStride) { widened(taps + $0 * stride + $1) }
         },
-        filterPairs: { winogradFilterPairs(Winograd2.self, $0, $1, $2, $3, $4) },
         input: { winogradInput(Winograd2.self, $0, $1, $2, $3, $4, $5, $6) },
         output: { winogradOutput(Winograd2.self, $0, $1, $2, $3, $4, $5, $6, $7) })
 }

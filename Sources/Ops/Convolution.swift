@@ -15,7 +15,7 @@ public enum Padding: Sendable {
 ///
 /// Cost: 2·B·H'·W'·O·I·R·S flop.
 public struct Convolution: Sendable {
-    /// How a stride-1 3×3 convolution is computed; everything else is always direct.
+    /// How a stride-1 3×3 convolution is computed; everything else is always direct. F(2×2) is float32's alone.
     public enum Algorithm: String, Sendable, CaseIterable {
         case direct, winograd2, winograd4
     }
@@ -77,9 +77,8 @@ public struct Convolution: Sendable {
     /// A rule and not a stopwatch at load time: a choice that followed timing noise would change bits from run to run.
     /// It looks at one sample, so that a latent's result does not depend on the batch it is in.
     ///
-    /// In bfloat16 only the direct product takes fewer instructions (F(4×4)'s transforms would multiply its rounding
-    /// tenfold, so its products are float32): with `speedup` 2 it costs half per pixel, and bringing weights into scratch
-    /// counts. With 16 it always costs less.
+    /// In bfloat16 F(4×4)'s products are those of 16-bit integers (`IntegerWinogradKernels`), which take the time of
+    /// bfloat16's where that has a `speedup` of 2. Where it has more, direct products always cost less.
     ///
     /// - Parameter speedup: `BFloat16Kernels.speedup` of the kernels in use.
     public static func rule(
@@ -92,7 +91,8 @@ public struct Convolution: Sendable {
             case .float32:
                 [(.winograd4, 36 * tiles(4) + 80), (.winograd2, 16 * tiles(2) + 36), (.direct, 9 * height * width)]
             case .bfloat16:
-                [(.winograd4, (36 * tiles(4) + 433) * speedup), (.direct, 9 * height * width + 128 * speedup)]
+                speedup > 2 || inputs % 32 != 0 || outputs % 32 != 0
+                    ? [(.direct, 0)] : [(.winograd4, 36 * tiles(4) + 520), (.direct, 9 * height * width + 225)]
             }
         return costs.min { $0.1 < $1.1 }?.0 ?? .direct
     }
@@ -101,15 +101,29 @@ public struct Convolution: Sendable {
     private var isWinograds: Bool { size == 3 && stride == 1 && padding == .symmetric }
 
     /// Kernels of the algorithm asked for, or else of the rule's.
-    private func winograd(_ wanted: Algorithm?, height: Int, width: Int) -> WinogradKernels? {
+    private func winograd(_ wanted: Algorithm?, height: Int, width: Int) -> WinogradTransforms? {
         let algorithm = wanted ?? self.algorithm(height: height, width: width)
         precondition(
-            algorithm == .direct || isWinograds && inputs % 16 == 0 && outputs % 16 == 0,
+            computes(algorithm),
             "\(algorithm.rawValue) for \(size)×\(size), stride \(stride), \(inputs) → \(outputs) channels")
-        return switch algorithm {
-        case .direct: nil
-        case .winograd2: engine.kernels.winograd2
-        case .winograd4: engine.kernels.winograd4
+        return switch (algorithm, filter.precision) {
+        case (.direct, _): nil
+        case (.winograd2, _): .float32(engine.kernels.winograd2)
+        case (.winograd4, .float32): .float32(engine.kernels.winograd4)
+        case (.winograd4, .bfloat16): .integers(engine.kernels.integerWinograd)
+        }
+    }
+
+    /// Those that compute this convolution.
+    public var algorithms: [Algorithm] { Algorithm.allCases.filter(computes) }
+
+    private func computes(_ algorithm: Algorithm) -> Bool {
+        func channels(multipleOf count: Int) -> Bool { inputs % count == 0 && outputs % count == 0 }
+        return switch (algorithm, filter.precision) {
+        case (.direct, _): true
+        case (_, .float32): isWinograds && channels(multipleOf: 16)
+        case (.winograd4, .bfloat16): isWinograds && channels(multipleOf: 32)
+        case (.winograd2, .bfloat16): false
         }
     }
 
@@ -129,7 +143,7 @@ public struct Convolution: Sendable {
     ///   - channelBias: `[B, O]`, added to every pixel of a sample (the time embedding's share).
     ///   - algorithm: for comparisons; nil takes the one of `algorithm(height:width:)`.
     /// - Precondition: the shapes are these, and `algorithm` computes this convolution: Winograd's those of 3×3, stride 1,
-    ///   symmetric padding and multiples of 16 channels.
+    ///   symmetric padding and multiples of 16 channels, in bfloat16 F(4×4) alone and multiples of 32.
     public func forward(
         _ x: Tensor, adding residual: Tensor? = nil, channelBias: Tensor? = nil, algorithm: Algorithm? = nil
     ) -> Tensor {
@@ -145,7 +159,7 @@ public struct Convolution: Sendable {
         withOptionalPointer(bias) { bias in
             if let winograd = winograd(algorithm, height: height, width: width) {
                 return WinogradProduct(
-                    engine: engine, kernels: winograd, filter: filter, transposed: false, x: x, out: y, bias: bias,
+                    engine: engine, transforms: winograd, filter: filter, transposed: false, x: x, out: y, bias: bias,
                     sampleBias: channelBias.map { UnsafePointer($0.pointer) },
                     residual: residual.map { UnsafePointer($0.pointer) }
                 ).run()
@@ -181,7 +195,7 @@ public struct Convolution: Sendable {
         precondition(other == nil || other?.count == dx.count, "other of another shape than \(inputShape)")
         if let winograd = winograd(algorithm, height: dx.shape[1], width: dx.shape[2]) {
             WinogradProduct(
-                engine: engine, kernels: winograd, filter: filter, transposed: true, x: dy, out: dx,
+                engine: engine, transforms: winograd, filter: filter, transposed: true, x: dy, out: dx,
                 residual: other.map { UnsafePointer($0.pointer) }
             ).run()
             return dx

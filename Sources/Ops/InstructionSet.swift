@@ -116,8 +116,9 @@ struct X86Features {
             has(one.c, 12, 22, 27, 28, 29) && has(seven.b, 3, 5, 8) && systemAllows("avx2")
         // Leaf 7 EBX: AVX-512 F 16, DQ 17, CD 28, BW 30, VL 31 (with ADX 19: what -march=skylake-avx512 may emit).
         features.avx512 = features.avx2 && has(seven.b, 16, 17, 19, 28, 30, 31) && systemAllows("avx512f")
-        // Leaf 7, subleaf 1, EAX: AVX512_BF16 5.
-        let hasBFloat16 = features.avx512 && has(cpuid(7, 1).a, 5) && systemAllows("avx512_bf16")
+        // Leaf 7, subleaf 1, EAX: AVX512_BF16 5; leaf 7 ECX: AVX512_VNNI 11, which every such CPU has had.
+        let hasBFloat16 =
+            features.avx512 && has(cpuid(7, 1).a, 5) && has(seven.c, 11) && systemAllows("avx512_bf16")
         features.avx512bf16 = hasBFloat16 && multipliesBFloat16Fast(vendor: cpuid(0).b, signature: one.a)
         // Leaf 7 EDX: AMX-BF16 22, AMX-TILE 24. The build's conversions are those of AVX512_BF16.
         features.amx = hasBFloat16 && has(seven.d, 22, 24) && systemAllows("amx_bf16") && mayUseTiles()

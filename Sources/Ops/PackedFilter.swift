@@ -69,7 +69,7 @@ public final class PackedFilter: @unchecked Sendable {
     private func index(_ panel: Int, _ tap: Int, _ row: Int) -> Int { layout.index(panel, tap, row) }
 
     private var halves: UnsafePointer<UInt16> { memory.assumingMemoryBound(to: UInt16.self) }
-    private var words: UnsafePointer<UInt32> { memory.assumingMemoryBound(to: UInt32.self) }
+    private var pairs: UnsafePointer<UInt32> { memory.assumingMemoryBound(to: UInt32.self) }
     private var floats: UnsafePointer<Float> { memory.assumingMemoryBound(to: Float.self) }
 
     /// Weights `tap`, words `range` of inputs, all outputs of `panel`, as words `[range][panelWidth]`: where they lie, or,
@@ -94,7 +94,7 @@ public final class PackedFilter: @unchecked Sendable {
             let start = index(output / squareRows, tap, operands.words(firstInput))
             let target = scratch + (output - range.lowerBound) * panelWidth
             switch precision {
-            case .bfloat16: kernels.bfloat16.transposePanel(words + start, valid, target.words)
+            case .bfloat16: kernels.bfloat16.transposePanel(pairs + start, valid, target.words)
             case .float32 where isHalf: kernels.gemm.transposePanelHalf(halves + start, valid, target)
             case .float32: kernels.gemm.transposePanel(floats + start, valid, target)
             }
@@ -102,8 +102,13 @@ public final class PackedFilter: @unchecked Sendable {
         }
     }
 
+    /// The words of channels `range`, which starts at a multiple of `panelWidth`.
+    func words(_ range: Range<Int>) -> Range<Int> {
+        range.lowerBound / operands.termsPerWord..<operands.words(range.upperBound)
+    }
+
     /// Hints that weights will be read soon: piece number `piece` of `pieces` equal pieces of what `forwardChunk` or
-    /// `transposedChunk` of these taps would read. Weights come from memory in runs of 2–4 KB, too short for the
+    /// `transposedChunk` of these taps and words would read. Weights come from memory in runs of 2–4 KB, too short for the
     /// processor to guess what follows; asked for while the panel before is multiplied, they are there in time.
     func prefetch(
         piece: Int, of pieces: Int, panel: Int, taps: Range<Int>, range: Range<Int>, transposed: Bool
@@ -128,15 +133,15 @@ public final class PackedFilter: @unchecked Sendable {
         }
     }
 
-    /// Winograd-transformed 3×3 weights of one panel in float32, `[element][range][panelWidth]` with elements
-    /// `elementStride` apart, into `out`. With `transposed` the panel counts inputs, `range` counts outputs, and the filter
-    /// is turned by 180°: the gradient's filter. `scratch` has room for nine transposed taps. `range` starts at a
-    /// multiple of `panelWidth`.
+    /// Winograd-transformed 3×3 weights of one panel, element by element `[words][panelWidth]`, `elementStride` words
+    /// apart, into `out`. With `transposed` the panel counts inputs, `range` counts outputs, and the filter is turned by
+    /// 180°: the gradient's filter. `scratch` has room for nine transposed taps. `range` starts at a multiple of
+    /// `panelWidth`.
     func winograd(
-        _ transform: WinogradKernels, panel: Int, range: Range<Int>, transposed: Bool,
+        _ transforms: WinogradTransforms, panel: Int, range: Range<Int>, transposed: Bool,
         scratch: UnsafeMutablePointer<Float>, out: UnsafeMutablePointer<Float>, elementStride: Int
     ) {
-        let rows = range.lowerBound / operands.termsPerWord..<operands.words(range.upperBound)
+        let rows = words(range)
         let stride = (rows.count + panelWidth - 1) / panelWidth * panelWidth * panelWidth
         if transposed {
             for tap in 0..<9 {
@@ -144,16 +149,16 @@ public final class PackedFilter: @unchecked Sendable {
             }
         }
         let start = index(panel, 0, rows.lowerBound)
-        switch (precision, transposed) {
-        case (.bfloat16, true):
-            transform.filterPairs(scratch.words + 8 * stride, -stride, range.count, out, elementStride)
-        case (.bfloat16, false):
-            transform.filterPairs(words + start, panelRows * panelWidth, range.count, out, elementStride)
-        case (.float32, true): transform.filter(scratch + 8 * stride, -stride, range.count, out, elementStride)
-        case (.float32, false) where isHalf:
-            transform.filterHalf(halves + start, inputs * panelWidth, range.count, out, elementStride)
-        case (.float32, false):
-            transform.filter(floats + start, inputs * panelWidth, range.count, out, elementStride)
+        let (tapStride, depth) = (panelRows * panelWidth, range.count)
+        switch (transforms, transposed) {
+        case (.integers(let kernels), true):
+            kernels.filter(scratch.words + 8 * stride, -stride, depth, out.words, elementStride)
+        case (.integers(let kernels), false):
+            kernels.filter(pairs + start, tapStride, depth, out.words, elementStride)
+        case (.float32(let kernels), true): kernels.filter(scratch + 8 * stride, -stride, depth, out, elementStride)
+        case (.float32(let kernels), false) where isHalf:
+            kernels.filterHalf(halves + start, tapStride, depth, out, elementStride)
+        case (.float32(let kernels), false): kernels.filter(floats + start, tapStride, depth, out, elementStride)
         }
     }
 }

@@ -10,7 +10,7 @@ import Tensors
 /// transformed input is written once and read back by every panel, at most `maxTransformed` floats at a time.
 struct WinogradProduct: @unchecked Sendable {
     let engine: Engine
-    let kernels: WinogradKernels
+    let transforms: WinogradTransforms
     let filter: PackedFilter
     let transposed: Bool
     let x: Tensor
@@ -21,31 +21,29 @@ struct WinogradProduct: @unchecked Sendable {
 
     static let maxGroupTiles = 64
     static let maxGroup = 5 << 19
-    static let depthBlock = 64
     static let maxTransformed = 4 << 20
     /// Floats between the ends and beginnings of elements. Without them 36 streams would lie multiples of 4 KB apart and
     /// fight for one set of the first-level cache (measured: 16 tiles of 1280 channels 1.6 times slower).
     static let gap = 32
 
     private var depth: Int { x.channels }
-    /// As many tiles as fit, since every group transforms the filter anew (as much work as the products of two tiles, see
-    /// `Convolution.rule`); fewer where that leaves threads without work.
+    /// As many tiles as fit, since every group transforms the filter anew; fewer where that leaves threads without work.
     private var groupTiles: Int {
         let gemm = engine.kernels.gemm
-        let fitting = Self.maxGroup / (kernels.elements * depth)
+        let fitting = Self.maxGroup / (transforms.elements * transforms.words(depth))
         let most = min(Self.maxGroupTiles, max(1, fitting / gemm.tileRows) * gemm.tileRows)
         let (all, panels) = (tiles, (columns + gemm.panelWidth - 1) / gemm.panelWidth)
         func cost(_ size: Int) -> Int {
             let tasks = panels * ((all + size - 1) / size)
-            return (tasks + engine.threads.count - 1) / engine.threads.count * (min(size, all) + 2)
+            return (tasks + engine.threads.count - 1) / engine.threads.count * (min(size, all) + transforms.filterTiles)
         }
         let fewer = stride(from: gemm.tileRows, to: most, by: gemm.tileRows)
         return fewer.reduce(most) { cost($1) < cost($0) ? $1 : $0 }
     }
     private var tiles: Int { out.shape[0] * tilesHigh * tilesWide }
     private var columns: Int { out.channels }
-    private var tilesHigh: Int { (out.shape[1] + kernels.outputSize - 1) / kernels.outputSize }
-    private var tilesWide: Int { (out.shape[2] + kernels.outputSize - 1) / kernels.outputSize }
+    private var tilesHigh: Int { (out.shape[1] + transforms.outputSize - 1) / transforms.outputSize }
+    private var tilesWide: Int { (out.shape[2] + transforms.outputSize - 1) / transforms.outputSize }
 
     func run() {
         let gemm = engine.kernels.gemm
@@ -55,7 +53,7 @@ struct WinogradProduct: @unchecked Sendable {
         let groups = (tiles + groupTiles - 1) / groupTiles
         let together = max(1, min(groups, Self.maxTransformed / groupSize))
         let transformed = Tensor([together, groupSize], in: engine.workspace)
-        let workers = Scratch(engine: engine, kernels: kernels, filter: filter)
+        let workers = Scratch(engine: engine, transforms: transforms)
         for first in stride(from: 0, to: groups, by: together) {
             let batch = first..<min(groups, first + together)
             transformInput(batch, tiles, groupRows, groupSize, transformed, workers)
@@ -70,14 +68,12 @@ struct WinogradProduct: @unchecked Sendable {
         let taps: Int
         let memory: Tensor
 
-        init(engine: Engine, kernels: WinogradKernels, filter: PackedFilter) {
-            let gemm = engine.kernels.gemm
-            let width = gemm.panelWidth
-            weights = kernels.elements * (WinogradProduct.depthBlock * width + WinogradProduct.gap)
-            products = kernels.elements * (WinogradProduct.maxGroupTiles * width + WinogradProduct.gap)
-            taps = max(
-                9 * (WinogradProduct.depthBlock + width) * width,
-                (gemm.tileRows + 1) * kernels.elements * engine.kernels.lanes)
+        init(engine: Engine, transforms: WinogradTransforms) {
+            let width = engine.kernels.gemm.panelWidth
+            let words = transforms.words(transforms.depthBlock)
+            weights = transforms.elements * (words * width + WinogradProduct.gap)
+            products = transforms.elements * (WinogradProduct.maxGroupTiles * width + WinogradProduct.gap)
+            taps = max(9 * (words + width) * width, transforms.inputScratch(engine.kernels))
             memory = Tensor([engine.threads.count, weights + products + taps], in: engine.workspace)
         }
 
@@ -86,18 +82,19 @@ struct WinogradProduct: @unchecked Sendable {
         func taps(_ worker: Int) -> UnsafeMutablePointer<Float> { products(worker) + products }
     }
 
-    /// Floats of transformed input for the first `depth` channels (whole depth blocks, or all channels).
+    /// Words of transformed input for the first `depth` channels (whole depth blocks, or all channels).
     private func transformedSize(_ groupRows: Int, _ depth: Int) -> Int {
-        let blocks = (depth + Self.depthBlock - 1) / Self.depthBlock
-        return kernels.elements * (groupRows * engine.kernels.gemm.tileRows * depth + blocks * Self.gap)
+        let blocks = (depth + transforms.depthBlock - 1) / transforms.depthBlock
+        let words = transforms.words(depth)
+        return transforms.elements * (groupRows * engine.kernels.gemm.tileRows * words + blocks * Self.gap)
     }
 
-    /// Transformed input of a group: `[depth block][element][row tile][k][tileRows]`, a gap after each element.
+    /// Transformed input of a group: `[depth block][element][row tile][word][tileRows]`, a gap after each element.
     private func transformInput(
         _ batch: Range<Int>, _ tiles: Int, _ groupRows: Int, _ groupSize: Int, _ transformed: Tensor, _ scratch: Scratch
     ) {
         let (gemm, groupTiles) = (engine.kernels.gemm, groupTiles)
-        let depthBlocks = (depth + Self.depthBlock - 1) / Self.depthBlock
+        let depthBlocks = (depth + transforms.depthBlock - 1) / transforms.depthBlock
         let bytes = 4 * (x.count + transformed.count)
         engine.threads.forEach(batch.count * groupRows * depthBlocks, bytes: bytes) { task, worker in
             let (group, rest) = (task / (groupRows * depthBlocks), task % (groupRows * depthBlocks))
@@ -106,18 +103,17 @@ struct WinogradProduct: @unchecked Sendable {
             let first = (batch.lowerBound + group) * groupTiles + firstInGroup
             let count = min(gemm.tileRows, groupTiles - firstInGroup, tiles - first)
             guard count > 0 else { return }
-            let start = block * Self.depthBlock
-            let blockDepth = min(Self.depthBlock, depth - start)
-            let target =
-                transformed.pointer + group * groupSize + transformedSize(groupRows, start)
-                + row * blockDepth * gemm.tileRows
-            withUnsafeTemporaryAllocation(of: Int.self, capacity: count * kernels.elements) { offsets in
+            let start = block * transforms.depthBlock
+            let blockDepth = min(transforms.depthBlock, depth - start)
+            let rowTile = transforms.words(blockDepth) * gemm.tileRows
+            let target = transformed.pointer + group * groupSize + transformedSize(groupRows, start) + row * rowTile
+            withUnsafeTemporaryAllocation(of: Int.self, capacity: count * transforms.elements) { offsets in
                 for tile in 0..<count {
-                    inputOffsets(first + tile, offsets.baseAddress! + tile * kernels.elements)
+                    inputOffsets(first + tile, offsets.baseAddress! + tile * transforms.elements)
                 }
-                kernels.input(
+                transforms.input(
                     x.pointer + start, offsets.baseAddress!, count, blockDepth, scratch.taps(worker), target,
-                    groupRows * blockDepth * gemm.tileRows + Self.gap)
+                    groupRows * rowTile + Self.gap)
             }
         }
     }
@@ -133,25 +129,26 @@ struct WinogradProduct: @unchecked Sendable {
             let first = (batch.lowerBound + group) * groupTiles
             let count = min(groupTiles, tiles - first)
             let (weights, products) = (scratch.weights(worker), scratch.products(worker))
-            let weightStride = Self.depthBlock * gemm.panelWidth + Self.gap
+            let (block, elements) = (transforms.depthBlock, transforms.elements)
+            let weightStride = transforms.words(block) * gemm.panelWidth + Self.gap
             let productStride = count * gemm.panelWidth + Self.gap
-            for start in stride(from: 0, to: depth, by: Self.depthBlock) {
-                let range = start..<min(depth, start + Self.depthBlock)
+            for start in stride(from: 0, to: depth, by: block) {
+                let range = start..<min(depth, start + block)
                 filter.winograd(
-                    kernels, panel: panel, range: range, transposed: transposed, scratch: scratch.taps(worker),
+                    transforms, panel: panel, range: range, transposed: transposed, scratch: scratch.taps(worker),
                     out: weights, elementStride: weightStride)
                 let rows = transformed.pointer + group * groupSize + transformedSize(groupRows, start)
-                let next = range.upperBound..<min(depth, range.upperBound + Self.depthBlock)
-                for element in 0..<kernels.elements {
+                let next = filter.words(range.upperBound..<min(depth, range.upperBound + block))
+                let words = transforms.words(range.count)
+                for element in 0..<elements {
                     if transposed && !next.isEmpty {
                         filter.prefetch(
-                            piece: element, of: kernels.elements, panel: panel, taps: 0..<9, range: next,
+                            piece: element, of: elements, panel: panel, taps: 0..<9, range: next,
                             transposed: transposed)
                     }
-                    gemm.multiply(
-                        rows + element * (groupRows * range.count * gemm.tileRows + Self.gap), count, range.count,
-                        weights + element * weightStride, gemm.panelWidth, products + element * productStride,
-                        gemm.panelWidth, start > 0)
+                    transforms.multiply(
+                        rows + element * (groupRows * words * gemm.tileRows + Self.gap), count, words,
+                        weights + element * weightStride, products + element * productStride, start > 0, gemm)
                 }
             }
             writeOutput(panel, first..<first + count, products, productStride)
@@ -163,11 +160,11 @@ struct WinogradProduct: @unchecked Sendable {
     ) {
         let width = engine.kernels.gemm.panelWidth
         let column = panel * width
-        let pixels = kernels.outputSize * kernels.outputSize
+        let pixels = transforms.outputSize * transforms.outputSize
         withUnsafeTemporaryAllocation(of: Int.self, capacity: pixels) { offsets in
             for tile in tiles {
                 let sample = outputOffsets(tile, offsets.baseAddress!)
-                kernels.output(
+                transforms.output(
                     products + (tile - tiles.lowerBound) * width, productStride, min(width, columns - column),
                     out.pointer + column, offsets.baseAddress!, bias.map { $0 + column },
                     sampleBias.map { $0 + sample * columns + column }, residual.map { $0 + column })
@@ -177,7 +174,7 @@ struct WinogradProduct: @unchecked Sendable {
 
     /// Where the (m+2)² input pixels of a tile start, −1 for padding.
     private func inputOffsets(_ tile: Int, _ offsets: UnsafeMutablePointer<Int>) {
-        let (height, width, points) = (x.shape[1], x.shape[2], kernels.outputSize + 2)
+        let (height, width, points) = (x.shape[1], x.shape[2], transforms.outputSize + 2)
         let (sample, top, left) = position(tile)
         for i in 0..<points {
             for j in 0..<points {
@@ -190,7 +187,7 @@ struct WinogradProduct: @unchecked Sendable {
 
     /// Where the m² output pixels of a tile start, −1 outside the map. Returns the tile's sample.
     private func outputOffsets(_ tile: Int, _ offsets: UnsafeMutablePointer<Int>) -> Int {
-        let (height, width, size) = (out.shape[1], out.shape[2], kernels.outputSize)
+        let (height, width, size) = (out.shape[1], out.shape[2], transforms.outputSize)
         let (sample, top, left) = position(tile)
         for i in 0..<size {
             for j in 0..<size {
@@ -205,8 +202,8 @@ struct WinogradProduct: @unchecked Sendable {
     private func position(_ tile: Int) -> (sample: Int, top: Int, left: Int) {
         let inSample = tile % (tilesHigh * tilesWide)
         return (
-            tile / (tilesHigh * tilesWide), inSample / tilesWide * kernels.outputSize,
-            inSample % tilesWide * kernels.outputSize
+            tile / (tilesHigh * tilesWide), inSample / tilesWide * transforms.outputSize,
+            inSample % tilesWide * transforms.outputSize
         )
     }
 }

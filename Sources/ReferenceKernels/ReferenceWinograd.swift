@@ -31,6 +31,29 @@ public struct ReferenceWinograd: Sendable {
         ],
         a: [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]])
 
+    /// F(4×4, 3×3), points 0, ±2/3, ±3/2, ∞, rows of G scaled to length 1: what `IntegerWinogradKernels` rounds.
+    public static let unit: ReferenceWinograd = {
+        let (a, b, length) = (2.0 / 3, 1.5, Double(133).squareRoot())
+        // What the points' rows of G are divided by, and their columns of A multiplied.
+        let (scaleA, scaleB) = (-length * 36 / 520, length * 2 / 65)
+        func powers(_ exponent: Double) -> [Double] {
+            let (atA, atB) = (scaleA * Double.pow(a, exponent), scaleB * Double.pow(b, exponent))
+            let sign = exponent.truncatingRemainder(dividingBy: 2) == 0 ? 1.0 : -1
+            return [exponent == 0 ? 1 : 0, atA, sign * atA, atB, sign * atB, exponent == 3 ? 1 : 0]
+        }
+        return ReferenceWinograd(
+            outputSize: 4,
+            b: [
+                [1, 0, -97 / 36.0, 0, 1, 0], [0, -1.5, -2.25, a, 1, 0], [0, 1.5, -2.25, -a, 1, 0],
+                [0, -a, -4 / 9.0, b, 1, 0], [0, a, -4 / 9.0, -b, 1, 0], [0, 1, 0, -97 / 36.0, 0, 1],
+            ],
+            g: [
+                [1, 0, 0], [9 / length, 6 / length, 4 / length], [9 / length, -6 / length, 4 / length],
+                [4 / length, 6 / length, 9 / length], [4 / length, -6 / length, 9 / length], [0, 0, 1],
+            ],
+            a: (0..<4).map { powers(Double($0)) })
+    }()
+
     /// `M x Mᵀ` of a square x.
     private func transform<T: ReferenceScalar>(_ matrix: [[Double]], _ x: [T]) -> [T] {
         let n = matrix[0].count

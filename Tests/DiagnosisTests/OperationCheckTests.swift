@@ -7,7 +7,7 @@ import Testing
 @Suite struct OperationCheckTests {
     @Test(arguments: Precision.allCases)
     func everyOperationIsRightOnEveryInstructionSet(_ precision: Precision) throws {
-        let checks = OperationCheck.all()
+        let checks = OperationCheck.all(in: precision)
         #expect(checks.count > 25 && checks.allSatisfy { $0.expected.contains { $0 != 0 } })
         for set in InstructionSet.supported {
             let engine = try Engine(instructionSet: set, threads: 2, precision: precision)

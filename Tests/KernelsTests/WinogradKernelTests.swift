@@ -14,8 +14,9 @@ import Testing
     private static let tolerance = 2e-6
 
     /// Aᵀ [(G g Gᵀ) ⊙ (Bᵀ d B)] A is the 3×3 correlation of d with g: what the twins are twins of.
-    @Test(arguments: [2, 4]) func theTwinsTogetherAreAConvolution(_ size: Int) {
-        let scheme = size == 2 ? ReferenceWinograd.two : .four
+    @Test(arguments: ["two", "four", "unit"]) func theTwinsTogetherAreAConvolution(_ name: String) throws {
+        let schemes: [String: ReferenceWinograd] = ["two": .two, "four": .four, "unit": .unit]
+        let scheme = try #require(schemes[name])
         let side = scheme.points
         let (d, g) = (randomFloats(side * side, seed: 1).doubles, randomFloats(9, seed: 2).doubles)
         let y = scheme.output(zip(scheme.filter(g), scheme.input(d)).map { $0 * $1 })
@@ -49,18 +50,6 @@ import Testing
                     run(
                         { kernels.filterHalf(halves.map(\.bitPattern), tapStride, depth, $0, elementStride) },
                         scheme.filter(dense(Array(0..<9))), "half filter")
-                    // Panels of pairs hold bfloat16, and a tap whole words.
-                    let numbers = halves.map { Reference.bfloat16(Float($0)) }
-                    let words = (0..<9).flatMap { tap in
-                        Reference.packPairs(
-                            Array(numbers[tap * tapStride..<tap * tapStride + count]), depth: depth, width: width)
-                    }
-                    let rounded = (0..<9).flatMap { tap in
-                        (0..<count).map { Double(numbers[tap * tapStride + $0]) }
-                    }
-                    run(
-                        { kernels.filterPairs(words, (depth + 1) / 2 * width, depth, $0, elementStride) },
-                        scheme.filter(rounded), "filter of pairs")
                     // From the last tap backward: the filter turned by 180°.
                     run(
                         { kernels.filter(taps.pointer + 8 * tapStride, -tapStride, depth, $0, elementStride) },

@@ -117,10 +117,11 @@ import Testing
         #expect(layer.algorithm(height: 64, width: 64) == .winograd4)
         #expect(layer.algorithm(height: 1, width: 1) == .direct)
         #expect(layer.algorithm(height: 8, width: 8) == .winograd4)
-        let bfloat16 = Convolution(
-            weight: packed, bias: nil, engine: try Engine(instructionSet: "baseline", precision: .bfloat16))
-        #expect(bfloat16.algorithm(height: 64, width: 64) == .winograd4)
-        #expect(bfloat16.algorithm(height: 8, width: 8) == .direct)
+        func bfloat16(_ channels: Int, _ size: Int) -> Convolution.Algorithm {
+            Convolution.rule(inputs: channels, outputs: 320, height: size, width: size, precision: .bfloat16)
+        }
+        #expect(bfloat16(320, 64) == .winograd4 && bfloat16(320, 8) == .winograd4 && bfloat16(320, 4) == .direct)
+        #expect(bfloat16(48, 64) == .direct, "integers are packed 32 channels at a time")
         let strided = Convolution(weight: packed, bias: nil, stride: 2, engine: engine)
         #expect(strided.algorithm(height: 64, width: 64) == .direct)
         for size in [8, 16, 32, 64, 96] {

@@ -17,14 +17,16 @@ enum KernelEntry: Int {
     case bfloat16ErrorSquares
     case winograd2Filter
     case winograd2FilterHalf
-    case winograd2FilterPairs
     case winograd2Input
     case winograd2Output
     case winograd4Filter
     case winograd4FilterHalf
-    case winograd4FilterPairs
     case winograd4Input
     case winograd4Output
+    case integerWinogradFilter
+    case integerWinogradInput
+    case integerWinogradMultiply
+    case integerWinogradOutput
     case add
     case scale
     case silu

@@ -28,7 +28,7 @@ struct RemoteTable: Sendable {
     var table: KernelTable {
         KernelTable(
             instructionSet: name, lanes: lanes, gemm: gemm, bfloat16: bfloat16, winograd2: winograd(outputSize: 2),
-            winograd4: winograd(outputSize: 4), elementwise: elementwise, norm: norm,
+            winograd4: winograd(outputSize: 4), integerWinograd: integerWinograd, elementwise: elementwise, norm: norm,
             attention: attention(isBFloat16: false), attentionBFloat16: attention(isBFloat16: true), sparse: sparse)
     }
 

@@ -62,7 +62,7 @@ struct BenchLayers: Benchmark {
             let x = Tensor.filled([batch, side, side, inputs]), dy = Tensor.filled([batch, side, side, outputs])
             let flops = 18 * Double(batch * side * side) * Double(inputs * outputs)
             let rule = layer.algorithm(height: side, width: side)
-            for algorithm in algorithms ? Convolution.Algorithm.allCases : [rule] {
+            for algorithm in algorithms ? layer.algorithms : [rule] {
                 let name = "conv \(batch)×\(side)×\(side), \(inputs)→\(outputs), \(algorithm.rawValue)"
                     + (algorithms && algorithm == rule ? " (the rule's)" : "")
                 measure(name, flops) { _ = layer.forward(x, algorithm: algorithm) }

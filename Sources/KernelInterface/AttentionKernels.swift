@@ -21,9 +21,10 @@ public struct AttentionHead: Sendable {
 /// Softmax attention `out = softmax(scale·Q·Kᵀ)·V` of one head, a block of queries (or keys) at a time. Scores exist
 /// only as tiles of a few tens of kilobytes.
 ///
-/// `softmax` holds two floats per query: m = `softmax[i]`, the largest score times log₂e, and 1/Σ 2^(score·log₂e − m) at
-/// `softmax[softmaxStride + i]`. Together they are the log-sum-exp, kept apart because their sum would round the
-/// probabilities of the backward pass (an error of 1e-6 at a log-sum-exp of 20).
+/// `softmax` holds two floats per query: m = `softmax[i]`, the largest score times log₂e (in bfloat16 at most 8 less), and
+/// 1/Σ 2^(score·log₂e − m) at `softmax[softmaxStride + i]`, a sum of probabilities before they are rounded. Together they
+/// are the log-sum-exp, kept apart because their sum would round the probabilities of the backward pass (an error of 1e-6
+/// at a log-sum-exp of 20).
 ///
 /// Pointers need no alignment and no output overlaps an input. Outputs are overwritten. Query and key tensors have the
 /// strides of `AttentionHead`: queryStride for query, out and their gradients, keyStride for key, value and theirs.

@@ -179,21 +179,24 @@ func attentionBackward<Word: OperandWord>(
 ) {
     @inline(always) func gradient(_ row: Int, _ column: Int) -> (p: Vec, dS: Vec) {
         let i = row * panelWidth + column
-        let p = exp2(scores.vec(i) - maximum[row]) * reciprocal[row]
+        let p = Word.power(scores.vec(i) - maximum[row]) * reciprocal[row]
         return (p, p * (products.vec(i) - delta[row]))
     }
+    @inline(always) func store(_ row: Int, _ column: Int, _ low: (p: Vec, dS: Vec), _ high: (p: Vec, dS: Vec)) {
+        let word = row / Word.terms * panelWidth + column
+        scores.store(Word.joined(low.p, high.p), word)
+        products.store(Word.joined(low.dS, high.dS), word)
+    }
     var row = 0
-    while row < rows {
-        for half in 0..<2 {
-            let column = half * lanes
-            let hasNext = Word.terms == 2 && row + 1 < rows
-            let next = hasNext ? gradient(row + 1, column) : (p: Vec.zero, dS: Vec.zero)
-            let (p, dS) = gradient(row, column)
-            let word = row / Word.terms * panelWidth + column
-            scores.store(Word.joined(p, next.p), word)
-            products.store(Word.joined(dS, next.dS), word)
-        }
+    while row + Word.terms <= rows {
+        let last = row + Word.terms - 1
+        store(row, 0, gradient(row, 0), gradient(last, 0))
+        store(row, lanes, gradient(row, lanes), gradient(last, lanes))
         row += Word.terms
+    }
+    if row < rows {
+        store(row, 0, gradient(row, 0), (Vec.zero, Vec.zero))
+        store(row, lanes, gradient(row, lanes), (Vec.zero, Vec.zero))
     }
     padPanel(Word.self, scores, rows)
     padPanel(Word.self, products, rows)

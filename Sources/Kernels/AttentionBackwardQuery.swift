@@ -55,14 +55,17 @@ func attentionBackwardQuery<Word: OperandWord>(
         let (m, r, d) = (maximum.vec(start, valid), reciprocal.vec(start, valid), delta.vec(start, valid))
         @inline(always) func gradient(_ k: Int) -> Vec {
             let i = k * panelWidth + start
-            return exp2(scores.vec(i) - m) * r * (products.vec(i) - d)
+            return Word.power(scores.vec(i) - m) * r * (products.vec(i) - d)
+        }
+        @inline(always) func store(_ k: Int, _ low: Vec, _ high: Vec) {
+            scores.store(Word.joined(low, high), k / Word.terms * panelWidth + start)
         }
         var k = 0
-        while k < keys {
-            let next = Word.terms == 2 && k + 1 < keys ? gradient(k + 1) : Vec.zero
-            scores.store(Word.joined(gradient(k), next), k / Word.terms * panelWidth + start)
+        while k + Word.terms <= keys {
+            store(k, gradient(k), gradient(k + Word.terms - 1))
             k += Word.terms
         }
+        if k < keys { store(k, gradient(k), Vec.zero) }
     }
     padPanel(Word.self, scores, keys)
 }

@@ -85,49 +85,71 @@ func attentionForward<Word: OperandWord>(
     }
 }
 
-/// Replaces the scores of one panel by words of 2^(score − maximum) along the keys and brings the running maximum, the
-/// running sum (`running`: [2][panelWidth]) and the running output up to the new maximum.
+/// Replaces the scores of one panel by words of 2^(score − m) along the keys and brings m, the running sum (`running`:
+/// [2][panelWidth]) and the running output up to it. m is the largest score so far; it stays what it was before this block
+/// as long as no score of any query exceeds it by more than `headroom`.
 @inline(never) func exponentiate<Word: OperandWord>(
     _: Word.Type, _ scores: UnsafeMutablePointer<Float>, _ keys: Int, _ running: UnsafeMutablePointer<Float>,
     _ total: UnsafeMutablePointer<Float>, _ width: Int, first: Bool
 ) {
-    var (left, right) = columnMaximum(scores, keys)
-    var leftSum = Vec.zero, rightSum = Vec.zero
-    if !first {
-        let (oldLeft, oldRight) = (running.vec(0), running.vec(lanes))
-        left = larger(left, oldLeft)
-        right = larger(right, oldRight)
-        let (shrinkLeft, shrinkRight) = (exp2(oldLeft - left), exp2(oldRight - right))
-        leftSum = running.vec(panelWidth) * shrinkLeft
-        rightSum = running.vec(panelWidth + lanes) * shrinkRight
-        for c in 0..<width {
-            total.store(total.vec(c * panelWidth) * shrinkLeft, c * panelWidth)
-            total.store(total.vec(c * panelWidth + lanes) * shrinkRight, c * panelWidth + lanes)
-        }
+    let (left, right) = columnMaximum(scores, keys)
+    if first {
+        storePair((left, right), running)
+        storePair((Vec.zero, Vec.zero), running + panelWidth)
+    } else if any(left .> running.vec(0) + Word.headroom .| right .> running.vec(lanes) + Word.headroom) {
+        raise(running, to: (left, right), total, width)
+    }
+    storePair(powers(Word.self, scores, keys, pair(running), pair(running + panelWidth)), running + panelWidth)
+    padPanel(Word.self, scores, keys)
+}
+
+@inline(always) func pair(_ row: UnsafePointer<Float>) -> (left: Vec, right: Vec) { (row.vec(0), row.vec(lanes)) }
+@inline(always) func storePair(_ pair: (left: Vec, right: Vec), _ row: UnsafeMutablePointer<Float>) {
+    row.store(pair.left, 0)
+    row.store(pair.right, lanes)
+}
+
+/// Raises m to the larger of itself and `maximum`; the running sum and the running output shrink by that.
+@inline(always) func raise(
+    _ running: UnsafeMutablePointer<Float>, to maximum: (left: Vec, right: Vec), _ total: UnsafeMutablePointer<Float>,
+    _ width: Int
+) {
+    let old = pair(running)
+    let new = (left: larger(maximum.left, old.left), right: larger(maximum.right, old.right))
+    let shrink = (left: exp2(old.left - new.left), right: exp2(old.right - new.right))
+    @inline(always) func shrinkRow(_ row: UnsafeMutablePointer<Float>) {
+        storePair((row.vec(0) * shrink.left, row.vec(lanes) * shrink.right), row)
+    }
+    storePair(new, running)
+    shrinkRow(running + panelWidth)
+    for c in 0..<width { shrinkRow(total + c * panelWidth) }
+}
+
+/// Replaces scores by words of 2^(score − m) and returns `sums` with all of these powers added.
+@inline(always) func powers<Word: OperandWord>(
+    _: Word.Type, _ scores: UnsafeMutablePointer<Float>, _ keys: Int, _ m: (left: Vec, right: Vec),
+    _ sums: (left: Vec, right: Vec)
+) -> (left: Vec, right: Vec) {
+    var sums = sums
+    @inline(always) func power(_ k: Int) -> (left: Vec, right: Vec) {
+        let (left, right) = pair(scores + k * panelWidth)
+        let power = (left: Word.power(left - m.left), right: Word.power(right - m.right))
+        sums.left += power.left
+        sums.right += power.right
+        return power
+    }
+    @inline(always) func store(_ k: Int, _ low: (left: Vec, right: Vec), _ high: (left: Vec, right: Vec)) {
+        storePair(
+            (Word.joined(low.left, high.left), Word.joined(low.right, high.right)), scores + k / Word.terms * panelWidth)
     }
     var k = 0
-    while k < keys {
-        let p = exp2(scores.vec(k * panelWidth) - left)
-        let q = exp2(scores.vec(k * panelWidth + lanes) - right)
-        leftSum += p
-        rightSum += q
-        var (nextP, nextQ) = (Vec.zero, Vec.zero)
-        if Word.terms == 2 && k + 1 < keys {
-            nextP = exp2(scores.vec((k + 1) * panelWidth) - left)
-            nextQ = exp2(scores.vec((k + 1) * panelWidth + lanes) - right)
-            leftSum += nextP
-            rightSum += nextQ
-        }
-        let word = k / Word.terms * panelWidth
-        scores.store(Word.joined(p, nextP), word)
-        scores.store(Word.joined(q, nextQ), word + lanes)
+    while k + Word.terms <= keys {
+        let low = power(k)
+        store(k, low, Word.terms == 2 ? power(k + 1) : low)
         k += Word.terms
     }
-    padPanel(Word.self, scores, keys)
-    running.store(left, 0)
-    running.store(right, lanes)
-    running.store(leftSum, panelWidth)
-    running.store(rightSum, panelWidth + lanes)
+    if k < keys { store(k, power(k), (Vec.zero, Vec.zero)) }
+    return sums
 }
 
 /// Maximum over the keys, with four chains: one would wait for its own latency.

@@ -35,6 +35,10 @@ extension OperandWord {
     _: Word.Type, _ rows: UnsafePointer<Float>, _ stride: Int, _ count: Int, _ width: Int, _ factor: Float,
     _ word: Int, _ words: Int, _ sink: (Int, Vec) -> Void
 ) {
+    let end = Word.terms * (word + lanes)
+    if count >= lanes && words == lanes && end <= width {
+        return transposeSquare({ r in Word.row(rows + r * stride, word, end, factor) }, sink)
+    }
     transposeSquare(
         { r in r < count ? Word.row(rows + r * stride, word, width, factor) : Vec.zero },
         { c, vector in if c < words { sink(c, vector) } })
@@ -145,6 +149,9 @@ func unpackTokenPanel(
         let target = rows + first * stride
         forEachBlock(width) { column, columns in
             let source = panel + column * panelWidth + first
+            if columns == lanes && count - first >= lanes {
+                return transposeSquare({ source.vec($0 * panelWidth) }, { (target + $0 * stride).store($1, column) })
+            }
             transposeRows(Float.self, source, panelWidth, columns, lanes, 1, 0, lanes) { r, vector in
                 if r < count - first { (target + r * stride).store(vector, column, columns) }
             }

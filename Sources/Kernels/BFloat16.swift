@@ -94,6 +94,9 @@ extension UInt32: OperandWord {
     }
 
     @inline(always) static var terms: Int { 2 }
+    @inline(always) static func power(_ x: Vec) -> Vec { coarseExp2(x) }
+    /// bfloat16 is as exact for powers up to 2⁸ as for those up to 1.
+    @inline(always) static var headroom: Float { 8 }
     @inline(always) static func joined(_ low: Vec, _ high: Vec) -> Vec {
         unsafeBitCast(lanePairs(low, high), to: Vec.self)
     }

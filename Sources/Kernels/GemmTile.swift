@@ -39,6 +39,10 @@ protocol OperandWord: SendableMetatype {
         _ packedA: UnsafePointer<Self>, _ rows: Int, _ depth: Int, _ panel: UnsafePointer<Self>, _ columns: Int,
         _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ accumulate: Bool
     )
+    /// 2^x for x ≤ 127, as exact as what words hold of it; for attention and its gradient alike. 0 for −∞, NaN for NaN.
+    static func power(_ x: Vec) -> Vec
+    /// How far attention's scores may exceed the number that is subtracted from them before a larger one takes its place.
+    static var headroom: Float { get }
     /// Lane by lane the word of the terms `low` and, if it holds two, `high`; as the bits of floats.
     static func joined(_ low: Vec, _ high: Vec) -> Vec
     /// `lanes` words of a row of `width` numbers times `factor`, from word `first` on; as the bits of floats. Reads nothing
@@ -90,6 +94,8 @@ extension Float: OperandWord {
     #endif
     @inline(always) static func product(_ a: Vec, _ b: Vec, _ c: Vec) -> Vec { multiplyAdd(a, b, c) }
     @inline(always) static var terms: Int { 1 }
+    @inline(always) static func power(_ x: Vec) -> Vec { exp2(x) }
+    @inline(always) static var headroom: Float { 0 }
     @inline(always) static func joined(_ low: Vec, _ high: Vec) -> Vec { low }
     @inline(always) static func row(
         _ numbers: UnsafePointer<Float>, _ first: Int, _ width: Int, _ factor: Float

@@ -80,6 +80,40 @@ import TestSupport
         }
     }
 
+    /// Sums of exponentials on a grid of 1001 scores from −40 to 0 (times log₂e), of operands that bfloat16 holds exactly: a
+    /// query's three numbers add up to its score, which 300 keys have whole, 200 by half, and one not at all. So the largest
+    /// score grows from block to block of keys, by less and by more than what probabilities in bfloat16 take without being
+    /// reduced anew. 9e-5 is the bound of their exponential.
+    @Test(arguments: [Float(2e-6), 9.1e-5])
+    func sumsOfExponentialsAreWithinTheirBound(_ tolerance: Float) throws {
+        let test = Case(queries: 1001, keys: 501, width: 3)
+        let (query, key) = (test.tokens(1001, seed: 1), test.tokens(501, seed: 2))
+        var scores: [Double] = []
+        for i in 0..<1001 {
+            var rest = Float(i) * -0.04
+            scores.append(Double(rest))
+            for c in 0..<3 {
+                let number = Float(bitPattern: rest.bitPattern & 0xFFFF_0000)
+                query.pointer[i * test.stride + c] = number
+                rest -= number
+            }
+        }
+        for j in 0..<501 {
+            for c in 0..<3 { key.pointer[j * test.stride + c] = j < 300 ? 1 : j < 500 ? 0.5 : 0 }
+        }
+        var head = test.head()
+        head.scale = 0.693147182
+        try eachTable { table in
+            let run = AttentionRun(table: table, test: test, isBFloat16: tolerance > 1e-5)
+            run.forward(query, key, test.tokens(501, seed: 3), head: head)
+            for (i, score) in scores.enumerated() {
+                let expected = 300 * Double.exp2(score) + 200 * Double.exp2(score / 2) + 1
+                let sum = Double.exp2(Double(run.softmax.array[i])) / Double(run.softmax.array[1001 + i])
+                #expect(abs(sum / expected - 1) < Double(tolerance), "score \(score): \(sum), \(table.instructionSet)")
+            }
+        }
+    }
+
     /// Scores of ±7000, of which a plain exponential would overflow; they are rounded to 5e-4, so weights to 1e-3.
     @Test func hugeScoresDoNotOverflow() throws {
         let test = Case(queries: 7, keys: 300, width: 4)
@@ -140,11 +174,13 @@ private final class AttentionRun {
         #expect(scratch.isIntact, "\(test.testDescription), \(table.instructionSet): scratch is too small")
     }
 
-    func forward(_ query: GuardedBuffer, _ key: GuardedBuffer, _ value: GuardedBuffer) {
+    func forward(
+        _ query: GuardedBuffer, _ key: GuardedBuffer, _ value: GuardedBuffer, head: AttentionHead? = nil
+    ) {
         let (keys, values) = (packed(kernels.packTokens, key), packed(kernels.packChannels, value))
         eachBlock { rows, scratch in
             kernels.forward(
-                test.head(), query.pointer, rows, keys.pointer, values.pointer, test.keys, out.pointer,
+                head ?? test.head(), query.pointer, rows, keys.pointer, values.pointer, test.keys, out.pointer,
                 softmax.pointer, test.queries, scratch.pointer)
         }
     }

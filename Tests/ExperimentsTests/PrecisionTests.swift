@@ -40,21 +40,24 @@ import Visualization
         }
     }
 
-    #if arch(x86_64)
-    /// With AMX the decoder too is in bfloat16: every 3×3 convolution direct. On a model of the tiles, for any CPU.
+    /// On every instruction set, and on a model of the one with tiles.
     @Test func picturesOfADecoderInBFloat16AreThoseOfFloat32() throws {
         let latents = try Probe.noise(seeds: [1, 2], of: session(.float32))
-        func decode(_ precision: Precision) throws -> [Float] {
-            let engine = Engine(kernels: KernelsAMXModel.makeKernelTable(), threads: 2, precision: precision)
-            return try ModelFolder(EmbeddedModel.model()).loadVAEDecoder(engine: engine).decode(latents).array
+        func decode(_ engine: Engine) throws -> [Float] {
+            try ModelFolder(EmbeddedModel.model()).loadVAEDecoder(engine: engine).decode(latents).array
         }
-        let (exact, rounded) = (try decode(.float32), try decode(.bfloat16))
-        let square = zip(exact, rounded).map { Double($0 - $1) * Double($0 - $1) }.reduce(0, +) / Double(exact.count)
-        // Of a range of −1…1.
-        #expect(square > 0)
-        #expect(10 * log10(4 / square) > 40)
+        var engines = try InstructionSet.supported.map { try Engine(instructionSet: $0, threads: 2, precision: .bfloat16) }
+        #if arch(x86_64)
+        engines.append(Engine(kernels: KernelsAMXModel.makeKernelTable(), threads: 2, precision: .bfloat16))
+        #endif
+        for engine in engines {
+            let (exact, rounded) = (try decode(engine.inFloat32), try decode(engine))
+            let square = zip(exact, rounded).map { Double($0 - $1) * Double($0 - $1) }.reduce(0, +) / Double(exact.count)
+            #expect(square > 0, "\(engine.kernels.instructionSet)")
+            // Of a range of −1…1.
+            #expect(10 * log10(4 / square) > 50, "\(engine.kernels.instructionSet)")
+        }
     }
-    #endif
 
     @Test func whatWasComputedInBFloat16SaysSo() throws {
         let (exact, rounded) = (try session(.float32), try session(.bfloat16))

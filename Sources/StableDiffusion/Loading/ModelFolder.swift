@@ -124,7 +124,7 @@ extension ModelFolder {
     /// - Throws: `FileFailure` for a configuration that is not supported, or tensors that do not fit it.
     public func loadVAEDecoder(engine: Engine) throws -> VAEDecoder {
         let config = try vaeConfig()
-        return try loadWhole("vae decoder", of: .vae, VAEDecoder.engine(for: engine)) { VAEDecoder($0, config: config) }
+        return try loadWhole("vae decoder", of: .vae, engine) { VAEDecoder($0, config: config) }
     }
 
     /// Loads the half of the VAE that makes latents of pictures.

@@ -24,17 +24,10 @@ public final class VAEDecoder: Sendable {
         let upsampler: Convolution?
     }
 
-    /// What it computes on: in bfloat16 only where that is many times as fast as float32 (AMX). Where it is twice as fast, the
-    /// 3×3 convolutions of large maps, nearly all of a decode, stay F(4×4) in float32 (`Convolution.rule`), and the rest would
-    /// save 2 to 4 % of it (docs/performance.md).
-    static func engine(for engine: Engine) -> Engine {
-        engine.kernels.bfloat16.speedup > 2 ? engine : engine.inFloat32
-    }
-
     /// Packs the weights of the decoder and of `post_quant_conv`.
     /// - Throws: `FileFailure` for missing or misshapen tensors.
     public convenience init(config: VAEConfig, weights: WeightStore, engine: Engine) throws {
-        let build = LayerBuilder(weights: weights, engine: Self.engine(for: engine))
+        let build = LayerBuilder(weights: weights, engine: engine)
         self.init(build, config: config)
         try build.finish()
         weights.releasePages()

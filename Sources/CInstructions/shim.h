@@ -71,7 +71,7 @@ static inline pairs16 interleave_halves(pairs16 words) {
     return (pairs16)__builtin_ia32_permvarhi512((lvo_v32hi)words, order);
 }
 
-/// VPDPWSSD: the same of pairs of signed integers of 16 bits, summed in 32.
+/// VPDPWSSD: `sums + a.first·b.first + a.second·b.second` per lane, of signed integers of 16 bits, summed in 32.
 static inline integers16 dot_int16_pairs(integers16 sums, pairs16 a, pairs16 b) {
     return (integers16)__builtin_ia32_vpdpwssd512((lvo_v16si)sums, (lvo_v16si)a, (lvo_v16si)b);
 }

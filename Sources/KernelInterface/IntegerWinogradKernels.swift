@@ -2,14 +2,16 @@
 ///
 /// The transforms are sums that bfloat16's 8 significant bits do not hold: they would multiply its rounding fivefold and
 /// more. So every row (one element of a tile, a block of channels) and every column (one output, the same channels) is
-/// scaled to the Euclidean length 32767 and rounded to integers. By Cauchy and Schwarz no sum of products then exceeds
-/// 32767² < 2³¹, nor any integer 16 bits, whatever the numbers and the depth; sums are exact, and only the two roundings
-/// are lost: with 128 channels some 3·10⁻⁴ of an operand.
+/// scaled to the Euclidean length 32767 and rounded to integers. Rounded, a row of k integers is at most 32767 + ½√k long, so
+/// by Cauchy and Schwarz no sum of products reaches 2³¹ for any depth below 7·10⁸, whatever the numbers, and no integer needs
+/// more than 16 bits. Sums are exact; what is lost is the two roundings: with 128 channels some 1·10⁻⁴ of an input and
+/// 3·10⁻⁴ of a filter. Rows and columns shorter than 10⁻¹⁹ count as zeros; of those longer than 10¹⁹, and of NaN or ∞, products
+/// are not finite.
 ///
 /// The points are 0, ±2/3, ±3/2, ∞ and not Lavin & Gray's 0, ±1, ±2, ∞: they multiply independent roundings by 4.8 in
 /// place of 10.8 (root mean square over the outputs: Σᵢ A²ᵣᵢ ‖Gᵢ‖² ‖Bᵢ‖² / 3 for each axis; the least among pairs of
 /// fractions up to 3/2). Rows of G have length 1, so that an element of the transformed filter is never longer than the
-/// filter: one scale holds for a column of all elements. A takes what they were divided by.
+/// filter: one scale holds for a column of all elements. The columns of A are multiplied by what the rows of G were divided by.
 ///
 /// A word is a pair of channels as in `BFloat16Kernels`, the even one in the low half. Behind the words of a row tile
 /// stands one row more, `[tileRows]` scales, and behind those of a panel `[panelWidth]` scales, floats by which the
@@ -45,8 +47,6 @@ public struct IntegerWinogradKernels: Sendable {
     /// `Bᵀ d B` of up to `tileRows` tiles as integers: element e's row tile in `[words(depth)][tileRows]` at
     /// `out + e · elementStride`, zeros for tiles beyond `tiles`. `depth` is a multiple of 32, `offsets` as those of
     /// `WinogradKernels.input`. `scratch`: `inputScratch` floats.
-    ///
-    /// Rows of a length below 10⁻¹⁹ count as zeros, beyond 10¹⁹ the result is not a number.
     public let input: Input
 
     public typealias Multiply = @Sendable (

@@ -86,8 +86,8 @@ func attentionForward<Word: OperandWord>(
 }
 
 /// Replaces the scores of one panel by words of 2^(score − m) along the keys and brings m, the running sum (`running`:
-/// [2][panelWidth]) and the running output up to it. m is the largest score so far; it stays what it was before this block
-/// as long as no score of any query exceeds it by more than `headroom`.
+/// [2][panelWidth]) and the running output up to it. m starts as the largest score of the first block. A later block raises
+/// it to the largest so far only if a score of some query exceeds it by more than `headroom`.
 @inline(never) func exponentiate<Word: OperandWord>(
     _: Word.Type, _ scores: UnsafeMutablePointer<Float>, _ keys: Int, _ running: UnsafeMutablePointer<Float>,
     _ total: UnsafeMutablePointer<Float>, _ width: Int, first: Bool

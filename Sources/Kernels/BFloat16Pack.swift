@@ -56,21 +56,20 @@ func bfloat16PackPanel(_ source: UnsafePointer<Float>, _ depth: Int, _ out: Unsa
     padPanel(UInt32.self, UnsafeMutableRawPointer(out).assumingMemoryBound(to: Float.self), depth)
 }
 
-/// `BFloat16Kernels.transposePanel`: a square of words gives rows of numbers along k, of which neighbours are zipped.
+/// `BFloat16Kernels.transposePanel`: a square of words gives rows of numbers along k, of which neighbours are zipped. They are
+/// zipped from memory: from the transposition's registers each pair would be a call, around which all others are saved.
 func bfloat16TransposePanel(_ source: UnsafePointer<UInt32>, _ rows: Int, _ out: UnsafeMutablePointer<UInt32>) {
     let words = UnsafeRawPointer(source).assumingMemoryBound(to: Float.self)
+    var columns = InlineArray<16, Vec>(repeating: .zero)
     var first = 0
     while first < panelWidth {
-        var even = Vec.zero
         transposeSquare(
-            { 2 * $0 < rows ? words.vec($0 * panelWidth + first) : Vec.zero },
-            { column, numbers in
-                if column % 2 == 0 {
-                    even = numbers
-                } else {
-                    storeZipped(even, numbers, out + (first + column) / 2 * panelWidth)
-                }
-            })
+            { 2 * $0 < rows ? words.vec($0 * panelWidth + first) : Vec.zero }, { columns[$0] = $1 })
+        var column = 0
+        while column < lanes {
+            storeZipped(columns[column], columns[column + 1], out + (first + column) / 2 * panelWidth)
+            column += 2
+        }
         first += lanes
     }
 }

@@ -11,6 +11,9 @@ func makeIntegerWinograd() -> IntegerWinogradKernels {
 /// The Euclidean length that rows and columns are scaled to.
 @inline(always) private var longest: Float { 32767 }
 
+/// Shorter rows and columns count as zeros: their squares would be subnormal, and the length too short.
+@inline(always) private var shortest: Float { 1e-19 }
+
 /// `numbers · factor` to the nearest integers, in the low 16 bits of each lane (`roundingShift`).
 @inline(always) private func integers(_ numbers: Vec, _ factor: Vec) -> PairVec {
     unsafeBitCast(multiplyAdd(numbers, factor, Vec(repeating: roundingShift)), to: PairVec.self)
@@ -50,7 +53,7 @@ func integerWinogradFilter(
     _ taps: UnsafePointer<UInt32>, _ tapStride: Int, _ pairs: Int, _ lengths: Vec, _ out: UnsafeMutablePointer<UInt32>,
     _ elementStride: Int
 ) {
-    let factors = (longest / lengths).replacing(with: 0, where: lengths .== 0)
+    let factors = (longest / lengths).replacing(with: 0, where: lengths .< shortest)
     for pair in 0..<pairs {
         let (source, target) = (taps + pair * panelWidth, out + pair * panelWidth)
         UnitWinograd4.filter(
@@ -118,7 +121,7 @@ private func packIntegers(
         k += 2 * lanes
     }
     let length = horizontalSum(squares.0 + squares.1).squareRoot()
-    let factor = Vec(repeating: length == 0 ? 0 : longest / length)
+    let factor = Vec(repeating: length < shortest ? 0 : longest / length)
     let words = UnsafeMutableRawPointer(row).assumingMemoryBound(to: UInt32.self)
     k = 0
     while k < depth {

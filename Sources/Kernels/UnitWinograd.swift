@@ -3,7 +3,8 @@
 enum UnitWinograd4: WinogradScheme {
     @inline(__always) static var outputSize: Int { 4 }
 
-    /// Bᵀ: rows 1, 0, −(a² + b²), 0, 1, 0 for 0, and ∓ab², −b², ±a, 1 from the second column on for ±a.
+    /// Bᵀ: for 0 the row (1, 0, −(a² + b²), 0, 1, 0); for ±a (0, ∓ab², −b², ±a, 1, 0); for ±b the same with a and b exchanged;
+    /// for ∞ the first row, one column to the right.
     @inline(__always) static func input(
         _ d: UnsafePointer<Float>, _ stride: Int, _ out: UnsafeMutablePointer<Float>, _ outStride: Int
     ) {

@@ -70,9 +70,10 @@ public struct Convolution: Sendable {
             speedup: engine.kernels.bfloat16.speedup)
     }
 
-    /// How a 3×3 convolution of stride 1 is computed: the least of the three in multiplications a filter, where
-    /// Winograd's also pay for transforming the filter (`lvo bench layers --algorithms` measures all three;
-    /// docs/performance.md). Channels that do not fill whole vectors are left to the direct product.
+    /// How a 3×3 convolution of stride 1 is computed: the least in multiplications a filter, where Winograd's also pay for
+    /// transforming the filter, which takes the time of some 2 tiles' products in float32 and of 8 in integers (`lvo bench
+    /// layers --algorithms` measures all that a precision has; docs/performance.md). Channels that do not fill whole
+    /// vectors are left to the direct product.
     ///
     /// A rule and not a stopwatch at load time: a choice that followed timing noise would change bits from run to run.
     /// It looks at one sample, so that a latent's result does not depend on the batch it is in.
@@ -84,18 +85,20 @@ public struct Convolution: Sendable {
     public static func rule(
         inputs: Int, outputs: Int, height: Int, width: Int, precision: Precision = .float32, speedup: Int = 2
     ) -> Algorithm {
-        guard inputs % 16 == 0, outputs % 16 == 0 else { return .direct }
+        let multiple = channelMultiple(precision)
+        guard inputs % multiple == 0, outputs % multiple == 0, precision == .float32 || speedup <= 2 else { return .direct }
         func tiles(_ size: Int) -> Int { ((height + size - 1) / size) * ((width + size - 1) / size) }
         let costs: [(Algorithm, Int)] =
             switch precision {
             case .float32:
                 [(.winograd4, 36 * tiles(4) + 80), (.winograd2, 16 * tiles(2) + 36), (.direct, 9 * height * width)]
-            case .bfloat16:
-                speedup > 2 || inputs % 32 != 0 || outputs % 32 != 0
-                    ? [(.direct, 0)] : [(.winograd4, 36 * tiles(4) + 520), (.direct, 9 * height * width + 225)]
+            case .bfloat16: [(.winograd4, 36 * tiles(4) + 295), (.direct, 9 * height * width)]
             }
         return costs.min { $0.1 < $1.1 }?.0 ?? .direct
     }
+
+    /// What channels are a multiple of for Winograd's algorithms: whole vectors, and in integers whole pairs of vectors.
+    private static func channelMultiple(_ precision: Precision) -> Int { precision == .float32 ? 16 : 32 }
 
     /// Whether Winograd's algorithms compute this convolution at all.
     private var isWinograds: Bool { size == 3 && stride == 1 && padding == .symmetric }
@@ -118,12 +121,11 @@ public struct Convolution: Sendable {
     public var algorithms: [Algorithm] { Algorithm.allCases.filter(computes) }
 
     private func computes(_ algorithm: Algorithm) -> Bool {
-        func channels(multipleOf count: Int) -> Bool { inputs % count == 0 && outputs % count == 0 }
+        let multiple = Self.channelMultiple(filter.precision)
         return switch (algorithm, filter.precision) {
         case (.direct, _): true
-        case (_, .float32): isWinograds && channels(multipleOf: 16)
-        case (.winograd4, .bfloat16): isWinograds && channels(multipleOf: 32)
         case (.winograd2, .bfloat16): false
+        case (.winograd2, .float32), (.winograd4, _): isWinograds && inputs % multiple == 0 && outputs % multiple == 0
         }
     }
 

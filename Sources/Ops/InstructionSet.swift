@@ -119,6 +119,7 @@ struct X86Features {
         // Leaf 7, subleaf 1, EAX: AVX512_BF16 5; leaf 7 ECX: AVX512_VNNI 11, which every such CPU has had.
         let hasBFloat16 =
             features.avx512 && has(cpuid(7, 1).a, 5) && has(seven.c, 11) && systemAllows("avx512_bf16")
+            && systemAllows("avx512_vnni")
         features.avx512bf16 = hasBFloat16 && multipliesBFloat16Fast(vendor: cpuid(0).b, signature: one.a)
         // Leaf 7 EDX: AMX-BF16 22, AMX-TILE 24. The build's conversions are those of AVX512_BF16.
         features.amx = hasBFloat16 && has(seven.d, 22, 24) && systemAllows("amx_bf16") && mayUseTiles()

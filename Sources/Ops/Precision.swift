@@ -5,7 +5,8 @@ import KernelInterface
 public enum Precision: String, Sendable, CaseIterable {
     /// IEEE single precision: nothing is rounded beside the sums themselves.
     case float32 = "f32"
-    /// The upper half of a float32: 8 significant bits, its range of exponents.
+    /// The upper half of a float32: 8 significant bits, its range of exponents. Operands of F(4×4) are scaled integers of 16
+    /// bits instead (`IntegerWinogradKernels`).
     case bfloat16 = "bf16"
 
     /// Its name where results say how they were computed; nil for float32, in which they always were.
@@ -71,11 +72,11 @@ package struct Operands: Sendable {
 }
 
 extension UnsafePointer<Float> {
-    /// The same memory as words of bfloat16 pairs.
+    /// The same memory as words: pairs of bfloat16 or of 16-bit integers.
     var words: UnsafePointer<UInt32> { UnsafeRawPointer(self).assumingMemoryBound(to: UInt32.self) }
 }
 
 extension UnsafeMutablePointer<Float> {
-    /// The same memory as words of bfloat16 pairs.
+    /// The same memory as words: pairs of bfloat16 or of 16-bit integers.
     var words: UnsafeMutablePointer<UInt32> { UnsafeMutableRawPointer(self).assumingMemoryBound(to: UInt32.self) }
 }

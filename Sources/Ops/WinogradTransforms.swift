@@ -32,7 +32,8 @@ enum WinogradTransforms {
         }
     }
 
-    /// Rows of words for `depth` channels: a part of a block, or whole blocks and a part.
+    /// Rows of words for `depth` channels, taken in blocks of `depthBlock` and what remains: integers have a row of scales
+    /// for each.
     func words(_ depth: Int) -> Int {
         switch self {
         case .float32: depth

@@ -128,6 +128,33 @@ import Testing
         }
     }
 
+    /// Words and scales of one tile whose pixels hold `number` in the first channel, and are else zero.
+    private func transformed(_ number: Float, _ table: KernelTable) -> (words: [UInt32], scale: Float) {
+        let (depth, tileRows) = (32, table.gemm.tileRows), rows = IntegerWinogradKernels.words(32)
+        let x = [number] + [Float](repeating: 0, count: depth - 1)
+        let scratch = GuardedBuffer(
+            IntegerWinogradKernels.inputScratch(depth: depth, tileRows: tileRows, lanes: table.lanes))
+        let out = GuardedBuffer(Self.elements * rows * tileRows)
+        // One pixel in the middle: elements are multiples of it.
+        let offsets = (0..<Self.elements).map { $0 == 14 ? 0 : -1 }
+        table.integerWinograd.input(x, offsets, 1, depth, scratch.pointer, Self.words(out), rows * tileRows)
+        let element = out.array[14 * rows * tileRows..<15 * rows * tileRows].map(\.bitPattern)
+        return (Array(element[..<(rows * tileRows - tileRows)]), Float(bitPattern: element[(rows - 1) * tileRows]))
+    }
+
+    @Test func rowsTooShortToSquareAreZeros() throws {
+        try eachTable { table in
+            #expect(transformed(4.5e-23, table).words.allSatisfy { $0 == 0 }, "\(table.instructionSet)")
+            #expect(transformed(1e-18, table).words.contains { $0 != 0 }, "\(table.instructionSet)")
+        }
+    }
+
+    @Test(arguments: [Float.nan, .infinity, -.infinity, 1e25]) func whatIsNotFiniteStaysSo(_ number: Float) throws {
+        try eachTable { table in
+            #expect(!transformed(number, table).scale.isFinite, "\(table.instructionSet)")
+        }
+    }
+
     /// Rows of words: integers drawn by chance up to `most`, and a scale for each column.
     private func packed(_ pairs: Int, _ width: Int, most: Double, seed: UInt64) -> [UInt32] {
         let numbers = randomFloats(2 * pairs * width, seed: seed).map { Int16(Double($0) * most) }

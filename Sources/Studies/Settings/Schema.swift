@@ -50,7 +50,7 @@ public enum Schema {
         .init("emphasis", .flag, false, "Whether prompts weigh words as in web interfaces: (word:1.2), [word], BREAK"),
         .init(
             "precision", .choice(Precision.allCases.map(\.rawValue)), "f32",
-            "Of the U-Net's products; bf16 is faster on CPUs that have it and refused on others"),
+            "Of the products of the U-Net and the VAE's decoder; bf16 is faster on CPUs that have it and refused on others"),
         .init("seed", .seed, 1024, "All pictures' seeds follow from it"),
     ]
 

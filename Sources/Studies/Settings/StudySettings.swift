@@ -29,7 +29,7 @@ public struct StudySettings: Sendable, Equatable {
     /// Whether prompts are in the web interfaces' syntax.
     public var emphasis: Bool { values.flag("emphasis") }
     public var promptLimit: Int { values.integer("prompt_limit") }
-    /// Of the U-Net's products.
+    /// Of the products of the U-Net and the VAE's decoder.
     public var precision: Precision { Precision(rawValue: values.text("precision")) ?? .float32 }
     public var seed: Int { values.integer("seed") }
     public var imagesPerPrompt: Int { values.integer("capture.images_per_prompt") }

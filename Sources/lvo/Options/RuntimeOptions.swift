@@ -32,13 +32,13 @@ struct RuntimeOptions: ParsableArguments {
     }
 }
 
-/// Which precision the U-Net and autoencoders compute in.
+/// Which precision the U-Net, the VAE's decoder and autoencoders compute in.
 struct PrecisionOptions: ParsableArguments {
     @Option(
         help: """
-            Precision of the U-Net's and autoencoders' products: f32; bf16, faster where the CPU has bfloat16 \
-            instructions, and refused elsewhere; auto, the fastest this CPU has. The rest of a computation, such as which \
-            features are selected, is float32 in any of them.
+            Precision of the products of the U-Net, the VAE's decoder and autoencoders: f32; bf16, faster where the CPU has \
+            bfloat16 instructions, and refused elsewhere; auto, the fastest this CPU has. The rest of a computation, such \
+            as which features are selected, is float32 in any of them.
             """)
     var precision = PrecisionChoice.f32
 }

@@ -62,7 +62,7 @@ extension RemoteTable {
                 server.call(
                     .integerWinogradInput,
                     [
-                        .input(x, max(0, end)), .input(offsets, tiles * points), .int(tiles), .int(depth),
+                        .input(x, end), .input(offsets, tiles * points), .int(tiles), .int(depth),
                         .output(
                             scratch,
                             IntegerWinogradKernels.inputScratch(depth: depth, tileRows: tileRows, lanes: lanes)),

@@ -13,7 +13,7 @@ struct BenchLayers: Benchmark {
     @Option(help: "Samples in the batch.")
     var batch = 1
 
-    @Flag(help: "Compare the three convolution algorithms instead of taking the rule's choice.")
+    @Flag(help: "Compare the convolution algorithms that the precision has instead of taking the rule's choice.")
     var algorithms = false
 
     func validate() throws {

@@ -1,6 +1,6 @@
 /// `WinogradKernels.filter` and `.filterHalf`: the weights' transform is cheap enough (some 80 vector operations for 16
-/// filters, where the products take 18 cycles a tile) to be done anew for every group of tiles, straight from the
-/// packed weights. Kept in memory the transformed weights, in float32, would be 4 times the float32 ones, 8 times the half ones.
+/// filters, where the products take 18 cycles a tile) to be done anew for every group of tiles, straight from the packed
+/// weights. Kept in memory, in float32, the transformed weights would be 4 times the float32 ones, 8 times the half ones.
 @inline(__always) func winogradFilter<S: WinogradScheme>(
     _: S.Type, _ depth: Int, _ out: UnsafeMutablePointer<Float>, _ elementStride: Int,
     _ load: (_ tap: Int, _ index: Int) -> Vec

@@ -1,8 +1,6 @@
 /// F(4×4, 3×3) at the points 0, ±a, ±b, ∞ with a = 2/3, b = 3/2, rows of G scaled to length 1 and the columns of A by what
 /// those were divided by (`IntegerWinogradKernels`). As a·b = 1, both polynomials (x² − a²)(x² − b²) begin and end with 1.
-enum UnitWinograd4: WinogradScheme {
-    @inline(__always) static var outputSize: Int { 4 }
-
+enum UnitWinograd4: SixPointScheme {
     /// Bᵀ: for 0 the row (1, 0, −(a² + b²), 0, 1, 0); for ±a (0, ∓ab², −b², ±a, 1, 0); for ±b the same with a and b exchanged;
     /// for ∞ the first row, one column to the right.
     @inline(__always) static func input(
@@ -37,33 +35,11 @@ enum UnitWinograd4: WinogradScheme {
         out.store(multiplyAdd(a2, differenceA, multiplyAdd(b2, differenceB, d.vec(5 * stride))), 3 * outStride)
     }
 
-    @inline(__always) static func filter(_ g: (Int) -> Vec, _ store: (Int, Vec) -> Void) {
-        let a = column(g(0), g(3), g(6)), b = column(g(1), g(4), g(7)), c = column(g(2), g(5), g(8))
-        row(0, a.0, b.0, c.0, store)
-        row(1, a.1, b.1, c.1, store)
-        row(2, a.2, b.2, c.2, store)
-        row(3, a.3, b.3, c.3, store)
-        row(4, a.4, b.4, c.4, store)
-        row(5, a.5, b.5, c.5, store)
-    }
-
     /// G: (1, ±a, a²) = (9, ±6, 4)/9 and (1, ±b, b²) = (4, ±6, 9)/4, of length √133/9 and √133/4.
-    @inline(__always) private static func column(_ g0: Vec, _ g1: Vec, _ g2: Vec) -> (Vec, Vec, Vec, Vec, Vec, Vec) {
+    @inline(__always) static func column(_ g0: Vec, _ g1: Vec, _ g2: Vec) -> (Vec, Vec, Vec, Vec, Vec, Vec) {
         let four = Vec(repeating: 0.34684399), six = Vec(repeating: 0.52026598), nine = Vec(repeating: 0.78039897)
         let middle = six * g1
         let (evenA, evenB) = (multiplyAdd(nine, g0, four * g2), multiplyAdd(four, g0, nine * g2))
         return (g0, evenA + middle, evenA - middle, evenB + middle, evenB - middle, g2)
-    }
-
-    @inline(__always) private static func row(
-        _ index: Int, _ g0: Vec, _ g1: Vec, _ g2: Vec, _ store: (Int, Vec) -> Void
-    ) {
-        let t = column(g0, g1, g2)
-        store(6 * index, t.0)
-        store(6 * index + 1, t.1)
-        store(6 * index + 2, t.2)
-        store(6 * index + 3, t.3)
-        store(6 * index + 4, t.4)
-        store(6 * index + 5, t.5)
     }
 }
